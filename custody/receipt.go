@@ -1,0 +1,207 @@
+package custody
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Checkpoint is the head of the log (c2sp.org/tlog-checkpoint): the body of a
+// signed note of three lines, origin, size in decimal, and root in base64.
+//
+//	custody.example/demo
+//	7
+//	CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+type Checkpoint struct {
+	Origin string
+	Size   uint64 // number of leaves
+	Root   Digest // RFC 6962 root hash of the tree of that size
+}
+
+// String returns the note body, with its final newline.
+func (c Checkpoint) String() string {
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
+}
+
+// ParseCheckpoint accepts exactly what String writes. Extension lines, which
+// c2sp.org/tlog-checkpoint discourages, are refused.
+func ParseCheckpoint(body string) (Checkpoint, error) {
+	lines := strings.SplitN(body, "\n", 4)
+	if len(lines) != 4 || lines[0] == "" || lines[3] != "" {
+		return Checkpoint{}, errors.New("checkpoint is not three lines: origin, size, root")
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 63)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint size %.40q is not a number", lines[1])
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != len(Digest{}) {
+		return Checkpoint{}, fmt.Errorf("checkpoint root %.60q is not 32 bytes in base64", lines[2])
+	}
+	c := Checkpoint{Origin: lines[0], Size: size, Root: Digest(root)}
+	if c.String() != body {
+		return Checkpoint{}, errors.New("checkpoint is not in canonical form")
+	}
+	return c, nil
+}
+
+// OpenCheckpoint verifies a signed checkpoint against the log's key and
+// returns what it says. Every signature on it must be by a key in known, which
+// always includes the log's: an unknown line would be a line nothing covers.
+func OpenCheckpoint(signed []byte, log note.Verifier, known ...note.Verifier) (Checkpoint, error) {
+	n, err := note.Open(signed, note.VerifierList(append([]note.Verifier{log}, known...)...))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	if len(n.UnverifiedSigs) > 0 {
+		return Checkpoint{}, fmt.Errorf("checkpoint: signature by unknown key %q", n.UnverifiedSigs[0].Name)
+	}
+	byLog := false
+	text := n.Text + "\n"
+	for _, s := range n.Sigs {
+		byLog = byLog || (s.Name == log.Name() && s.Hash == log.KeyHash())
+		sig, err := base64.StdEncoding.DecodeString(s.Base64)
+		if err != nil {
+			return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+		}
+		text += "— " + s.Name + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
+	}
+	if !byLog {
+		return Checkpoint{}, fmt.Errorf("checkpoint is not signed by the log %s", log.Name())
+	}
+	if text != string(signed) {
+		return Checkpoint{}, errors.New("checkpoint is not in canonical form")
+	}
+	c, err := ParseCheckpoint(n.Text)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if c.Origin != log.Name() {
+		return Checkpoint{}, fmt.Errorf("checkpoint is of log %q, not of %q", c.Origin, log.Name())
+	}
+	return c, nil
+}
+
+// Receipt proves that a leaf is in the log (c2sp.org/tlog-proof):
+//
+//	c2sp.org/tlog-proof@v1
+//	extra <base64>
+//	index 5
+//	<base64 hash>
+//	…
+//
+//	<signed checkpoint>
+//
+// In a receipt of Custody the extra data, when there, is the record's opening.
+type Receipt struct {
+	Extra      []byte   // 32 bytes of opening, or empty
+	Index      uint64   // position of the leaf in the log, from 0
+	Proof      []Digest // RFC 6962 audit path, from the leaf up
+	Checkpoint []byte   // signed note
+}
+
+const receiptHeader = "c2sp.org/tlog-proof@v1"
+
+// maxReceipt bounds what ParseReceipt reads: 63 hashes and a checkpoint with
+// many cosignatures fit.
+const maxReceipt = 64 << 10
+
+// Marshal returns the text form.
+func (r *Receipt) Marshal() []byte {
+	var b bytes.Buffer
+	b.WriteString(receiptHeader + "\n")
+	if len(r.Extra) > 0 {
+		fmt.Fprintf(&b, "extra %s\n", base64.StdEncoding.EncodeToString(r.Extra))
+	}
+	fmt.Fprintf(&b, "index %d\n", r.Index)
+	for _, h := range r.Proof {
+		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+	}
+	b.WriteString("\n")
+	b.Write(r.Checkpoint)
+	return b.Bytes()
+}
+
+// ParseReceipt accepts exactly what Marshal writes. It verifies nothing.
+func ParseReceipt(b []byte) (*Receipt, error) {
+	if len(b) > maxReceipt {
+		return nil, fmt.Errorf("receipt is larger than %d bytes", maxReceipt)
+	}
+	head, checkpoint, ok := bytes.Cut(b, []byte("\n\n"))
+	lines := strings.Split(string(head), "\n")
+	if !ok || lines[0] != receiptHeader {
+		return nil, fmt.Errorf("receipt does not begin with %q", receiptHeader)
+	}
+	r := &Receipt{Checkpoint: bytes.Clone(checkpoint)}
+	lines = lines[1:]
+	if len(lines) > 0 && strings.HasPrefix(lines[0], "extra ") {
+		extra, err := base64.StdEncoding.DecodeString(lines[0][len("extra "):])
+		if err != nil {
+			return nil, fmt.Errorf("receipt: extra data: %w", err)
+		}
+		r.Extra, lines = extra, lines[1:]
+	}
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "index ") {
+		return nil, errors.New("receipt has no index line")
+	}
+	index, err := strconv.ParseUint(lines[0][len("index "):], 10, 63)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: index: %w", err)
+	}
+	r.Index, lines = index, lines[1:]
+	for _, l := range lines {
+		h, err := base64.StdEncoding.DecodeString(l)
+		if err != nil || len(h) != len(Digest{}) {
+			return nil, fmt.Errorf("receipt: proof line %.60q is not a hash", l)
+		}
+		r.Proof = append(r.Proof, Digest(h))
+	}
+	if !bytes.Equal(r.Marshal(), b) {
+		return nil, errors.New("receipt is not in canonical form")
+	}
+	return r, nil
+}
+
+// Verify checks that leaf is in the log of trust, under a checkpoint that the
+// log signed, and returns that checkpoint.
+func (r *Receipt) Verify(trust *Trust, leaf Leaf) (Checkpoint, error) {
+	v, err := trust.LogVerifier()
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := OpenCheckpoint(r.Checkpoint, v)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return c, r.VerifyUnder(c, leaf)
+}
+
+// VerifyUnder checks that leaf is in the tree of a checkpoint that the caller
+// has verified before.
+func (r *Receipt) VerifyUnder(c Checkpoint, leaf Leaf) error {
+	proof := make(tlog.RecordProof, len(r.Proof))
+	for i, h := range r.Proof {
+		proof[i] = tlog.Hash(h)
+	}
+	if r.Index >= c.Size {
+		return fmt.Errorf("receipt: index %d is outside the log of size %d", r.Index, c.Size)
+	}
+	if err := tlog.CheckRecord(proof, int64(c.Size), tlog.Hash(c.Root), int64(r.Index), tlog.RecordHash(leaf[:])); err != nil {
+		return fmt.Errorf("receipt: leaf %d is not in the log of size %d: %w", r.Index, c.Size, err)
+	}
+	return nil
+}
+
+// OpeningOf returns the opening that the receipt carries.
+func (r *Receipt) OpeningOf() (Opening, error) {
+	if len(r.Extra) != len(Opening{}) {
+		return Opening{}, errors.New("receipt carries no opening")
+	}
+	return Opening(r.Extra), nil
+}

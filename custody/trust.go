@@ -1,0 +1,70 @@
+package custody
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Trust is the trust file, trust.json: the only thing a verifier takes on
+// faith. It always reaches the verifier by another way than what it verifies.
+type Trust struct {
+	Format    string     `json:"format"`    // TrustFormat
+	Genesis   Commitment `json:"genesis"`   // commitment of the first record of the policy stream
+	Log       string     `json:"log"`       // verifier key of the log (c2sp.org/signed-note)
+	Origin    string     `json:"origin"`    // name of the log, and the audience of every statement
+	Witnesses string     `json:"witnesses"` // witness policy; "none" where the log has no outside witness
+}
+
+// TrustFormat names the version of the trust file's format.
+const TrustFormat = "https://github.com/forensic-custody/custody/trust/v1"
+
+// NoWitnesses is the witness policy of a log without outside witnesses: a
+// rollback of such a log shows only to whoever kept a receipt.
+const NoWitnesses = "none"
+
+// ParseTrust reads a trust file and checks that its parts fit one another.
+func ParseTrust(b []byte) (*Trust, error) {
+	t := new(Trust)
+	if err := Decode(b, t); err != nil {
+		return nil, fmt.Errorf("trust file: %w", err)
+	}
+	if t.Format != TrustFormat {
+		return nil, fmt.Errorf("trust file: format %.100q is not %q", t.Format, TrustFormat)
+	}
+	if t.Witnesses != NoWitnesses {
+		return nil, errors.New(`trust file: witness policy: only "none" is known to this version`)
+	}
+	if t.Genesis.IsZero() {
+		return nil, errors.New("trust file: no genesis commitment")
+	}
+	if _, err := t.LogVerifier(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Marshal returns the trust file's bytes.
+func (t *Trust) Marshal() ([]byte, error) { return Encode(t) }
+
+// Fingerprint is the digest of the trust file, to be kept on paper.
+func (t *Trust) Fingerprint() (Digest, error) {
+	b, err := t.Marshal()
+	if err != nil {
+		return Digest{}, err
+	}
+	return Hash(b), nil
+}
+
+// LogVerifier returns the log's key.
+func (t *Trust) LogVerifier() (note.Verifier, error) {
+	v, err := note.NewVerifier(t.Log)
+	if err != nil {
+		return nil, fmt.Errorf("trust file: log key: %w", err)
+	}
+	if v.Name() != t.Origin {
+		return nil, fmt.Errorf("trust file: log key is of %q, not of %q", v.Name(), t.Origin)
+	}
+	return v, nil
+}
