@@ -1,0 +1,102 @@
+package custody
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Act is what a statement does: its type's own fields and rules. An act is
+// pure: it sees the world only through a View.
+type Act interface {
+	Kind() Kind
+	// NeedsPurpose says whether the statement must give a purpose.
+	NeedsPurpose() bool
+	// Check refuses an act whose fields are malformed. It sees the statement
+	// alone.
+	Check(*Statement) error
+	// Subject says what the act is about.
+	Subject() Subject
+	// Lawful says whether the act may follow what the view shows, and what
+	// comes of it. The outcome names the resource even when the act is
+	// unlawful, so that policy can say whether the actor may know why.
+	// ErrUnknown means that the act names what does not exist.
+	Lawful(View, *Statement) (Outcome, error)
+}
+
+// Outcome is what comes of an act.
+type Outcome struct {
+	Stream   Stream   // where its record belongs
+	Declares []Stream // streams that it opens
+	Resource Resource // what policy decides about
+}
+
+// Resource is the thing that an act touches, as policy sees it.
+type Resource struct {
+	Type     string        // "Custody", "Principal", "Incident" or "Evidence"
+	ID       string        // of the principal, incident or item; the origin for "Custody"
+	Incident IncidentID    // of an incident or item
+	Assigned []PrincipalID // who is assigned to that incident
+}
+
+// View shows folded streams to an act. What an act looks at becomes the basis
+// of the decision about it.
+type View interface {
+	// State returns the fold of a stream's records, or ErrUnknown when no
+	// record declares the stream.
+	State(Stream) (State, error)
+	// Now returns the time of the decision.
+	Now() Time
+}
+
+// State is the fold of one stream.
+type State interface {
+	// Apply takes in the next record of the stream. Refusals are applied too.
+	Apply(*Record, *Statement) error
+}
+
+// ErrUnknown says that there is no such thing. To the outside it must look
+// like a refusal.
+var ErrUnknown = errors.New("no such thing")
+
+// Unlawful is why an act cannot follow what is on record. Its text may be
+// shown to an actor whom policy permits the act.
+type Unlawful struct{ Why string }
+
+func (u Unlawful) Error() string { return u.Why }
+
+func unlawful(format string, args ...any) error { return Unlawful{fmt.Sprintf(format, args...)} }
+
+// stateOf returns the state of a stream as the type that it has.
+func stateOf[T State](v View, s Stream) (T, error) {
+	var none T
+	state, err := v.State(s)
+	if err != nil {
+		return none, err
+	}
+	t, ok := state.(T)
+	if !ok {
+		return none, fmt.Errorf("%s: folded as %T", s, state)
+	}
+	return t, nil
+}
+
+// Acts is the vocabulary of this package.
+func Acts() Vocabulary {
+	return Vocabulary{
+		KindGenesis:            func() Act { return new(Genesis) },
+		KindEnrolPrincipal:     func() Act { return new(EnrolPrincipal) },
+		KindSuspendPrincipal:   func() Act { return new(SuspendPrincipal) },
+		KindReinstatePrincipal: func() Act { return new(ReinstatePrincipal) },
+		KindGrantRole:          func() Act { return new(GrantRole) },
+		KindRevokeRole:         func() Act { return new(RevokeRole) },
+		KindEnrolKey:           func() Act { return new(EnrolKey) },
+		KindRevokeKey:          func() Act { return new(RevokeKey) },
+		KindOpenSession:        func() Act { return new(OpenSession) },
+		KindBeginEvidence:      func() Act { return new(BeginEvidence) },
+		KindSealEvidence:       func() Act { return new(SealEvidence) },
+		KindCheckEvidence:      func() Act { return new(CheckEvidence) },
+		KindRetrieveEvidence:   func() Act { return new(RetrieveEvidence) },
+		KindReleaseEvidence:    func() Act { return new(ReleaseEvidence) },
+		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
+	}
+}

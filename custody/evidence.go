@@ -1,0 +1,409 @@
+package custody
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The kinds of statement about evidence.
+const (
+	KindBeginEvidence    Kind = "evidence.begin"
+	KindSealEvidence     Kind = "evidence.seal"
+	KindCheckEvidence    Kind = "evidence.check"
+	KindRetrieveEvidence Kind = "evidence.retrieve"
+	KindReleaseEvidence  Kind = "evidence.release"
+	KindReceiveEvidence  Kind = "evidence.receive"
+)
+
+// ArtifactTypes lists what an artifact can be.
+func ArtifactTypes() []string {
+	return []string{"disk", "memory", "log", "network", "mobile", "cloud", "document", "other"}
+}
+
+// MaxArtifact is the largest artifact in bytes: 16 TiB.
+const MaxArtifact = 16 << 40
+
+// Case is what evidence acts need to know of an incident. The fold of an
+// incident stream implements it.
+type Case interface {
+	State
+	// Assignees returns who is assigned to the incident, sorted.
+	Assignees() []PrincipalID
+	// Item returns the item that a record of the incident began, and by whom.
+	Item(EvidenceID) (item BeginEvidence, by PrincipalID, ok bool)
+	// Exhibit returns the item that bears the exhibit number.
+	Exhibit(number string) (EvidenceID, bool)
+	// Open says whether the incident takes in evidence.
+	Open() bool
+}
+
+// BeginEvidence announces an item to an incident. Its record belongs to the
+// incident's stream and declares the item's.
+type BeginEvidence struct {
+	AtMost   uint64     `json:"atMost"`  // size in bytes that the artifact will not exceed
+	Exhibit  string     `json:"exhibit"` // exhibit number, unique in the incident
+	Incident IncidentID `json:"incident"`
+	Name     Name       `json:"name"` // of the file or device, as its owner calls it
+	Type     string     `json:"type"` // one of ArtifactTypes
+}
+
+func (*BeginEvidence) Kind() Kind         { return KindBeginEvidence }
+func (*BeginEvidence) NeedsPurpose() bool { return true }
+func (a *BeginEvidence) Subject() Subject { return Subject{Name: string(a.Incident)} }
+
+// Check implements Act.
+func (a *BeginEvidence) Check(*Statement) error {
+	if _, err := ParseIncidentID(string(a.Incident)); err != nil {
+		return err
+	}
+	if !slices.Contains(ArtifactTypes(), a.Type) {
+		return fmt.Errorf("type %.40q is none of %q", a.Type, ArtifactTypes())
+	}
+	if a.AtMost > MaxArtifact {
+		return fmt.Errorf("an artifact has at most %d bytes", uint64(MaxArtifact))
+	}
+	if err := checkLine("exhibit", a.Exhibit, true); err != nil {
+		return err
+	}
+	return a.Name.check()
+}
+
+// Lawful implements Act.
+func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
+	c, err := stateOf[Case](v, a.Incident.Stream())
+	if err != nil {
+		return Outcome{}, err
+	}
+	id := NewEvidenceID(s.Payload)
+	out := Outcome{
+		Stream:   a.Incident.Stream(),
+		Declares: []Stream{id.Stream()},
+		Resource: Resource{Type: "Incident", ID: string(a.Incident), Incident: a.Incident, Assigned: c.Assignees()},
+	}
+	if !c.Open() {
+		return out, unlawful("incident %s is closed", a.Incident)
+	}
+	if other, taken := c.Exhibit(a.Exhibit); taken {
+		return out, unlawful("exhibit number %q is %s already", a.Exhibit, other)
+	}
+	return out, nil
+}
+
+// Acquisition is how an artifact was obtained, as its collector tells it.
+type Acquisition struct {
+	CollectedAt string `json:"collectedAt"` // RFC 3339 with the UTC offset of the place
+	Method      string `json:"method"`      // how: dead or live, write blocker
+	Place       string `json:"place"`
+	Source      string `json:"source"` // what it was taken from: host, device, serial number
+	Tool        string `json:"tool"`   // with version and settings
+}
+
+func (q Acquisition) check() error {
+	for _, f := range []struct{ field, text string }{
+		{"source", q.Source}, {"method", q.Method}, {"tool", q.Tool}, {"place", q.Place}, {"collectedAt", q.CollectedAt},
+	} {
+		if err := checkLine(f.field, f.text, true); err != nil {
+			return err
+		}
+	}
+	if _, err := time.Parse(time.RFC3339, q.CollectedAt); err != nil {
+		return fmt.Errorf("collectedAt %.60q is not a time like 2026-11-23T21:05:00+01:00", q.CollectedAt)
+	}
+	return nil
+}
+
+// SealEvidence says which bytes the item is and how they were obtained. It is
+// the first record of the item's stream: from here on the item exists.
+type SealEvidence struct {
+	Acquisition Acquisition `json:"acquisition"`
+	Artifact    Artifact    `json:"artifact"`
+	Evidence    EvidenceID  `json:"evidence"`
+	Incident    IncidentID  `json:"incident"`
+}
+
+func (*SealEvidence) Kind() Kind         { return KindSealEvidence }
+func (*SealEvidence) NeedsPurpose() bool { return true }
+func (a *SealEvidence) Subject() Subject {
+	return Subject{Name: string(a.Evidence), SHA256: a.Artifact.SHA256}
+}
+
+// Check implements Act.
+func (a *SealEvidence) Check(*Statement) error {
+	if err := checkItem(a.Incident, a.Evidence); err != nil {
+		return err
+	}
+	if err := a.Artifact.check(); err != nil {
+		return err
+	}
+	return a.Acquisition.check()
+}
+
+func (a Artifact) check() error {
+	switch {
+	case a.ChunkSize != ChunkSize:
+		return fmt.Errorf("chunk size %d is not %d", a.ChunkSize, ChunkSize)
+	case a.Size > MaxArtifact:
+		return fmt.Errorf("an artifact has at most %d bytes", uint64(MaxArtifact))
+	case a.Root.IsZero() || a.SHA256.IsZero():
+		return errors.New("the artifact's digests are missing")
+	}
+	return nil
+}
+
+// Lawful implements Act. That the bytes are there and are these bytes is for
+// the vault to say, before the decision is recorded.
+func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
+	e, out, err := onItem(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	switch {
+	case e.begunBy != s.Actor:
+		return out, unlawful("item %s was begun by %s, who alone seals it", a.Evidence, e.begunBy)
+	case e.Sealed:
+		return out, unlawful("item %s is sealed", a.Evidence)
+	case a.Artifact.Size > e.Begun.AtMost:
+		return out, unlawful("the artifact has %d bytes, more than the %d announced", a.Artifact.Size, e.Begun.AtMost)
+	}
+	return out, nil
+}
+
+// CheckEvidence is the service's word that it read the artifact back from the
+// store, and what it found.
+type CheckEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Incident IncidentID `json:"incident"`
+	Intact   bool       `json:"intact"` // the bytes have the sealed root and SHA-256
+	SHA256   Digest     `json:"sha256"` // as measured; zero when the bytes could not be read
+}
+
+func (*CheckEvidence) Kind() Kind         { return KindCheckEvidence }
+func (*CheckEvidence) NeedsPurpose() bool { return true }
+func (a *CheckEvidence) Subject() Subject {
+	return Subject{Name: string(a.Evidence), SHA256: a.SHA256}
+}
+
+// Check implements Act.
+func (a *CheckEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+
+// Lawful implements Act.
+func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
+	e, out, err := onItem(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	if !e.Sealed || a.Intact != (a.SHA256 == e.Artifact.SHA256) {
+		return out, unlawful("what was measured does not fit the verdict")
+	}
+	return out, nil
+}
+
+// RetrieveEvidence asks for bytes of an item. Permitted and proven, it earns a
+// ticket for exactly this stretch.
+type RetrieveEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Incident IncidentID `json:"incident"`
+	Length   uint64     `json:"length"` // in bytes
+	Offset   uint64     `json:"offset"` // of the first byte
+}
+
+func (*RetrieveEvidence) Kind() Kind         { return KindRetrieveEvidence }
+func (*RetrieveEvidence) NeedsPurpose() bool { return true }
+func (a *RetrieveEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
+
+// Check implements Act.
+func (a *RetrieveEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+
+// Lawful implements Act.
+func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
+	e, out, err := onItem(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	switch {
+	case !e.Sealed:
+		return out, ErrUnknown
+	case e.Damaged:
+		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
+	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
+		return out, unlawful("bytes %d to %d are outside the %d bytes of the artifact", a.Offset, a.Offset+a.Length, e.Artifact.Size)
+	}
+	return out, nil
+}
+
+// The ways a release can end.
+const (
+	ReleaseFinished = "finished" // all bytes of the stretch were handed over
+	ReleaseAborted  = "aborted"  // some were; Sent says how many
+	ReleaseWithheld = "withheld" // none were
+	ReleaseUnknown  = "unknown"  // the service stopped in between; up to all were
+)
+
+// ReleaseEvidence is the service's word on what became of a grant: how many
+// bytes it handed over.
+type ReleaseEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Grant    Digest     `json:"grant"` // payload digest of the RetrieveEvidence
+	Incident IncidentID `json:"incident"`
+	Outcome  string     `json:"outcome"`
+	Sent     uint64     `json:"sent"` // bytes, over all uses of the ticket
+}
+
+func (*ReleaseEvidence) Kind() Kind         { return KindReleaseEvidence }
+func (*ReleaseEvidence) NeedsPurpose() bool { return false }
+func (a *ReleaseEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
+
+// Check implements Act.
+func (a *ReleaseEvidence) Check(*Statement) error {
+	if !slices.Contains([]string{ReleaseFinished, ReleaseAborted, ReleaseWithheld, ReleaseUnknown}, a.Outcome) {
+		return fmt.Errorf("outcome %.40q is not known", a.Outcome)
+	}
+	return checkItem(a.Incident, a.Evidence)
+}
+
+// Lawful implements Act.
+func (a *ReleaseEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
+	e, out, err := onItem(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	g := e.grants[a.Grant]
+	switch {
+	case g == nil:
+		return out, unlawful("no grant %s", a.Grant)
+	case g.released:
+		return out, unlawful("what became of grant %s is on record", a.Grant)
+	}
+	return out, nil
+}
+
+// ReceiveEvidence is the receiver's word on what arrived.
+type ReceiveEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Grant    Digest     `json:"grant"` // payload digest of the RetrieveEvidence
+	Incident IncidentID `json:"incident"`
+	SHA256   Digest     `json:"sha256"` // of the bytes received, as the receiver measured it
+	Size     uint64     `json:"size"`   // bytes received
+}
+
+func (*ReceiveEvidence) Kind() Kind         { return KindReceiveEvidence }
+func (*ReceiveEvidence) NeedsPurpose() bool { return false }
+func (a *ReceiveEvidence) Subject() Subject {
+	return Subject{Name: string(a.Evidence), SHA256: a.SHA256}
+}
+
+// Check implements Act.
+func (a *ReceiveEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+
+// Lawful implements Act.
+func (a *ReceiveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
+	e, out, err := onItem(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	g := e.grants[a.Grant]
+	switch {
+	case g == nil || g.actor != s.Actor:
+		return out, unlawful("no grant %s to %s", a.Grant, s.Actor)
+	case g.received:
+		return out, unlawful("the receipt of grant %s is on record", a.Grant)
+	case a.Size > g.length:
+		return out, unlawful("grant %s was for %d bytes", a.Grant, g.length)
+	}
+	return out, nil
+}
+
+func checkItem(i IncidentID, e EvidenceID) error {
+	if _, err := ParseIncidentID(string(i)); err != nil {
+		return err
+	}
+	_, err := ParseEvidenceID(string(e))
+	return err
+}
+
+// Item is an evidence item with what its incident says of it.
+type Item struct {
+	*Evidence
+	Begun   BeginEvidence
+	begunBy PrincipalID
+}
+
+// onItem is the part that acts upon an item share.
+func onItem(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
+	c, err := stateOf[Case](v, i.Stream())
+	if err != nil {
+		return Item{}, Outcome{}, err
+	}
+	begun, by, ok := c.Item(id)
+	if !ok {
+		return Item{}, Outcome{}, ErrUnknown
+	}
+	e, err := stateOf[*Evidence](v, id.Stream())
+	if err != nil {
+		return Item{}, Outcome{}, err
+	}
+	return Item{e, begun, by}, Outcome{
+		Stream:   id.Stream(),
+		Resource: Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees()},
+	}, nil
+}
+
+// Evidence is the fold of an evidence item's stream.
+type Evidence struct {
+	Sealed      bool
+	SealedAt    Time
+	SealedBy    PrincipalID
+	Artifact    Artifact
+	Acquisition Acquisition
+	Confirmed   bool // the service has read the bytes back and found the sealed SHA-256
+	Damaged     bool // the last check found other bytes, or none
+	grants      map[Digest]*grant
+}
+
+type grant struct {
+	actor              PrincipalID
+	length             uint64
+	released, received bool
+}
+
+// NewEvidence returns the fold of an empty evidence stream.
+func NewEvidence() *Evidence { return &Evidence{grants: map[Digest]*grant{}} }
+
+// Apply implements State.
+func (e *Evidence) Apply(r *Record, s *Statement) error {
+	if !r.Decision.Permit {
+		return nil
+	}
+	switch act := s.Act.(type) {
+	case *SealEvidence:
+		e.Sealed, e.SealedAt, e.SealedBy = true, r.Recorded, s.Actor
+		e.Artifact, e.Acquisition = act.Artifact, act.Acquisition
+	case *CheckEvidence:
+		e.Confirmed = e.Confirmed || act.Intact
+		e.Damaged = !act.Intact
+	case *RetrieveEvidence:
+		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Length}
+	case *ReleaseEvidence:
+		if g := e.grants[act.Grant]; g != nil {
+			g.released = true
+		}
+	case *ReceiveEvidence:
+		if g := e.grants[act.Grant]; g != nil {
+			g.received = true
+		}
+	}
+	return nil
+}
+
+// Unreleased returns the grants whose release is not on record.
+func (e *Evidence) Unreleased() []Digest {
+	open := []Digest{}
+	for id, g := range e.grants {
+		if !g.released {
+			open = append(open, id)
+		}
+	}
+	return open
+}

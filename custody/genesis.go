@@ -1,0 +1,123 @@
+package custody
+
+import (
+	"errors"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// KindGenesis is the kind of the first record of all.
+const KindGenesis Kind = "genesis"
+
+// Genesis opens the log. It is signed by the service, which it brings into
+// being as a principal, and opens the streams policy and incidents. The trust
+// file holds the commitment of its record.
+type Genesis struct {
+	Key    []byte `json:"key"`    // the service's key, PKIX DER
+	Log    string `json:"log"`    // verifier key of the log
+	Policy string `json:"policy"` // text of the first policy
+}
+
+func (*Genesis) Kind() Kind         { return KindGenesis }
+func (*Genesis) NeedsPurpose() bool { return false }
+func (a *Genesis) Subject() Subject { return Subject{Name: a.Log, SHA256: Hash([]byte(a.Log))} }
+
+// Check implements Act.
+func (a *Genesis) Check(s *Statement) error {
+	key, err := ParsePublicKey(a.Key)
+	if err != nil {
+		return err
+	}
+	if s.Actor != "" || s.Signer != key.ID() {
+		return errors.New("genesis has no actor and is signed by the key that it names")
+	}
+	v, err := note.NewVerifier(a.Log)
+	if err != nil {
+		return err
+	}
+	if v.Name() != s.Audience {
+		return errors.New("the log's key does not bear the name of the audience")
+	}
+	return nil
+}
+
+// Lawful implements Act. Genesis follows nothing.
+func (a *Genesis) Lawful(v View, s *Statement) (Outcome, error) {
+	out := Outcome{
+		Stream:   PolicyStream,
+		Declares: []Stream{IncidentsStream, PolicyStream, NewPrincipalID(s.Payload).Stream()},
+		Resource: Resource{Type: "Custody", ID: s.Audience},
+	}
+	if _, err := v.State(PolicyStream); !errors.Is(err, ErrUnknown) {
+		return out, unlawful("the log has its genesis")
+	}
+	return out, nil
+}
+
+// Enrolment is what the policy stream says of a principal.
+type Enrolment struct {
+	ID      PrincipalID
+	Name    string
+	Title   string
+	Contact string
+	Key     PublicKey // the first key
+	First   []Role    // roles that came with the enrolment
+	At      Time
+	By      PrincipalID // empty for the service and the first administrator
+}
+
+// Policy is the fold of the policy stream.
+type Policy struct {
+	Origin     string
+	Service    PrincipalID
+	Text       string // the policy in force
+	Digest     Digest // of Text
+	Enrolments map[PrincipalID]Enrolment
+	holders    map[KeyID]PrincipalID
+}
+
+// NewPolicy returns the fold of an empty policy stream.
+func NewPolicy() *Policy {
+	return &Policy{Enrolments: map[PrincipalID]Enrolment{}, holders: map[KeyID]PrincipalID{}}
+}
+
+// people counts the principals other than the service.
+func (p *Policy) people() int { return len(p.Enrolments) - 1 }
+
+// HolderOf returns whom a first key was enrolled for.
+func (p *Policy) HolderOf(id KeyID) (PrincipalID, bool) {
+	holder, ok := p.holders[id]
+	return holder, ok
+}
+
+// Apply implements State.
+func (p *Policy) Apply(r *Record, s *Statement) error {
+	if !r.Decision.Permit {
+		return nil
+	}
+	id := NewPrincipalID(s.Payload)
+	switch act := s.Act.(type) {
+	case *Genesis:
+		p.Origin, p.Service = s.Audience, id
+		p.Text, p.Digest = act.Policy, Hash([]byte(act.Policy))
+		return p.enrol(Enrolment{ID: id, Name: "the service", Title: "service", Contact: s.Audience, First: []Role{RoleService}, At: r.Recorded}, act.Key)
+	case *EnrolPrincipal:
+		e := Enrolment{ID: id, Name: act.Name, Title: act.Title, Contact: act.Contact, At: r.Recorded, By: s.Actor}
+		if s.Actor == "" {
+			e.First = []Role{RoleAdministrator}
+		}
+		return p.enrol(e, act.Key)
+	}
+	return nil
+}
+
+func (p *Policy) enrol(e Enrolment, der []byte) error {
+	key, err := ParsePublicKey(der)
+	if err != nil {
+		return err
+	}
+	e.Key = key
+	p.Enrolments[e.ID] = e
+	p.holders[key.ID()] = e.ID
+	return nil
+}
