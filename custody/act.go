@@ -98,5 +98,6 @@ func Acts() Vocabulary {
 		KindRetrieveEvidence:   func() Act { return new(RetrieveEvidence) },
 		KindReleaseEvidence:    func() Act { return new(ReleaseEvidence) },
 		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
+		KindExportEvidence:     func() Act { return new(ExportEvidence) },
 	}
 }

@@ -15,6 +15,7 @@ const (
 	KindRetrieveEvidence Kind = "evidence.retrieve"
 	KindReleaseEvidence  Kind = "evidence.release"
 	KindReceiveEvidence  Kind = "evidence.receive"
+	KindExportEvidence   Kind = "evidence.export"
 )
 
 // ArtifactTypes lists what an artifact can be.
@@ -155,13 +156,13 @@ func (a Artifact) check() error {
 // Lawful implements Act. That the bytes are there and are these bytes is for
 // the vault to say, before the decision is recorded.
 func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
-	e, out, err := onItem(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
 	switch {
-	case e.begunBy != s.Actor:
-		return out, unlawful("item %s was begun by %s, who alone seals it", a.Evidence, e.begunBy)
+	case e.BegunBy != s.Actor:
+		return out, unlawful("item %s was begun by %s, who alone seals it", a.Evidence, e.BegunBy)
 	case e.Sealed:
 		return out, unlawful("item %s is sealed", a.Evidence)
 	case a.Artifact.Size > e.Begun.AtMost:
@@ -190,7 +191,7 @@ func (a *CheckEvidence) Check(*Statement) error { return checkItem(a.Incident, a
 
 // Lawful implements Act.
 func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := onItem(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -218,7 +219,7 @@ func (a *RetrieveEvidence) Check(*Statement) error { return checkItem(a.Incident
 
 // Lawful implements Act.
 func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := onItem(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -265,7 +266,7 @@ func (a *ReleaseEvidence) Check(*Statement) error {
 
 // Lawful implements Act.
 func (a *ReleaseEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := onItem(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -299,7 +300,7 @@ func (a *ReceiveEvidence) Check(*Statement) error { return checkItem(a.Incident,
 
 // Lawful implements Act.
 func (a *ReceiveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
-	e, out, err := onItem(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -315,6 +316,29 @@ func (a *ReceiveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	return out, nil
 }
 
+// ExportEvidence asks for the bundle of an item: its records and what proves
+// them, without the artifact's bytes.
+type ExportEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Incident IncidentID `json:"incident"`
+}
+
+func (*ExportEvidence) Kind() Kind         { return KindExportEvidence }
+func (*ExportEvidence) NeedsPurpose() bool { return true }
+func (a *ExportEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
+
+// Check implements Act.
+func (a *ExportEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+
+// Lawful implements Act.
+func (a *ExportEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
+	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	if err == nil && !e.Sealed {
+		err = ErrUnknown
+	}
+	return out, err
+}
+
 func checkItem(i IncidentID, e EvidenceID) error {
 	if _, err := ParseIncidentID(string(i)); err != nil {
 		return err
@@ -327,11 +351,12 @@ func checkItem(i IncidentID, e EvidenceID) error {
 type Item struct {
 	*Evidence
 	Begun   BeginEvidence
-	begunBy PrincipalID
+	BegunBy PrincipalID
 }
 
-// onItem is the part that acts upon an item share.
-func onItem(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
+// ItemOf folds an item, or returns ErrUnknown. The outcome is that of an act
+// upon the item.
+func ItemOf(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	c, err := stateOf[Case](v, i.Stream())
 	if err != nil {
 		return Item{}, Outcome{}, err
