@@ -1,0 +1,192 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/policy"
+)
+
+// Session is somebody's reading, opened by an admitted session.open.
+type Session struct {
+	Principal custody.PrincipalID
+	Key       custody.KeyID
+}
+
+// How long sessions and export tokens live.
+const (
+	sessionLife = 12 * time.Hour
+	sessionIdle = time.Hour
+	exportLife  = 15 * time.Minute
+)
+
+// Export is what an admitted evidence.export earned.
+type Export struct {
+	Incident custody.IncidentID
+	Evidence custody.EvidenceID
+}
+
+// Reader reads records for the holder of a session: proven ones only, and only
+// what policy lets him know. What he may not know looks to him as if it were
+// not there: custody.ErrUnknown.
+type Reader struct {
+	g *Guard
+	Session
+	view  *view
+	roles []custody.Role
+	rules *policy.Policy
+}
+
+// Read calls do with a reader for a session token. The reader must not be used
+// after do has returned. It fails with ErrUnauthenticated when the session is
+// over, or its principal's key no longer live.
+func (g *Guard) Read(ctx context.Context, token string, do func(*Reader) error) error {
+	s, ok := g.sessions.find(token)
+	if !ok {
+		return fmt.Errorf("%w: the session is over; log in again", ErrUnauthenticated)
+	}
+	if err := g.live(ctx, s); err != nil {
+		g.sessions.drop(token)
+		return err
+	}
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	r := &Reader{g: g, Session: s, view: g.proven.view(ctx, g.now(), true)}
+	p, err := custody.PrincipalOf(r.view, s.Principal)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r.roles = p.Roles()
+	if r.rules, err = g.policyForReading(r.view); err != nil {
+		return err
+	}
+	return do(r)
+}
+
+// live checks a session's key against all records, those not yet proven too.
+func (g *Guard) live(ctx context.Context, s Session) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p, err := custody.PrincipalOf(g.folds.view(ctx, g.now(), false), s.Principal)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if _, err := p.Key(s.Key); err != nil {
+		return errNoLiveKey
+	}
+	return nil
+}
+
+func (g *Guard) policyForReading(v custody.View) (*policy.Policy, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.policyInForce(v)
+}
+
+// Logout ends a session.
+func (g *Guard) Logout(token string) { g.sessions.drop(token) }
+
+// May says whether policy permits the action, which is not a statement's, upon
+// the resource.
+func (r *Reader) May(action custody.Kind, on custody.Resource) bool {
+	return r.rules.Decide(policy.Request{Principal: r.Principal, Roles: r.roles, Action: action, Resource: on, Purpose: "reading"}).Permit
+}
+
+// View returns the folded streams, unchecked: for callers that have asked May.
+func (r *Reader) View() custody.View { return r.view }
+
+// Roles returns the roles of the session's principal.
+func (r *Reader) Roles() []custody.Role { return r.roles }
+
+// Resource returns the resource that a stream is about.
+func (r *Reader) Resource(s custody.Stream) (custody.Resource, error) {
+	info, err := r.g.Store.Stream(r.view.ctx, s)
+	if err != nil {
+		return custody.Resource{}, err
+	}
+	switch s.Kind() {
+	case "principal":
+		return custody.Resource{Type: "Principal", ID: string(s[len("principal/"):])}, nil
+	case "incident":
+		return r.incident(s)
+	case "evidence":
+		declared, err := r.g.Store.ByPayload(r.view.ctx, info.DeclaredBy)
+		if err != nil {
+			return custody.Resource{}, err
+		}
+		res, err := r.incident(declared.Stream)
+		res.Type, res.ID = "Evidence", string(s[len("evidence/"):])
+		return res, err
+	default:
+		return custody.Resource{Type: "Custody", ID: r.g.Origin}, nil
+	}
+}
+
+func (r *Reader) incident(s custody.Stream) (custody.Resource, error) {
+	state, err := r.view.State(s)
+	if err != nil {
+		return custody.Resource{}, err
+	}
+	c, ok := state.(custody.Case)
+	if !ok {
+		return custody.Resource{}, errors.New("an evidence item is declared outside an incident")
+	}
+	id := string(s[len("incident/"):])
+	return custody.Resource{Type: "Incident", ID: id, Incident: custody.IncidentID(id), Assigned: c.Assignees()}, nil
+}
+
+// MayRead returns nil when the session may read the stream's records.
+func (r *Reader) MayRead(s custody.Stream) error {
+	if _, err := custody.ParseStream(string(s)); err != nil {
+		return custody.ErrUnknown
+	}
+	res, err := r.Resource(s)
+	if err != nil {
+		return err
+	}
+	if !r.May(policy.ReadRecords, res) {
+		return custody.ErrUnknown
+	}
+	return nil
+}
+
+// maxPage bounds what one call of Records returns.
+const maxPage = 1000
+
+// Records returns proven records of a stream from a sequence on, in order, at
+// most limit of them.
+func (r *Reader) Records(s custody.Stream, from uint64, limit int) ([]Stored, error) {
+	if err := r.MayRead(s); err != nil {
+		return nil, err
+	}
+	return r.g.Store.Records(r.view.ctx, s, from, min(limit, maxPage), true)
+}
+
+// Uploading returns the item of an upload that the session's principal may
+// continue: his own, not sealed.
+func (r *Reader) Uploading(id custody.EvidenceID) (custody.Item, custody.IncidentID, error) {
+	res, err := r.Resource(id.Stream())
+	if err != nil {
+		return custody.Item{}, "", err
+	}
+	item, _, err := custody.ItemOf(r.view, res.Incident, id)
+	if err != nil {
+		return custody.Item{}, "", err
+	}
+	if item.BegunBy != r.Principal || !r.May(custody.KindSealEvidence, res) {
+		return custody.Item{}, "", custody.ErrUnknown
+	}
+	return item, res.Incident, nil
+}
+
+// Exporting returns what an export token was earned for.
+func (g *Guard) Exporting(token string) (Export, error) {
+	e, ok := g.exports.find(token)
+	if !ok {
+		return Export{}, custody.ErrUnknown
+	}
+	return e, nil
+}

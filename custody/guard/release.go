@@ -1,0 +1,231 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// How long a ticket can be used: to begin a use, and for one use to last.
+const (
+	ticketLife = 15 * time.Minute
+	useLife    = 24 * time.Hour
+	sweepEvery = 30 * time.Second
+)
+
+// admission answers with a proven record and hands out what it earned.
+func (g *Guard) admission(ctx context.Context, p *pending) (*Admission, error) {
+	receipt, err := custody.ParseReceipt(p.stored.Receipt)
+	if err != nil {
+		return nil, err
+	}
+	a := &Admission{
+		Record: p.stored.Record, Opening: p.stored.Opening, Receipt: receipt,
+		Permit: p.record.Decision.Permit, Reason: p.told,
+	}
+	if !a.Permit {
+		return a, nil
+	}
+	session := Session{Principal: p.statement.Actor, Key: p.statement.Signer}
+	switch act := p.statement.Act.(type) {
+	case *custody.OpenSession:
+		a.Token, err = g.sessions.issue(session, sessionLife, sessionIdle)
+	case *custody.ExportEvidence:
+		a.Token, err = g.exports.issue(Export{Incident: act.Incident, Evidence: act.Evidence}, exportLife, exportLife)
+	case *custody.RetrieveEvidence:
+		a.Token, err = g.ticket(ctx, session, p.statement.Payload, act)
+	}
+	return a, err
+}
+
+// ticket hands out a ticket for a proven grant, after a last look at whether
+// the right is still there. Where it is not, that is put on record.
+func (g *Guard) ticket(ctx context.Context, s Session, grant custody.Digest, act *custody.RetrieveEvidence) (string, error) {
+	token, _, err := newToken(g.Rand)
+	if err != nil {
+		return "", err
+	}
+	t := Ticket{
+		Token: g.ticketDigest(token), Grant: grant, Principal: s.Principal, Key: s.Key,
+		Incident: act.Incident, Evidence: act.Evidence,
+		Span: Range{Offset: act.Offset, Length: act.Length}, Expires: g.Now().Add(ticketLife),
+	}
+	if err := g.Store.AddTicket(ctx, t); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if _, err := g.stillPermitted(ctx, t); err != nil {
+		return "", errors.Join(err, g.settle(ctx, t, custody.ReleaseWithheld, 0))
+	}
+	return token, nil
+}
+
+// ticketDigest is what the store holds of a token. A restart changes it for
+// all tokens, so that only tickets of this run can be used.
+func (g *Guard) ticketDigest(token string) custody.Digest {
+	return custody.Hash(append(g.run[:], token...))
+}
+
+// ErrWithdrawn says that the right to what a ticket is for is gone.
+var ErrWithdrawn = errors.New("the right to this evidence was withdrawn")
+
+// stillPermitted decides the retrieval of a ticket once more, without a
+// record, and returns the artifact.
+func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Artifact, error) {
+	if err := g.Log.Ready(); err != nil {
+		return custody.Artifact{}, fmt.Errorf("%w: the log cannot be appended to: %w", ErrUnavailable, err)
+	}
+	s := &custody.Statement{
+		Payload: t.Grant, Signer: t.Key, Kind: custody.KindRetrieveEvidence,
+		Header: custody.Header{Actor: t.Principal, Audience: g.Origin, Purpose: "as granted"},
+		Act:    &custody.RetrieveEvidence{Evidence: t.Evidence, Incident: t.Incident, Offset: t.Span.Offset, Length: t.Span.Length},
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d, err := g.decide(ctx, s)
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		return custody.Artifact{}, ErrWithdrawn
+	case err != nil:
+		return custody.Artifact{}, err
+	case !d.permit:
+		return custody.Artifact{}, ErrWithdrawn
+	}
+	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Incident, t.Evidence)
+	if err != nil {
+		return custody.Artifact{}, err
+	}
+	return item.Artifact, nil
+}
+
+// Use is one use of a ticket: from when its beginning is on disk until End.
+type Use struct {
+	Pass   Pass
+	g      *Guard
+	ticket Ticket
+}
+
+// uses counts the uses under way of each ticket.
+type uses struct {
+	mu     sync.Mutex
+	active map[custody.Digest]int
+}
+
+func (u *uses) add(grant custody.Digest, n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.active[grant] += n; u.active[grant] == 0 {
+		delete(u.active, grant)
+	}
+}
+
+func (u *uses) any(grant custody.Digest) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.active[grant] > 0
+}
+
+// Begin begins a use of a ticket by the holder of a session who is the one
+// that earned it. On return the use is counted on disk, and the Pass permits to
+// read. custody.ErrUnknown when there is no such ticket for him, or it is used
+// up or expired. The caller must call End.
+func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) {
+	s, ok := g.sessions.find(session)
+	if !ok {
+		return nil, fmt.Errorf("%w: the session is over; log in again", ErrUnauthenticated)
+	}
+	t, err := g.Store.BeginUse(ctx, g.ticketDigest(token))
+	if isUnknown(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	u := &Use{g: g, ticket: t}
+	g.uses.add(t.Grant, 1)
+	now := g.Now()
+	if t.Principal != s.Principal || !now.Before(t.Expires) {
+		return nil, errors.Join(custody.ErrUnknown, u.End(ctx, 0, false))
+	}
+	artifact, err := g.stillPermitted(ctx, t)
+	if err != nil {
+		return nil, errors.Join(err, u.End(ctx, 0, false))
+	}
+	u.Pass = Pass{
+		grant: t.Grant, incident: t.Incident, evidence: t.Evidence, artifact: artifact,
+		span: t.Span, expires: now.Add(useLife),
+	}
+	return u, nil
+}
+
+// Permitted returns nil while the right that the use stands on is there. Long
+// reads ask again and again.
+func (u *Use) Permitted(ctx context.Context) error {
+	_, err := u.g.stillPermitted(ctx, u.ticket)
+	return err
+}
+
+// End ends the use: sent bytes were handed over, to the end of the ticket's
+// stretch or not. When that completes the stretch the release is put on record
+// and the ticket is closed; otherwise the ticket can be used again until it
+// expires.
+func (u *Use) End(ctx context.Context, sent uint64, toTheEnd bool) error {
+	defer u.g.uses.add(u.ticket.Grant, -1)
+	if err := u.g.Store.EndUse(ctx, u.ticket.Grant, sent); err != nil {
+		return err
+	}
+	total := u.ticket.Sent + sent
+	if !toTheEnd || total < u.ticket.Span.Length {
+		return nil
+	}
+	return u.g.settle(ctx, u.ticket, custody.ReleaseFinished, total)
+}
+
+// settle puts on record what became of a grant, and closes its ticket.
+func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint64) error {
+	a, err := g.Attest(ctx, "", &custody.ReleaseEvidence{
+		Evidence: t.Evidence, Incident: t.Incident, Grant: t.Grant, Outcome: outcome, Sent: sent,
+	})
+	if err != nil && (a == nil || a.Permit) { // a refusal says that it is on record already
+		return err
+	}
+	return g.Store.CloseTicket(ctx, t.Grant)
+}
+
+// sweepLoop settles what a stopped service left behind, and then tickets that
+// expire.
+func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if open, err := g.Store.OpenTickets(ctx); err == nil {
+			for _, t := range open {
+				over := !g.Now().Before(t.Expires) && !g.uses.any(t.Grant)
+				if (left[t.Grant] || over) && g.settle(ctx, t, outcomeOf(t), t.Sent) == nil {
+					delete(left, t.Grant)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func outcomeOf(t Ticket) string {
+	switch {
+	case t.Begun > t.Ended:
+		return custody.ReleaseUnknown
+	case t.Sent == 0 && t.Span.Length > 0:
+		return custody.ReleaseWithheld
+	case t.Sent < t.Span.Length:
+		return custody.ReleaseAborted
+	default:
+		return custody.ReleaseFinished
+	}
+}
