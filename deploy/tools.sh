@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# tools.sh NAME...: put the programs that building and testing need where the Makefile looks for them.
+#
+# Go programs go to .tools/bin (or $CUSTODY_TOOLS) at the versions written below; what is there at that version is
+# left alone. System programs come from Debian's packages, as root; anywhere else the script says what to install
+# and fails. Needs Go, make and git to begin with, and nothing else.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bin=${CUSTODY_TOOLS:-$root/.tools/bin}
+log=$root/.tools/install.log
+export PATH=$PATH:/usr/sbin:/sbin
+
+usage() {
+	echo "usage: deploy/tools.sh NAME..." >&2
+	echo "names: minio golangci-lint govulncheck gotestsum benchstat gcc fuse3 e2fsprogs sleuthkit xz" >&2
+	exit 2
+}
+
+fail() {
+	echo "tools.sh: $*" >&2
+	exit 1
+}
+
+# from_go PACKAGE VERSION: install one Go program, unless it is there at this version.
+from_go() {
+	local package=$1 version=$2
+	local program=$bin/${package##*/}
+	if [[ -x $program ]] && go version -m "$program" 2>/dev/null | grep -qP "^\tmod\t\S+\t\Q$version\E(\t|$)"; then
+		return
+	fi
+	echo "tools.sh: building ${package##*/} $version"
+	(cd / && CGO_ENABLED=0 GOBIN=$bin go install -trimpath -ldflags "-s -w" "$package@$version") >"$log" 2>&1 ||
+		fail "could not build ${package##*/} $version; see $log"
+}
+
+# from_debian PROGRAM PACKAGE...: install the packages, unless the program is there.
+from_debian() {
+	local program=$1
+	shift
+	if command -v "$program" >/dev/null; then
+		return
+	fi
+	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+		fail "$program is missing: install it (Debian packages: $*), then try again"
+	fi
+	echo "tools.sh: installing $*"
+	{ apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@"; } \
+		>"$log" 2>&1 </dev/null || fail "could not install $*; see $log"
+}
+
+[[ $# -gt 0 ]] || usage
+mkdir -p "$bin" "$(dirname "$log")"
+for name in "$@"; do
+	case $name in
+	# The last MinIO there will be; its licence is AGPL-3.0: a separate process for tests, never linked.
+	minio) from_go github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c ;;
+	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
+	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
+	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;
+	benchstat) from_go golang.org/x/perf/cmd/benchstat v0.0.0-20260908200009-22c9c6c9d4da ;;
+	gcc) from_debian gcc gcc libc6-dev ;; # the race detector
+	fuse3) from_debian fusermount3 fuse3 ;; # deploy/lossyfs, for those who are not root
+	e2fsprogs) from_debian mke2fs e2fsprogs ;;
+	sleuthkit) from_debian fls sleuthkit ;;
+	xz) from_debian xz xz-utils ;;
+	*) usage ;;
+	esac
+done
