@@ -1,0 +1,246 @@
+// Package buckettest says in tests what storage.Bucket says in words, and
+// starts the S3 server that the tests of other packages need too.
+//
+// Run is the suite: every implementation of storage.Bucket must pass it. Begin
+// there.
+package buckettest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forensic-custody/custody/storage"
+)
+
+// Run runs the suite. open returns an empty bucket each time.
+func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
+	for name, test := range map[string]func(*testing.T, storage.Bucket){
+		"what was put is got":           testPutGet,
+		"nothing is replaced":           testNoReplacement,
+		"one of many wins a key":        testRace,
+		"what is not there":             testNotFound,
+		"too large for the buffer":      testTooLarge,
+		"keys that name something else": testKeys,
+		"listing":                       testList,
+		"deletion":                      testDelete,
+		"a context that is done":        testContext,
+		"probe":                         testProbe,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// Get returns an object whole.
+func Get(t *testing.T, b storage.Bucket, key, version string) []byte {
+	t.Helper()
+	o, err := b.Stat(t.Context(), key, version)
+	require.NoError(t, err)
+	buf := make([]byte, o.Size)
+	n, err := b.Get(t.Context(), key, version, buf)
+	require.NoError(t, err)
+	require.EqualValues(t, o.Size, n)
+	return buf
+}
+
+// List returns the sizes of the objects below a prefix by their keys.
+func List(t *testing.T, b storage.Bucket, prefix string) map[string]int64 {
+	t.Helper()
+	found := map[string]int64{}
+	require.NoError(t, b.List(t.Context(), prefix, func(o storage.Object) error {
+		require.NotContains(t, found, o.Key)
+		found[o.Key] = o.Size
+		return nil
+	}))
+	return found
+}
+
+// Bytes returns n bytes that depend on seed only.
+func Bytes(n int, seed byte) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b)
+	return b
+}
+
+func put(t *testing.T, b storage.Bucket, key string, data []byte) string {
+	t.Helper()
+	version, err := b.Put(t.Context(), key, data)
+	require.NoError(t, err)
+	return version
+}
+
+func testPutGet(t *testing.T, b storage.Bucket) {
+	objects := map[string][]byte{
+		"empty":                {},
+		"v1/i/c/00/one":        {1},
+		"v1/i/c/00/large":      Bytes(9<<20+1, 1),
+		"tile/0/x001/067.p/8":  []byte("tile"),
+		strings.Repeat("k", 9): Bytes(70000, 2),
+	}
+	versions := map[string]string{}
+	for key, data := range objects {
+		versions[key] = put(t, b, key, data)
+	}
+	require.NoError(t, b.Barrier(t.Context()))
+	for key, data := range objects {
+		require.True(t, bytes.Equal(data, Get(t, b, key, versions[key])), key)
+		require.True(t, bytes.Equal(data, Get(t, b, key, "")), key)
+		o, err := b.Stat(t.Context(), key, "")
+		require.NoError(t, err)
+		require.Equal(t, storage.Object{Key: key, Version: versions[key], Size: int64(len(data))}, o)
+
+		larger := make([]byte, len(data)+10)
+		n, err := b.Get(t.Context(), key, versions[key], larger)
+		require.NoError(t, err)
+		require.Equal(t, len(data), n)
+	}
+}
+
+func testNoReplacement(t *testing.T, b storage.Bucket) {
+	version := put(t, b, "a/b", []byte("first"))
+	for _, second := range []string{"first", "other", ""} {
+		_, err := b.Put(t.Context(), "a/b", []byte(second))
+		require.ErrorIs(t, err, storage.ErrExists)
+	}
+	require.Equal(t, "first", string(Get(t, b, "a/b", "")))
+	require.Equal(t, "first", string(Get(t, b, "a/b", version)))
+}
+
+func testRace(t *testing.T, b storage.Bucket) {
+	for round := range 4 {
+		key := fmt.Sprintf("race/%d", round)
+		var (
+			mu   sync.Mutex
+			won  [][]byte
+			race errgroup.Group
+		)
+		for i := range 8 {
+			race.Go(func() error {
+				data := Bytes(100_000, byte(i))
+				_, err := b.Put(t.Context(), key, data)
+				switch {
+				case err == nil:
+					mu.Lock()
+					won = append(won, data)
+					mu.Unlock()
+				case !errors.Is(err, storage.ErrExists) && !errors.Is(err, storage.ErrUnavailable):
+					return err
+				}
+				return nil
+			})
+		}
+		require.NoError(t, race.Wait())
+		require.Len(t, won, 1)
+		require.True(t, bytes.Equal(won[0], Get(t, b, key, "")))
+	}
+}
+
+func testNotFound(t *testing.T, b storage.Bucket) {
+	put(t, b, "there", []byte("x"))
+	for _, c := range [][2]string{
+		{"nowhere", ""}, {"no/where", ""}, {"there/not", ""},
+		{"there", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"},
+	} {
+		_, err := b.Get(t.Context(), c[0], c[1], make([]byte, 8))
+		require.ErrorIs(t, err, storage.ErrNotFound, "%q", c)
+		_, err = b.Stat(t.Context(), c[0], c[1])
+		require.ErrorIs(t, err, storage.ErrNotFound, "%q", c)
+	}
+}
+
+func testTooLarge(t *testing.T, b storage.Bucket) {
+	version := put(t, b, "large", Bytes(100, 1))
+	for _, n := range []int{0, 99} {
+		_, err := b.Get(t.Context(), "large", version, make([]byte, n))
+		require.ErrorIs(t, err, storage.ErrTooLarge)
+	}
+}
+
+func testKeys(t *testing.T, b storage.Bucket) {
+	for _, key := range []string{
+		"", "/", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/", "./a", ".staging/1", "a/.b",
+		`a\b`, "a\x00b", "a b", "ä", "a\n", strings.Repeat("x", 201), strings.Repeat("x/", 600) + "x",
+	} {
+		_, err := b.Put(t.Context(), key, []byte("x"))
+		require.ErrorContains(t, err, "key ", "%q", key)
+		_, err = b.Get(t.Context(), key, "", make([]byte, 10))
+		require.ErrorContains(t, err, "key ", "%q", key)
+		_, err = b.Stat(t.Context(), key, "")
+		require.ErrorContains(t, err, "key ", "%q", key)
+		require.ErrorContains(t, b.Delete(t.Context(), key, ""), "key ", "%q", key)
+	}
+	for _, prefix := range []string{"a", "/", "../", ".staging/", "a//"} {
+		require.Error(t, b.List(t.Context(), prefix, func(storage.Object) error { return nil }), "%q", prefix)
+	}
+	require.Empty(t, List(t, b, ""))
+}
+
+func testList(t *testing.T, b storage.Bucket) {
+	require.Empty(t, List(t, b, ""))
+	want := map[string]int64{}
+	for i := range 1030 { // more than a page of an S3 server
+		key := fmt.Sprintf("v1/a/c/%02x/%d", i%16, i)
+		put(t, b, key, make([]byte, i%7))
+		want[key] = int64(i % 7)
+	}
+	put(t, b, "v1/b/c", []byte("x"))
+	put(t, b, "v1/ab", []byte("x"))
+	require.Equal(t, want, List(t, b, "v1/a/"))
+	require.Len(t, List(t, b, ""), len(want)+2)
+	require.Len(t, List(t, b, "v1/a/c/0f/"), len(want)/16)
+	require.Empty(t, List(t, b, "v2/"))
+
+	stop, calls := errors.New("enough"), 0
+	err := b.List(t.Context(), "v1/", func(storage.Object) error { calls++; return stop })
+	require.Equal(t, stop, err)
+	require.Equal(t, 1, calls)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(List(t, b, "v1/a/"))))
+}
+
+func testDelete(t *testing.T, b storage.Bucket) {
+	version := put(t, b, "a/b", []byte("first"))
+	put(t, b, "a/c", []byte("neighbour"))
+	require.NoError(t, b.Delete(t.Context(), "a/b", version))
+	require.NoError(t, b.Delete(t.Context(), "a/b", version))
+	_, err := b.Stat(t.Context(), "a/b", "")
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	require.Equal(t, map[string]int64{"a/c": 9}, List(t, b, ""))
+	put(t, b, "a/b", []byte("again"))
+	require.NoError(t, b.Barrier(t.Context()))
+	require.Equal(t, "again", string(Get(t, b, "a/b", "")))
+}
+
+func testContext(t *testing.T, b storage.Bucket) {
+	version := put(t, b, "a", []byte("x"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := b.Put(ctx, "b", []byte("x"))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = b.Get(ctx, "a", version, make([]byte, 1))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = b.Stat(ctx, "a", version)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, b.List(ctx, "", func(storage.Object) error { return nil }), context.Canceled)
+	require.ErrorIs(t, b.Delete(ctx, "a", version), context.Canceled)
+	require.ErrorIs(t, b.Barrier(ctx), context.Canceled)
+	_, err = b.Probe(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, map[string]int64{"a": 1}, List(t, b, ""))
+}
+
+func testProbe(t *testing.T, b storage.Bucket) {
+	proven, err := b.Probe(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(proven), 4, "%q", proven)
+	require.Empty(t, List(t, b, ""))
+}

@@ -1,0 +1,132 @@
+package buckettest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/storage/s3"
+)
+
+// MinIO is a running S3 server, a process of its own.
+type MinIO struct {
+	endpoint string
+	access   string
+	secret   string
+	admin    *minio.Client
+	buckets  int
+}
+
+// StartMinIO starts a server on a loopback port and a folder of the test's, and
+// stops it when the test ends. Without the program the test fails.
+func StartMinIO(t *testing.T) *MinIO {
+	t.Helper()
+	program := minioProgram(t)
+	m := &MinIO{access: "custodytest", secret: "custodytest-secret"}
+	address := freeAddress(t)
+	m.endpoint = "http://" + address
+
+	dir := t.TempDir()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), program, //nolint:gosec // the pinned test server
+		"server", filepath.Join(dir, "data"), "--address", address, "--console-address", freeAddress(t))
+	server.Env = []string{
+		"HOME=" + dir, "MINIO_ROOT_USER=" + m.access, "MINIO_ROOT_PASSWORD=" + m.secret,
+		"MINIO_UPDATE=off", "MINIO_BROWSER=off",
+	}
+	server.Stdout, server.Stderr = log, log
+	require.NoError(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+		_ = log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("the S3 server said:\n%s", text)
+		}
+	})
+
+	m.admin, err = minio.New(address, &minio.Options{
+		Creds: credentials.NewStaticV4(m.access, m.secret, ""), Region: "us-east-1", MaxRetries: 1,
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := m.admin.ListBuckets(t.Context())
+		return err == nil
+	}, 30*time.Second, 50*time.Millisecond, "the S3 server does not answer")
+	return m
+}
+
+// NewBucket makes a bucket with versioning on and says how to open it.
+func (m *MinIO) NewBucket(t *testing.T) s3.Config {
+	t.Helper()
+	c := m.NewUnversionedBucket(t)
+	require.NoError(t, m.admin.EnableVersioning(t.Context(), c.Bucket))
+	return c
+}
+
+// NewUnversionedBucket makes a bucket that keeps no versions, which no product
+// may use.
+func (m *MinIO) NewUnversionedBucket(t *testing.T) s3.Config {
+	t.Helper()
+	m.buckets++
+	name := "bucket-" + strconv.Itoa(m.buckets)
+	require.NoError(t, m.admin.MakeBucket(t.Context(), name, minio.MakeBucketOptions{}))
+	return s3.Config{Endpoint: m.endpoint, Bucket: name, AccessKey: m.access, SecretKey: m.secret}
+}
+
+// Replace puts data over whatever the bucket holds under the key, as somebody
+// with the right to write to the bucket can.
+func (m *MinIO) Replace(t *testing.T, bucket, key string, data []byte) {
+	t.Helper()
+	_, err := m.admin.PutObject(t.Context(), bucket, key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{})
+	require.NoError(t, err)
+}
+
+// minioProgram finds the server in $CUSTODY_TOOLS or the repository's
+// .tools/bin.
+func minioProgram(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CUSTODY_TOOLS")
+	if dir == "" {
+		dir = filepath.Join(repository(t), ".tools", "bin")
+	}
+	program := filepath.Join(dir, "minio")
+	if _, err := os.Stat(program); err != nil {
+		require.FailNow(t, "the S3 server of the tests is missing", "install it with\n\n\tdeploy/tools.sh minio\n\n(%v)", err)
+	}
+	return program
+}
+
+// repository returns the folder that go.mod is in.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		require.NotEqual(t, filepath.Dir(dir), dir, "no go.mod above the test")
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close() //nolint:errcheck // the port is what counts
+	return fmt.Sprint(l.Addr())
+}
