@@ -21,6 +21,7 @@ type disk struct {
 	backing  string
 	mounted  string
 	finished bool
+	synced   bool // this case syncs the directory
 }
 
 func mount(t *testing.T, seed int64) *disk {
@@ -179,10 +180,23 @@ func TestNames(t *testing.T) {
 			"empty and remove a directory", func(d *disk) error { return os.RemoveAll(d.at("dir")) }, ".",
 			func(m map[string]string) { delete(m, "dir/"); delete(m, "dir/inside") },
 		},
+		{
+			"a new directory where one was", func(d *disk) error {
+				if err := os.RemoveAll(d.at("dir")); err != nil {
+					return err
+				}
+				if d.synced {
+					d.sync(".")
+				}
+				return os.Mkdir(d.at("dir"), 0o755)
+			}, ".",
+			func(m map[string]string) { delete(m, "dir/inside") },
+		},
 	} {
 		for _, synced := range []bool{false, true} {
 			t.Run(c.name+map[bool]string{false: " lost", true: " kept"}[synced], func(t *testing.T) {
 				d := mount(t, 0)
+				d.synced = synced
 				require.NoError(t, os.Mkdir(d.at("dir"), 0o755))
 				require.NoError(t, os.Mkdir(d.at("empty"), 0o755))
 				d.keep("a", "1")
