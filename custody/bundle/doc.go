@@ -1,0 +1,18 @@
+// Package bundle is the portable proof of an exhibit: one file that shows who
+// touched it, when, why, and that nobody else did, to somebody who trusts
+// nothing but a trust file that came another way.
+//
+// It promises:
+//
+//   - A verdict never says more than was checked. It says "complete" only as of
+//     a size of the log, and only when the leaves of the log were there.
+//   - Every byte of a bundle is covered: a bundle in which any byte is changed
+//     is refused, and the verdict says where.
+//   - No network, no files, no clock: readers and writers come in, a verdict
+//     goes out. It compiles to WebAssembly.
+//
+// What it does not check yet is whether policy permitted what was decided: the
+// verdict repeats the recorded decisions.
+//
+// Begin reading at Verify; the format is in custody/FORMAT.md.
+package bundle

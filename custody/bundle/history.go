@@ -1,0 +1,316 @@
+package bundle
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// ahead is how far a signer's clock may be ahead of the service's.
+const ahead = 30 * time.Second
+
+// checkHistory checks the records against one another: chains, declarations,
+// signatures by keys that were live, and what became of the item.
+func (c *check) checkHistory() {
+	for _, s := range c.streams {
+		c.checkChain(s)
+	}
+	c.checkGenesis()
+	c.checkDeclarations()
+	c.checkSignatures()
+	c.checkItem()
+}
+
+// checkChain checks that a stream's records follow one another.
+func (c *check) checkChain(s *stream) {
+	var before *entry
+	for _, e := range s.records {
+		r := e.record
+		if s.whole() && before != nil && r.Previous != before.commitment {
+			c.problem(e.where, errors.New("does not follow the record before it"))
+		}
+		if before != nil {
+			if err := c.checkOrder(before, e); err != nil {
+				c.problem(e.where, err)
+			}
+		}
+		switch {
+		case e.statement.Audience != c.trust.Origin:
+			c.problem(e.where, fmt.Errorf("the statement is for %q", e.statement.Audience))
+		case e.statement.Time > r.Recorded.Add(ahead):
+			c.problem(e.where, fmt.Errorf("was signed at %s, after it was recorded at %s", e.statement.Time, r.Recorded))
+		case r.Checkpoint.Size > e.index:
+			c.problem(e.where, fmt.Errorf("names a checkpoint of size %d, which is later than itself at %d", r.Checkpoint.Size, e.index))
+		}
+		before = e
+	}
+	if s.whole() && len(s.records) == 0 && s.head.Stream == c.head.Evidence.Stream() {
+		c.problem(headName, errors.New("the item has no records"))
+	}
+}
+
+// checkOrder checks what may only grow from one record of a stream to the next.
+func (c *check) checkOrder(before, e *entry) error {
+	a, b := before.record, e.record
+	switch {
+	case b.Recorded < a.Recorded:
+		return fmt.Errorf("was recorded at %s, before its predecessor at %s", b.Recorded, a.Recorded)
+	case b.Checkpoint.Size < a.Checkpoint.Size:
+		return errors.New("names an older checkpoint than its predecessor")
+	}
+	for _, h := range a.Basis {
+		if now, ok := findHead(b.Basis, h.Stream); ok && now.Length < h.Length {
+			return fmt.Errorf("was decided on an older state of %s than its predecessor", h.Stream)
+		}
+	}
+	return nil
+}
+
+func findHead(basis []custody.Head, s custody.Stream) (custody.Head, bool) {
+	i, ok := slices.BinarySearchFunc(basis, s, func(h custody.Head, s custody.Stream) int { return cmp.Compare(h.Stream, s) })
+	if !ok {
+		return custody.Head{}, false
+	}
+	return basis[i], true
+}
+
+// checkGenesis ties the policy stream to the trust file.
+func (c *check) checkGenesis() {
+	s := c.stream(custody.PolicyStream)
+	if s == nil || !s.whole() || len(s.records) == 0 {
+		c.problem(headName, errors.New("the policy stream is not included whole"))
+		return
+	}
+	e := s.records[0]
+	g, ok := e.statement.Act.(*custody.Genesis)
+	switch {
+	case e.commitment != c.trust.Genesis:
+		c.problem(e.where, fmt.Errorf("is not the genesis record that the trust file names"))
+	case !ok || g.Log != c.trust.Log:
+		c.problem(e.where, errors.New("does not name the log's key of the trust file"))
+	}
+}
+
+// checkDeclarations checks that every stream was declared, with its tag key,
+// by a permitted record of the stream that may do so.
+func (c *check) checkDeclarations() {
+	declared := map[custody.Stream]custody.Digest{}
+	for _, s := range c.streams {
+		for _, e := range s.records {
+			for _, d := range e.record.Declares {
+				if !mayDeclare(e, d.Stream, c.head.Incident) {
+					c.problem(e.where, fmt.Errorf("declares %s, which is not its to declare", d.Stream))
+				}
+				if _, twice := declared[d.Stream]; twice {
+					c.problem(e.where, fmt.Errorf("declares %s a second time", d.Stream))
+				}
+				declared[d.Stream] = d.TagKey
+			}
+		}
+	}
+	for _, s := range c.streams {
+		key, ok := declared[s.head.Stream]
+		switch {
+		case !ok:
+			c.problem(headName, fmt.Errorf("no record declares %s", s.head.Stream))
+		case s.whole() && key != s.key.Digest():
+			c.problem(headName, fmt.Errorf("the tag key of %s is not the one that was declared", s.head.Stream))
+		}
+	}
+}
+
+// mayDeclare says whether a record of this kind opens a stream of this name.
+func mayDeclare(e *entry, s custody.Stream, incident custody.IncidentID) bool {
+	id := e.statement.Payload
+	switch e.record.Stream {
+	case custody.PolicyStream:
+		if e.statement.Kind == custody.KindGenesis {
+			return s == custody.PolicyStream || s == custody.IncidentsStream || s == custody.NewPrincipalID(id).Stream()
+		}
+		return s == custody.NewPrincipalID(id).Stream()
+	case custody.IncidentsStream:
+		return s == custody.NewIncidentID(id).Stream()
+	case incident.Stream():
+		return s == custody.NewEvidenceID(id).Stream()
+	}
+	return false
+}
+
+// signer is a principal while its own stream is folded forward.
+type signer struct {
+	enrolled  custody.Enrolment
+	at        uint64 // sequence of the enrolment in the policy stream
+	statement custody.KeyID
+	standing  *custody.Standing
+	applied   uint64
+	signed    []*entry
+}
+
+// checkSignatures checks that every statement was signed with a key of its
+// actor that was live in the basis of its record.
+func (c *check) checkSignatures() {
+	people := c.enrolled()
+	for _, s := range c.streams {
+		for _, e := range s.records {
+			who := e.statement.Actor
+			if who == "" {
+				c.checkOwnSignature(e)
+			} else if p := people[who]; p == nil {
+				c.problem(e.where, fmt.Errorf("its actor %s was never enrolled", who))
+			} else {
+				p.signed = append(p.signed, e)
+			}
+			c.checkBasis(e)
+		}
+	}
+	for _, p := range people {
+		c.checkSigner(p)
+	}
+	slices.SortStableFunc(c.verdict.Problems, func(a, b Problem) int { return cmp.Compare(a.Where, b.Where) })
+}
+
+// enrolled folds the policy stream.
+func (c *check) enrolled() map[custody.PrincipalID]*signer {
+	people := map[custody.PrincipalID]*signer{}
+	policy := custody.NewPolicy()
+	s := c.stream(custody.PolicyStream)
+	if s == nil {
+		return people
+	}
+	for _, e := range s.records {
+		if err := policy.Apply(e.record, e.statement); err != nil {
+			c.problem(e.where, err)
+			continue
+		}
+		id := custody.NewPrincipalID(e.statement.Payload)
+		if en, ok := policy.Enrolments[id]; ok {
+			people[id] = &signer{enrolled: en, at: e.record.Sequence, standing: custody.NewStanding()}
+		}
+	}
+	c.verdict.people = policy.Enrolments
+	return people
+}
+
+// checkOwnSignature checks a statement that brings its own signer into being.
+func (c *check) checkOwnSignature(e *entry) {
+	var der []byte
+	switch act := e.statement.Act.(type) {
+	case *custody.Genesis:
+		der = act.Key
+	case *custody.EnrolPrincipal:
+		der = act.Key
+	}
+	first := e.record.Stream == custody.PolicyStream && e.record.Sequence <= 1
+	key, err := custody.ParsePublicKey(der)
+	if err == nil {
+		err = e.record.Envelope.Verify(key)
+	}
+	if err != nil || !first {
+		c.problem(e.where, errors.Join(errors.New("names no actor, and is neither genesis nor the first enrolment"), err))
+	}
+}
+
+// checkBasis checks that the heads a decision was folded from are those of the
+// records here, and that they include what decides about its signer.
+func (c *check) checkBasis(e *entry) {
+	for _, h := range e.record.Basis {
+		s := c.stream(h.Stream)
+		if s == nil || !s.whole() || h.Length == 0 {
+			continue
+		}
+		if h.Length > uint64(len(s.records)) || s.records[h.Length-1].commitment != h.Commitment {
+			c.problem(e.where, fmt.Errorf("was decided on a state of %s that is not the one here", h.Stream))
+		}
+		if h.Stream == e.record.Stream && h.Length != e.record.Sequence {
+			c.problem(e.where, errors.New("was decided on another place of its own stream"))
+		}
+	}
+	if e.statement.Kind == custody.KindGenesis {
+		return
+	}
+	if _, ok := findHead(e.record.Basis, custody.PolicyStream); !ok {
+		c.problem(e.where, errors.New("its basis lacks the policy"))
+	}
+	if who := e.statement.Actor; who != "" {
+		if _, ok := findHead(e.record.Basis, who.Stream()); !ok {
+			c.problem(e.where, errors.New("its basis lacks its actor"))
+		}
+	}
+}
+
+// checkSigner checks all statements of one principal, in the order of what was
+// known of him, folding his own stream along.
+func (c *check) checkSigner(p *signer) {
+	own := c.stream(p.enrolled.ID.Stream())
+	if own == nil || !own.whole() {
+		if len(p.signed) > 0 {
+			c.problem(headName, fmt.Errorf("the stream of %s, who signed records, is not included whole", p.enrolled.ID))
+		}
+		return
+	}
+	known := func(e *entry) uint64 {
+		h, _ := findHead(e.record.Basis, p.enrolled.ID.Stream())
+		return h.Length
+	}
+	slices.SortStableFunc(p.signed, func(a, b *entry) int { return cmp.Compare(known(a), known(b)) })
+	for _, e := range p.signed {
+		for p.applied < min(known(e), uint64(len(own.records))) {
+			r := own.records[p.applied]
+			if err := p.standing.Apply(r.record, r.statement); err != nil {
+				c.problem(r.where, err)
+			}
+			p.applied++
+		}
+		if h, _ := findHead(e.record.Basis, custody.PolicyStream); h.Length <= p.at {
+			c.problem(e.where, fmt.Errorf("%s was not enrolled when it was decided", p.enrolled.ID))
+			continue
+		}
+		key, err := custody.Principal{Enrolment: p.enrolled, Standing: p.standing}.Key(e.statement.Signer)
+		if err == nil {
+			err = e.record.Envelope.Verify(key)
+		}
+		if err != nil {
+			c.problem(e.where, err)
+		}
+	}
+}
+
+// checkItem folds the item's own stream and draws up its history.
+func (c *check) checkItem() {
+	s := c.stream(c.head.Evidence.Stream())
+	if s == nil || !s.whole() {
+		c.problem(headName, errors.New("the item's stream is not included whole"))
+		return
+	}
+	item := custody.NewEvidence()
+	for _, e := range s.records {
+		if err := item.Apply(e.record, e.statement); err != nil {
+			c.problem(e.where, err)
+		}
+	}
+	if item.Sealed {
+		c.verdict.Artifact, c.verdict.Acquisition = &item.Artifact, &item.Acquisition
+		c.verdict.ArtifactState = ArtifactAbsent
+	} else {
+		c.problem(headName, errors.New("the item is not sealed"))
+	}
+	c.verdict.Confirmed, c.verdict.Damaged = item.Confirmed, item.Damaged
+	c.timeline(s)
+	if in := c.stream(c.head.Incident.Stream()); in != nil {
+		c.timeline(in)
+		for _, e := range in.records {
+			begun, ok := e.statement.Act.(*custody.BeginEvidence)
+			if ok && custody.NewEvidenceID(e.statement.Payload) == c.head.Evidence {
+				c.verdict.Exhibit, c.verdict.Name, c.verdict.Type = begun.Exhibit, begun.Name.Display, begun.Type
+			}
+		}
+	}
+	if c.verdict.Exhibit == "" {
+		c.problem(headName, errors.New("no record of the incident begins this item"))
+	}
+	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
+}

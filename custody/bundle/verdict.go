@@ -1,0 +1,173 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// Verdict is what a verification found.
+type Verdict struct {
+	Verified      bool                 `json:"verified"` // nothing is wrong
+	Origin        string               `json:"origin"`   // of the log, as the trust file names it
+	Size          uint64               `json:"size"`     // of the log at the checkpoint
+	Root          custody.Digest       `json:"root"`     // of the log at the checkpoint
+	Complete      bool                 `json:"complete"` // all leaves were there: no later record is left out as of Size
+	Incident      custody.IncidentID   `json:"incident"`
+	Evidence      custody.EvidenceID   `json:"evidence"`
+	Exhibit       string               `json:"exhibit"`
+	Name          string               `json:"name"`
+	Type          string               `json:"type"`
+	Artifact      *custody.Artifact    `json:"artifact"`      // as sealed
+	Acquisition   *custody.Acquisition `json:"acquisition"`   // as its collector told it
+	ArtifactState string               `json:"artifactState"` // one of the three below
+	Confirmed     bool                 `json:"confirmed"`     // the service read the bytes back and found the sealed digest
+	Damaged       bool                 `json:"damaged"`       // the service's last check found other bytes, or none
+	Timeline      []Event              `json:"timeline"`      // in the order of recording
+	Problems      []Problem            `json:"problems"`      // empty when verified
+	people        map[custody.PrincipalID]custody.Enrolment
+}
+
+// What is known of the artifact's bytes.
+const (
+	ArtifactMatches = "matches"      // they are the bytes that were sealed
+	ArtifactOther   = "differs"      // they are not
+	ArtifactAbsent  = "not supplied" // nobody gave them
+)
+
+// Event is one record of the item's history.
+type Event struct {
+	Index     uint64              `json:"index"` // in the log
+	Time      custody.Time        `json:"time"`  // of the act, by its signer's clock
+	Recorded  custody.Time        `json:"recorded"`
+	Actor     custody.PrincipalID `json:"actor"`
+	Name      string              `json:"name"` // of the actor, as enrolled
+	Kind      custody.Kind        `json:"kind"`
+	Purpose   string              `json:"purpose"`
+	Permitted bool                `json:"permitted"`
+	Detail    string              `json:"detail"`
+	Signature string              `json:"signature"` // algorithm
+}
+
+// Problem is one thing that is wrong, and in which member.
+type Problem struct {
+	Where string `json:"where"`
+	What  string `json:"what"`
+}
+
+func (c *check) timeline(s *stream) {
+	for _, e := range s.records {
+		who := c.verdict.people[e.statement.Actor]
+		c.verdict.Timeline = append(c.verdict.Timeline, Event{
+			Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
+			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
+			Permitted: e.record.Decision.Permit, Detail: detail(e.statement.Act), Signature: who.Key.Algorithm(),
+		})
+	}
+}
+
+func detail(act custody.Act) string {
+	switch a := act.(type) {
+	case *custody.BeginEvidence:
+		return fmt.Sprintf("exhibit %s, %s, %s", a.Exhibit, a.Type, a.Name.Display)
+	case *custody.SealEvidence:
+		return fmt.Sprintf("%d bytes, SHA-256 %s", a.Artifact.Size, a.Artifact.SHA256.Hex())
+	case *custody.CheckEvidence:
+		if a.Intact {
+			return "read back from the store: the sealed bytes"
+		}
+		return "read back from the store: NOT the sealed bytes"
+	case *custody.RetrieveEvidence:
+		return fmt.Sprintf("%d bytes from byte %d", a.Length, a.Offset)
+	case *custody.ReleaseEvidence:
+		return fmt.Sprintf("%s, %d bytes handed over", a.Outcome, a.Sent)
+	case *custody.ReceiveEvidence:
+		return fmt.Sprintf("%d bytes arrived, SHA-256 %s", a.Size, a.SHA256.Hex())
+	}
+	return ""
+}
+
+// What says what happened, in the words of a person.
+func (e Event) What() string {
+	words := map[custody.Kind]string{
+		custody.KindBeginEvidence:    "announced the item",
+		custody.KindSealEvidence:     "sealed the item",
+		custody.KindCheckEvidence:    "checked the item",
+		custody.KindRetrieveEvidence: "retrieved the item",
+		custody.KindReleaseEvidence:  "released bytes",
+		custody.KindReceiveEvidence:  "confirmed what arrived",
+		custody.KindExportEvidence:   "took the item's records out",
+	}
+	what := words[e.Kind]
+	if what == "" {
+		what = string(e.Kind)
+	}
+	if !e.Permitted {
+		return "was REFUSED: " + string(e.Kind)
+	}
+	return what
+}
+
+// Write prints the verdict for people.
+func (v *Verdict) Write(w io.Writer) error {
+	var b strings.Builder
+	if v.Verified {
+		b.WriteString("VERIFIED\n\n")
+	} else {
+		b.WriteString("NOT VERIFIED\n\n")
+		for _, p := range v.Problems {
+			fmt.Fprintf(&b, "  %s: %s\n", p.Where, p.What)
+		}
+		b.WriteString("\nNothing below may be relied upon.\n\n")
+	}
+	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", v.Exhibit, v.Evidence, v.Incident)
+	fmt.Fprintf(&b, "Item        %s: %s\n", v.Type, v.Name)
+	if v.Artifact != nil {
+		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
+		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
+	}
+	if v.Acquisition != nil {
+		fmt.Fprintf(&b, "Taken from  %s, at %s, %s\n", v.Acquisition.Source, v.Acquisition.Place, v.Acquisition.CollectedAt)
+		fmt.Fprintf(&b, "            by %s, with %s\n", v.Acquisition.Method, v.Acquisition.Tool)
+	}
+	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
+	fmt.Fprintf(&b, "History     %s\n", v.completeness())
+	b.WriteString("            No outside witness cosigned the log: that nobody was shown another log cannot be told from here.\n\n")
+	for _, e := range v.Timeline {
+		fmt.Fprintf(&b, "  %s  %s (%s) %s\n", e.Time, e.Name, e.Actor, e.What())
+		if e.Detail != "" {
+			fmt.Fprintf(&b, "                               %s\n", e.Detail)
+		}
+		if e.Purpose != "" {
+			fmt.Fprintf(&b, "                               purpose: %s\n", e.Purpose)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (v *Verdict) completeness() string {
+	n := 0
+	for _, e := range v.Timeline {
+		if e.Kind != custody.KindBeginEvidence {
+			n++
+		}
+	}
+	if v.Complete {
+		return fmt.Sprintf("complete as of tree size %d: these %d records of the item, and no others", v.Size, n)
+	}
+	return fmt.Sprintf("unbroken through these %d records of the item; later ones are not excluded (the bundle has no leaves)", n)
+}
+
+func (v *Verdict) artifactText() string {
+	switch v.ArtifactState {
+	case ArtifactMatches:
+		return "supplied, and bit for bit what was sealed"
+	case ArtifactOther:
+		return "supplied, and NOT what was sealed"
+	default:
+		return "not supplied; compare the SHA-256 with sha256sum, or give the file with --artifact"
+	}
+}

@@ -1,0 +1,312 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// The most bytes that a member of each kind has.
+const (
+	maxHead       = 64 << 20
+	maxCheckpoint = 16 << 10
+	maxRecord     = 1 << 20
+	maxProof      = 64 << 10
+)
+
+// Options are what a verification takes beside the bundle.
+type Options struct {
+	Words    custody.Vocabulary // the kinds of statement that are understood
+	Artifact io.Reader          // the artifact's bytes, when they are not in the bundle; may be nil
+}
+
+// Verify reads a bundle to its end and says what it proves, given trust from
+// outside it. The error is about reading only; what is wrong with the bundle
+// stands in the verdict, which is never nil.
+func Verify(r io.Reader, trust *custody.Trust, o Options) *Verdict {
+	c := &check{
+		verdict: &Verdict{Origin: trust.Origin, Timeline: []Event{}, Problems: []Problem{}},
+		trust:   trust, words: o.Words, in: reader{r: r}, known: map[custody.Digest]string{},
+	}
+	if err := c.run(o.Artifact); err != nil {
+		c.problem(c.in.name, err)
+	}
+	c.verdict.Verified = len(c.verdict.Problems) == 0
+	return c.verdict
+}
+
+// check is a verification under way.
+type check struct {
+	verdict *Verdict
+	trust   *custody.Trust
+	words   custody.Vocabulary
+	in      reader
+	head    head
+	point   custody.Checkpoint
+	signed  []byte
+	streams []*stream
+	known   map[custody.Digest]string // where each statement was seen
+}
+
+// stream is what a bundle says of one stream.
+type stream struct {
+	head    streamHead
+	key     custody.TagKey
+	records []*entry
+}
+
+// entry is one record of a bundle, read and checked by itself.
+type entry struct {
+	where      string
+	record     *custody.Record
+	statement  *custody.Statement
+	commitment custody.Commitment
+	leaf       custody.Leaf
+	index      uint64
+}
+
+func (c *check) problem(where string, err error) {
+	c.verdict.Problems = append(c.verdict.Problems, Problem{Where: where, What: err.Error()})
+}
+
+func (c *check) run(artifact io.Reader) error {
+	if err := c.readHead(); err != nil {
+		return err
+	}
+	if err := c.readRecords(); err != nil {
+		return err
+	}
+	if err := c.readLeaves(); err != nil {
+		return err
+	}
+	c.checkHistory()
+	return c.readArtifact(artifact)
+}
+
+// expect goes to the next member, which must have this name.
+func (c *check) expect(name string) error {
+	if err := c.in.next(); err != nil {
+		c.in.name = name
+		return err
+	}
+	if c.in.name != name {
+		return fmt.Errorf("stands where %s should", name)
+	}
+	return nil
+}
+
+func (c *check) readMember(name string, limit uint64) ([]byte, error) {
+	if err := c.expect(name); err != nil {
+		return nil, err
+	}
+	return c.in.all(limit)
+}
+
+func (c *check) readHead() error {
+	b, err := c.readMember(headName, maxHead)
+	if err != nil {
+		return err
+	}
+	if err := custody.Decode(b, &c.head); err != nil {
+		return err
+	}
+	if err := c.head.check(); err != nil {
+		return err
+	}
+	c.verdict.Evidence, c.verdict.Incident = c.head.Evidence, c.head.Incident
+	if c.signed, err = c.readMember(checkpointName, maxCheckpoint); err != nil {
+		return err
+	}
+	var log note.Verifier
+	if log, err = c.trust.LogVerifier(); err != nil {
+		return err
+	}
+	if c.point, err = custody.OpenCheckpoint(c.signed, log); err != nil {
+		return err
+	}
+	c.verdict.Size, c.verdict.Root = c.point.Size, c.point.Root
+	return nil
+}
+
+func (h *head) check() error {
+	if h.Format != Format {
+		return fmt.Errorf("format %.100q is not %q", h.Format, Format)
+	}
+	if _, err := custody.ParseEvidenceID(string(h.Evidence)); err != nil {
+		return err
+	}
+	if _, err := custody.ParseIncidentID(string(h.Incident)); err != nil {
+		return err
+	}
+	for i, s := range h.Streams {
+		if _, err := custody.ParseStream(string(s.Stream)); err != nil {
+			return err
+		}
+		if i > 0 && h.Streams[i-1].Stream >= s.Stream {
+			return errors.New("the streams are not in order")
+		}
+		whole := len(s.TagKey) == len(custody.TagKey{})
+		if whole == (len(s.Single) > 0) || !whole && (len(s.TagKey) > 0 || s.Length > 0) {
+			return fmt.Errorf("%s is neither whole nor single records", s.Stream)
+		}
+		for n, r := range s.Single {
+			if len(r.Tag) != len(custody.Tag{}) || n > 0 && s.Single[n-1].Sequence >= r.Sequence {
+				return fmt.Errorf("the single records of %s are not in order, or lack their tags", s.Stream)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *check) readRecords() error {
+	for _, h := range c.head.Streams {
+		s := &stream{head: h}
+		copy(s.key[:], h.TagKey)
+		c.streams = append(c.streams, s)
+		for n := range h.Length {
+			e, err := c.readRecord(h.Stream, n, s.key.Tag(n))
+			if err != nil {
+				return err
+			}
+			s.records = append(s.records, e)
+		}
+		for _, r := range h.Single {
+			e, err := c.readRecord(h.Stream, r.Sequence, custody.Tag(r.Tag))
+			if err != nil {
+				return err
+			}
+			s.records = append(s.records, e)
+		}
+	}
+	return nil
+}
+
+// readRecord reads a record and its proof, and checks what can be checked of
+// it alone: that it is what the log has, and in its place.
+func (c *check) readRecord(s custody.Stream, sequence uint64, tag custody.Tag) (*entry, error) {
+	raw, err := c.readMember(recordName(s, sequence), maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{where: c.in.name}
+	if e.record, err = custody.ParseRecord(raw); err != nil {
+		return nil, err
+	}
+	if e.record.Stream != s || e.record.Sequence != sequence {
+		return nil, fmt.Errorf("is record %d of %s", e.record.Sequence, e.record.Stream)
+	}
+	proof, err := c.readMember(proofName(s, sequence), maxProof)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := custody.ParseReceipt(proof)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(receipt.Checkpoint, c.signed) {
+		return nil, errors.New("the receipt is under another checkpoint")
+	}
+	opening, err := receipt.OpeningOf()
+	if err != nil {
+		return nil, err
+	}
+	e.commitment = custody.Commit(opening, raw)
+	e.leaf, e.index = custody.NewLeaf(e.commitment, tag), receipt.Index
+	if err := receipt.VerifyUnder(c.point, e.leaf); err != nil {
+		return nil, err
+	}
+	if e.statement, err = e.record.Envelope.Statement(c.words); err != nil {
+		return nil, err
+	}
+	if first, twice := c.known[e.statement.Payload]; twice {
+		return nil, fmt.Errorf("repeats the statement of %s", first)
+	}
+	c.known[e.statement.Payload] = e.where
+	return e, nil
+}
+
+// readLeaves goes through all leaves of the log: they must make its root, and
+// no stream that is whole may have a record there that is not here.
+func (c *check) readLeaves() error {
+	if !c.head.Leaves {
+		return nil
+	}
+	if err := c.expect(leavesName); err != nil {
+		return err
+	}
+	if c.in.size != c.point.Size*custody.LeafSize {
+		return fmt.Errorf("has %d bytes; %d leaves have %d", c.in.size, c.point.Size, c.point.Size*custody.LeafSize)
+	}
+	scan := newScan(c.streams)
+	buffered := make([]byte, custody.LeafSize*1024)
+	for index := uint64(0); index < c.point.Size; {
+		n := min(uint64(len(buffered)), (c.point.Size-index)*custody.LeafSize)
+		if _, err := io.ReadFull(&c.in, buffered[:n]); err != nil {
+			return err
+		}
+		for b := buffered[:n]; len(b) > 0; b = b[custody.LeafSize:] {
+			if err := scan.leaf(index, b[:custody.LeafSize]); err != nil {
+				return err
+			}
+			index++
+		}
+	}
+	if err := scan.finish(c.point.Root); err != nil {
+		return err
+	}
+	c.verdict.Complete = true
+	return nil
+}
+
+// readArtifact measures the artifact, from the bundle or from beside it.
+func (c *check) readArtifact(beside io.Reader) error {
+	var bytesOf io.Reader
+	switch {
+	case c.head.Artifact:
+		if err := c.expect(artifactName); err != nil {
+			return err
+		}
+		bytesOf = &c.in
+	case beside != nil:
+		bytesOf = beside
+	}
+	if bytesOf != nil {
+		tree := custody.NewTreeHash(nil)
+		if _, err := io.CopyBuffer(tree, bytesOf, make([]byte, custody.BlockSize)); err != nil {
+			return fmt.Errorf("artifact: %w", err)
+		}
+		if got := tree.Finish(); c.verdict.Artifact != nil && got != *c.verdict.Artifact {
+			c.verdict.ArtifactState = ArtifactOther
+			c.problem(artifactName, fmt.Errorf("these %d bytes have SHA-256 %s; sealed were %d bytes with %s",
+				got.Size, got.SHA256.Hex(), c.verdict.Artifact.Size, c.verdict.Artifact.SHA256.Hex()))
+		} else if c.verdict.Artifact != nil {
+			c.verdict.ArtifactState = ArtifactMatches
+		}
+	}
+	if err := c.in.next(); !errors.Is(err, errEnd) {
+		if err == nil {
+			err = errors.New("stands where the bundle should end")
+		}
+		return err
+	}
+	return nil
+}
+
+func (c *check) stream(name custody.Stream) *stream {
+	i, ok := slices.BinarySearchFunc(c.streams, name, func(s *stream, n custody.Stream) int {
+		return cmp.Compare(s.head.Stream, n)
+	})
+	if !ok {
+		return nil
+	}
+	return c.streams[i]
+}
+
+func (s *stream) whole() bool { return len(s.head.TagKey) > 0 }

@@ -1,0 +1,290 @@
+package bundle
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// Format names the version of the bundle's format.
+const Format = "https://github.com/forensic-custody/custody/bundle/v1"
+
+// The names of the members, in the order in which they stand in a bundle: the
+// head, the checkpoint, two members for each record, the leaves if included,
+// the artifact if included.
+const (
+	headName       = "bundle.json"
+	checkpointName = "checkpoint"
+	leavesName     = "leaves"
+	artifactName   = "artifact"
+)
+
+func recordName(s custody.Stream, sequence uint64) string {
+	return fmt.Sprintf("records/%s/%08d.json", s, sequence)
+}
+
+func proofName(s custody.Stream, sequence uint64) string {
+	return fmt.Sprintf("records/%s/%08d.tlog-proof", s, sequence)
+}
+
+// head is what bundle.json says.
+type head struct {
+	Artifact bool               `json:"artifact"` // the artifact's bytes are included
+	Evidence custody.EvidenceID `json:"evidence"`
+	Format   string             `json:"format"`
+	Incident custody.IncidentID `json:"incident"`
+	Leaves   bool               `json:"leaves"`  // all leaves of the log are included
+	Streams  []streamHead       `json:"streams"` // in order of name
+}
+
+// streamHead says which records of a stream are included: all of them from 0
+// to Length-1 and the key to look for more, or single ones with their tags.
+type streamHead struct {
+	Length uint64         `json:"length"` // records of a whole stream; 0 of a stream of which single records are included
+	Single []singleRecord `json:"single"` // in order of sequence; empty for a whole stream
+	Stream custody.Stream `json:"stream"`
+	TagKey []byte         `json:"tagKey,omitempty"` // 32 bytes, of a whole stream
+}
+
+type singleRecord struct {
+	Sequence uint64 `json:"sequence"`
+	Tag      []byte `json:"tag"` // 32 bytes
+}
+
+// Contents is what goes into a bundle.
+type Contents struct {
+	Evidence   custody.EvidenceID
+	Incident   custody.IncidentID
+	Checkpoint []byte // signed
+	Streams    []Stream
+	Leaves     func(yield func(custody.Leaf) error) error // all up to the checkpoint; nil leaves them out
+	Artifact   io.Reader                                  // nil leaves it out
+	Size       uint64                                     // of the artifact
+}
+
+// Stream is a whole stream, or single records of one.
+type Stream struct {
+	Name    custody.Stream
+	Whole   bool
+	TagKey  custody.TagKey // of a whole stream
+	Records []Record       // in order
+}
+
+// Record is a record and what proves it.
+type Record struct {
+	Sequence uint64
+	Bytes    []byte
+	Leaf     custody.Leaf
+	Receipt  *custody.Receipt // under the bundle's checkpoint, with the opening
+}
+
+// Write writes a bundle. The same contents make the same bytes.
+func Write(w io.Writer, c *Contents) error {
+	checkpoint, err := custody.CheckpointBody(c.Checkpoint)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(c.Streams, func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) })
+	h := head{
+		Artifact: c.Artifact != nil, Evidence: c.Evidence, Format: Format,
+		Incident: c.Incident, Leaves: c.Leaves != nil, Streams: []streamHead{},
+	}
+	for _, s := range c.Streams {
+		h.Streams = append(h.Streams, s.head())
+	}
+	b, err := custody.Encode(h)
+	if err != nil {
+		return err
+	}
+	out := writer{w}
+	if err := errors.Join(out.bytes(headName, b), out.bytes(checkpointName, c.Checkpoint)); err != nil {
+		return err
+	}
+	for _, s := range c.Streams {
+		for _, r := range s.Records {
+			if err := errors.Join(
+				out.bytes(recordName(s.Name, r.Sequence), r.Bytes),
+				out.bytes(proofName(s.Name, r.Sequence), r.Receipt.Marshal()),
+			); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Leaves != nil {
+		if err := out.leaves(checkpoint.Size, c.Leaves); err != nil {
+			return err
+		}
+	}
+	if c.Artifact != nil {
+		if err := out.member(artifactName, c.Size, c.Artifact); err != nil {
+			return err
+		}
+	}
+	return out.close()
+}
+
+func (s Stream) head() streamHead {
+	h := streamHead{Stream: s.Name, Single: []singleRecord{}}
+	if s.Whole {
+		h.Length, h.TagKey = uint64(len(s.Records)), s.TagKey[:]
+		return h
+	}
+	for _, r := range s.Records {
+		tag := r.Leaf.Tag()
+		h.Single = append(h.Single, singleRecord{Sequence: r.Sequence, Tag: tag[:]})
+	}
+	return h
+}
+
+func (w writer) leaves(n uint64, each func(func(custody.Leaf) error) error) error {
+	size := n * custody.LeafSize
+	h, err := header(leavesName, size)
+	if err != nil {
+		return err
+	}
+	if _, err := w.w.Write(h[:]); err != nil {
+		return err
+	}
+	var written uint64
+	err = each(func(l custody.Leaf) error {
+		written++
+		_, err := w.w.Write(l[:])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if written != n {
+		return fmt.Errorf("%d leaves instead of %d", written, n)
+	}
+	_, err = w.w.Write(make([]byte, padding(size)))
+	return err
+}
+
+// Source is where Collect finds records and proofs.
+type Source interface {
+	// Stream returns all proven records of a stream, and its tag key.
+	Stream(context.Context, custody.Stream) ([]Found, custody.TagKey, error)
+	// Declaring returns the record that declares the stream, and its stream.
+	Declaring(context.Context, custody.Stream) (Found, custody.Stream, error)
+	// Prove returns receipts of the leaves with these identities, in order,
+	// all under one checkpoint, which it returns too.
+	Prove(context.Context, []custody.Digest) ([]*custody.Receipt, []byte, error)
+	// Leaves calls yield for the first n leaves of the log.
+	Leaves(ctx context.Context, n uint64, yield func(custody.Leaf) error) error
+}
+
+// Found is a record in a Source.
+type Found struct {
+	Bytes   []byte
+	Opening custody.Opening
+	Leaf    custody.Leaf
+	Payload custody.Digest
+}
+
+// Collect gathers the bundle of an item: its whole stream, the whole streams
+// of the policy and of every principal who signed anything in it, and of the
+// incident only the records by which the item and the incident came to be.
+func Collect(ctx context.Context, src Source, i custody.IncidentID, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
+	g := &gathering{ctx: ctx, src: src, known: map[custody.Stream]bool{}}
+	if err := errors.Join(
+		g.whole(custody.PolicyStream), g.whole(e.Stream()), g.declaring(e.Stream()), g.declaring(i.Stream()),
+	); err != nil {
+		return nil, err
+	}
+	for n := 0; n < len(g.people); n++ {
+		if err := g.whole(g.people[n].Stream()); err != nil {
+			return nil, err
+		}
+	}
+	receipts, checkpoint, err := src.Prove(ctx, g.identities)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range g.streams {
+		for n := range s.Records {
+			s.Records[n].Receipt.Checkpoint = checkpoint
+			s.Records[n].Receipt.Index, s.Records[n].Receipt.Proof = receipts[0].Index, receipts[0].Proof
+			receipts = receipts[1:]
+		}
+	}
+	c := &Contents{Evidence: e, Incident: i, Checkpoint: checkpoint, Streams: g.streams}
+	if withLeaves {
+		body, err := custody.CheckpointBody(checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		c.Leaves = func(yield func(custody.Leaf) error) error { return src.Leaves(ctx, body.Size, yield) }
+	}
+	return c, nil
+}
+
+// gathering is a bundle's records as they are found.
+type gathering struct {
+	ctx        context.Context
+	src        Source
+	known      map[custody.Stream]bool
+	streams    []Stream
+	identities []custody.Digest // of all records, in the order of streams
+	people     []custody.PrincipalID
+}
+
+// whole adds all records of a stream.
+func (g *gathering) whole(name custody.Stream) error {
+	found, key, err := g.src.Stream(g.ctx, name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return g.add(Stream{Name: name, Whole: true, TagKey: key}, found)
+}
+
+// declaring adds the one record that declares a stream.
+func (g *gathering) declaring(name custody.Stream) error {
+	found, home, err := g.src.Declaring(g.ctx, name)
+	if err != nil {
+		return fmt.Errorf("declaration of %s: %w", name, err)
+	}
+	return g.add(Stream{Name: home}, []Found{found})
+}
+
+func (g *gathering) add(s Stream, found []Found) error {
+	g.known[s.Name] = true
+	for _, f := range found {
+		r, err := custody.ParseRecord(f.Bytes)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		s.Records = append(s.Records, Record{
+			Sequence: r.Sequence, Bytes: f.Bytes, Leaf: f.Leaf, Receipt: &custody.Receipt{Extra: f.Opening[:]},
+		})
+		g.identities = append(g.identities, custody.Identity(f.Payload))
+		who, err := actorOf(&r.Envelope)
+		if err != nil {
+			return fmt.Errorf("%s: record %d: %w", s.Name, r.Sequence, err)
+		}
+		if who != "" && !g.known[who.Stream()] {
+			g.known[who.Stream()] = true
+			g.people = append(g.people, who)
+		}
+	}
+	g.streams = append(g.streams, s)
+	return nil
+}
+
+// actorOf returns the actor that a statement names, whatever its kind.
+func actorOf(e *custody.Envelope) (custody.PrincipalID, error) {
+	var p struct {
+		Predicate struct {
+			Actor custody.PrincipalID `json:"actor"`
+		} `json:"predicate"`
+	}
+	err := json.Unmarshal(e.Payload, &p)
+	return p.Predicate.Actor, err
+}
