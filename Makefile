@@ -1,0 +1,78 @@
+# Custody. `make` lists what can be made; README.md says what it is.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools/bin
+export CUSTODY_TOOLS := $(TOOLS)
+export PATH := $(TOOLS):$(PATH)
+
+MODULE  := github.com/forensic-custody/custody
+FOLDERS := api cmd custody deploy investigate ledger storage
+TIMEOUT ?= 10m
+
+.PHONY: help build demo run test lint bench chaos fuzz vuln clean
+.NOTPARALLEL:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## The program, as bin/custody
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody
+
+demo: build ## Take FILE in, get it out, prove it; in the folder STORE (both optional)
+	@FILE='$(FILE)' STORE='$(STORE)' deploy/demo.sh
+
+run: build ## Set up on first use, then serve, from the folder STORE (optional)
+	@STORE='$(STORE)' deploy/run.sh
+
+# Where goroutines meet: these are tested under the race detector too.
+RACE := $(addprefix $(MODULE)/,api cmd/ custody/guard deploy/lossyfs ledger storage)
+empty :=
+space := $(empty) $(empty)
+
+# $(call gotest,NAME,ARGUMENTS): go test with its normal output. A test that was skipped has failed.
+define gotest
+gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIMEOUT) $(2)
+@! grep -o '"Action":"skip","Package":"[^"]*","Test":"[^"]*"' .tools/$(1).json || { echo "skipped tests count as failed"; exit 1; }
+endef
+
+test: ## Every test, with its own set-up
+	@deploy/tools.sh gcc gotestsum minio
+	$(call gotest,test,./...)
+	$(call gotest,race,-race $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
+
+lint: ## Formatting, vet, linters, the module's name
+	@deploy/tools.sh golangci-lint
+	@test "$$(go list -m)" = $(MODULE) || { echo "the module must be called $(MODULE)"; exit 1; }
+	@! gofmt -l $(FOLDERS) | grep . || { echo "not formatted: run gofmt -w on the files above"; exit 1; }
+	go vet ./...
+	golangci-lint run ./...
+
+bench: ## Benchmarks, with their spread; BENCH chooses them by name
+	@deploy/tools.sh benchstat gotestsum minio
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),3) -timeout 60m ./... | tee .tools/bench.txt
+	benchstat .tools/bench.txt
+
+chaos: ## Kill, cut and fill what it runs on, N times
+	@deploy/tools.sh minio
+	CUSTODY_CHAOS_N=$(or $(N),20) go test -count 1 -timeout 60m -run '^TestChaos' ./cmd/...
+
+fuzz: ## Every fuzz test, each for TIME
+	go test -list '^Fuzz' ./... \
+	| awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print name[i], $$2; n = 0}' \
+	| while read -r name package; do \
+		echo "$$package $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),60s) "$$package" </dev/null; \
+	done
+
+# .ci/vulnerabilities lists findings that were looked at and do not concern us, each with its reason.
+vuln: ## Known vulnerabilities in what we use; VULNDB is the folder of an unpacked database
+	@deploy/tools.sh govulncheck
+	@test -d '$(VULNDB)' || { echo "usage: make vuln VULNDB=folder"; exit 2; }
+	govulncheck -db 'file://$(abspath $(VULNDB))' ./... | tee .tools/vuln.txt || [[ $$? == 3 ]]
+	@! sed -n 's/^Vulnerability #[0-9]*: //p' .tools/vuln.txt | grep -vxFf <(awk '/^GO-/ {print $$1}' .ci/vulnerabilities)
+
+clean: ## Remove what was built and installed here
+	rm -rf bin .tools
