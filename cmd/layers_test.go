@@ -43,7 +43,7 @@ var rows = map[string]row{
 	"storage/buckettest": {"storage storage/s3", "github.com/minio/minio-go github.com/stretchr/testify golang.org/x/sync"},
 	"storage/file":       {"storage", "golang.org/x/sys"},
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},
-	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3"},
+	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},
 }
