@@ -60,7 +60,7 @@ chaos: ## Kill, cut and fill what it runs on, N times
 	CUSTODY_CHAOS_N=$(or $(N),20) go test -count 1 -timeout 60m -run '^TestChaos' ./cmd/...
 
 fuzz: ## Every fuzz test, each for TIME
-	go test -list '^Fuzz' ./... \
+	@go test -list '^Fuzz' ./... \
 	| awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print name[i], $$2; n = 0}' \
 	| while read -r name package; do \
 		echo "$$package $$name"; \
