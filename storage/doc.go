@@ -1,1 +1,25 @@
+// Package storage keeps artifacts: bytes under their digest, encrypted, on any
+// bucket, for as long as anybody may ask for them.
+//
+// It promises:
+//
+//   - What Seal acknowledged is there: every chunk and the list of them are
+//     durable before it returns.
+//   - No wrong byte. Whatever happens to the objects in a bucket (lost, cut
+//     short, exchanged, written over, changed in one bit), a reader gets the
+//     artifact's bytes or ErrDamaged with the range in question. A chunk's bytes
+//     are handed out after its tag and its digest are verified, never before.
+//   - Bytes leave through Open only, which takes a guard.Pass. Check reads
+//     everything and returns digests.
+//   - Whoever runs the bucket learns sizes, not contents, and cannot tell
+//     whether a file that he knows is there.
+//   - Memory does not grow with an artifact's size, but for its list of chunks:
+//     some hundred bytes for each 8 MiB. Chunks are held in a fixed number of
+//     buffers.
+//
+// It does not retain what the bucket gives up, decide who may read, know what
+// an artifact is evidence of, or remove what an abandoned upload left.
+//
+// Read bucket.go first, then vault.go; the formats are where they are coded, in
+// object.go, keys.go and manifest.go. DESIGN.md tells the life of an artifact.
 package storage

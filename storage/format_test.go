@@ -1,0 +1,184 @@
+package storage_test
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/storage"
+)
+
+// A second reader of the formats, written from their description alone: what
+// somebody has to write who is left with a bucket and a key.
+
+type secrets struct {
+	incident    custody.IncidentID
+	data, names []byte
+}
+
+type place struct {
+	key  string
+	kind byte
+	id   []byte
+}
+
+func secretsOf(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID) secrets {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "v1", string(incident), "k", "1"))
+	require.NoError(t, err)
+	r, err := age.Decrypt(bytes.NewReader(b[32:]), id)
+	require.NoError(t, err)
+	plain, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Len(t, plain, 87)
+	require.Equal(t, "\x01"+string(incident)+"\x00\x00\x00\x01", string(plain[:23]))
+	return secrets{incident, plain[23:55], plain[55:]}
+}
+
+func (s secrets) name(parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, s.names)
+	for _, p := range parts {
+		mac.Write(p)
+	}
+	return mac.Sum(nil)
+}
+
+func (s secrets) chunk(d custody.Digest) place {
+	id := s.name([]byte("custody/v1/chunk"), d[:])
+	return place{fmt.Sprintf("v1/%s/c/%x/%x", s.incident, id[:1], id), 'c', id}
+}
+
+func (s secrets) manifest(a custody.Artifact) place {
+	var sizes [16]byte
+	binary.BigEndian.PutUint64(sizes[:8], a.Size)
+	binary.BigEndian.PutUint64(sizes[8:], 8<<20)
+	id := s.name([]byte("custody/v1/manifest"), a.Root[:], sizes[:])
+	return place{fmt.Sprintf("v1/%s/m/%x", s.incident, id), 'm', id}
+}
+
+func (s secrets) decrypt(t testing.TB, dir string, p place) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, p.key))
+	require.NoError(t, err)
+	require.Equal(t, []byte{1, p.kind, 0, 0, 0, 0, 0, 1}, b[:8])
+	require.EqualValues(t, len(b)-28-16, binary.BigEndian.Uint64(b[8:]))
+	key, err := hkdf.Key(sha256.New, s.data, nil, "custody/v1/object key"+string(p.kind)+string(p.id), 32)
+	require.NoError(t, err)
+	block, err := aes.NewCipher(key)
+	require.NoError(t, err)
+	aead, err := cipher.NewGCM(block)
+	require.NoError(t, err)
+	plain, err := aead.Open(nil, b[16:28], b[28:], bytes.Join([][]byte{b[:28], []byte(s.incident), p.id}, nil))
+	require.NoError(t, err)
+	return plain
+}
+
+func chunkFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, d custody.Digest) string {
+	t.Helper()
+	return secretsOf(t, dir, id, incident).chunk(d).key
+}
+
+func manifestFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, a custody.Artifact) string {
+	t.Helper()
+	return secretsOf(t, dir, id, incident).manifest(a).key
+}
+
+func TestFormats(t *testing.T) {
+	dir, id := t.TempDir(), newIdentity(t)
+	v := newVault(t, openFolder(t, dir), id)
+	b, a := bytesOf(chunk+77, 1)
+	take(t, v, burglary, b, a)
+	s := secretsOf(t, dir, id, burglary)
+
+	head := fmt.Sprintf(`{"chunkSize":8388608,"format":"custody/v1/manifest","root":"%s","size":%d}`, a.Root, a.Size)
+	want := binary.BigEndian.AppendUint32(nil, uint32(len(head)))
+	want = append(want, head...)
+	for _, part := range [][]byte{b[:chunk], b[chunk:]} {
+		d := custody.ChunkDigest(part)
+		want = append(want, d[:]...)
+		want = binary.BigEndian.AppendUint32(want, uint32(len(part)))
+		want = append(want, 0, 0) // a folder knows no versions
+		require.True(t, bytes.Equal(part, s.decrypt(t, dir, s.chunk(d))))
+	}
+	require.Equal(t, want, s.decrypt(t, dir, s.manifest(a)))
+
+	wrapped, err := os.ReadFile(filepath.Join(dir, "v1", string(burglary), "k", "1"))
+	require.NoError(t, err)
+	tagKey, err := hkdf.Key(sha256.New, []byte(id.String()), nil, "custody/v1/wrapping tag key", 32)
+	require.NoError(t, err)
+	mac := hmac.New(sha256.New, tagKey)
+	mac.Write([]byte("custody/v1/wrapped keys" + string(burglary) + "\x00\x00\x00\x01"))
+	mac.Write(wrapped[32:])
+	require.Equal(t, hex.EncodeToString(mac.Sum(nil)), hex.EncodeToString(wrapped[:32]))
+}
+
+// Nonces and keys must never repeat: the same bytes are stored as other bytes.
+func TestNothingIsEncryptedTheSameTwice(t *testing.T) {
+	seen := map[string]bool{}
+	for range 3 {
+		dir, id := t.TempDir(), newIdentity(t)
+		v := newVault(t, openFolder(t, dir), id)
+		b, a := bytesOf(100, 1)
+		take(t, v, burglary, b, a)
+		s := secretsOf(t, dir, id, burglary)
+		for _, p := range []place{s.manifest(a), s.chunk(custody.ChunkDigest(b))} {
+			object, err := os.ReadFile(filepath.Join(dir, p.key))
+			require.NoError(t, err)
+			for _, part := range []string{p.key, string(object[16:28]), string(object[28:])} {
+				require.False(t, seen[part])
+				seen[part] = true
+			}
+		}
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	b, a := bytesOf(100, 1)
+	chunks := []storage.Chunk{{Digest: custody.ChunkDigest(b), Length: 100, Version: "v"}}
+	good, err := storage.MarshalManifest(chunks, a.Size, a.Root)
+	require.NoError(f, err)
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add(append(bytes.Clone(good), 0))
+	empty, err := storage.MarshalManifest(nil, 0, custody.Hash(nil))
+	require.NoError(f, err)
+	f.Add(empty)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again, err := storage.ParseManifest(b)
+		if err == nil {
+			require.Equal(t, b, again, "what is accepted is not what is written")
+		}
+	})
+}
+
+func FuzzObject(f *testing.F) {
+	good, err := storage.SealObject([]byte("plaintext"))
+	require.NoError(f, err)
+	f.Add(good)
+	f.Add(good[:44])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again, err := storage.ParseHeader(b)
+		if err == nil {
+			require.Equal(t, b[:28], again, "what is accepted is not what is written")
+		}
+		if !bytes.Equal(b, good) {
+			_, err := storage.UnsealObject(bytes.Clone(b))
+			require.Error(t, err)
+		}
+	})
+}

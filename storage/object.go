@@ -1,0 +1,194 @@
+package storage
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// Chunks and manifests lie in the bucket encrypted, all in one form:
+//
+//	offset  bytes
+//	     0      1  version of the form, 1
+//	     1      1  kind, 'c' or 'm'
+//	     2      1  codec of the plaintext: 0, as it is
+//	     3      1  flags: 0
+//	     4      4  number of the data key
+//	     8      8  length of the plaintext
+//	    16     12  nonce, random
+//	    28      n  AES-256-GCM ciphertext of n bytes
+//	  28+n     16  tag
+//
+// Integers are big-endian. Each object has a key of its own, HKDF-SHA256 (RFC
+// 5869) of the incident's data key, without salt, with "custody/v1/object key"
+// || kind || id as info. The additional data are the 28 bytes of the header ||
+// the incident's identifier || the 32 bytes of the object's id. So an object
+// that lies under another name, in another incident, or with another header
+// than it was made with does not open.
+//
+// Codecs and flags other than 0 are for versions to come and are refused.
+const (
+	formVersion = 1
+	headerSize  = 28
+	nonceSize   = 12
+	tagSize     = 16
+	overhead    = headerSize + tagSize
+)
+
+type objectKind byte
+
+const (
+	kindChunk    objectKind = 'c'
+	kindManifest objectKind = 'm'
+)
+
+// objectID names an object within its incident. It is an HMAC under the
+// incident's name key, so that names tell nothing to those who know contents.
+type objectID custody.Digest
+
+// header is the first part of an object.
+type header struct {
+	kind      objectKind
+	keyNumber uint32
+	length    uint64 // of the plaintext, in bytes
+	nonce     [nonceSize]byte
+}
+
+func (h header) marshal() []byte {
+	b := make([]byte, 0, headerSize)
+	b = append(b, formVersion, byte(h.kind), 0, 0)
+	b = binary.BigEndian.AppendUint32(b, h.keyNumber)
+	b = binary.BigEndian.AppendUint64(b, h.length)
+	return append(b, h.nonce[:]...)
+}
+
+// parseHeader reads the header of an object and checks that the object has the
+// length that its header says.
+func parseHeader(object []byte) (header, error) {
+	if len(object) < overhead {
+		return header{}, fmt.Errorf("%d bytes are too few for an object", len(object))
+	}
+	if object[0] != formVersion || object[2] != 0 || object[3] != 0 {
+		return header{}, fmt.Errorf("unknown form: version %d, codec %d, flags %d", object[0], object[2], object[3])
+	}
+	h := header{
+		kind:      objectKind(object[1]),
+		keyNumber: binary.BigEndian.Uint32(object[4:]),
+		length:    binary.BigEndian.Uint64(object[8:]),
+	}
+	copy(h.nonce[:], object[16:headerSize])
+	if h.length != uint64(len(object)-overhead) {
+		return header{}, fmt.Errorf("an object of %d bytes says that it holds %d", len(object), h.length)
+	}
+	return h, nil
+}
+
+// address is where an object belongs. It is bound into the object.
+type address struct {
+	incident custody.IncidentID
+	kind     objectKind
+	id       objectID
+}
+
+// key returns the object's key in the bucket.
+func (a address) key() string {
+	id := hex.EncodeToString(a.id[:])
+	if a.kind == kindChunk {
+		return chunkPrefix(a.incident) + id[:2] + "/" + id
+	}
+	return manifestPrefix(a.incident) + id
+}
+
+func incidentPrefix(i custody.IncidentID) string { return "v1/" + string(i) + "/" }
+func chunkPrefix(i custody.IncidentID) string    { return incidentPrefix(i) + "c/" }
+func manifestPrefix(i custody.IncidentID) string { return incidentPrefix(i) + "m/" }
+
+// seal encrypts plain as the object at a, into buf, which must have room for
+// it and must not overlap plain.
+func seal(buf []byte, k *incidentKeys, a address, plain []byte, random io.Reader) ([]byte, error) {
+	h := header{kind: a.kind, keyNumber: k.number, length: uint64(len(plain))}
+	if _, err := io.ReadFull(random, h.nonce[:]); err != nil {
+		return nil, fmt.Errorf("draw a nonce: %w", err)
+	}
+	aead, err := objectCipher(k, a)
+	if err != nil {
+		return nil, err
+	}
+	head := h.marshal()
+	return aead.Seal(append(buf[:0], head...), h.nonce[:], plain, additionalData(head, a)), nil
+}
+
+// unseal decrypts the object at a in place and returns the plaintext, which
+// is authentic as the vault's own at this address.
+func unseal(object []byte, k *incidentKeys, a address) ([]byte, error) {
+	h, err := parseHeader(object)
+	if err != nil {
+		return nil, err
+	}
+	if h.kind != a.kind || h.keyNumber != k.number {
+		return nil, fmt.Errorf("kind %q under data key %d instead of %q under %d", h.kind, h.keyNumber, a.kind, k.number)
+	}
+	aead, err := objectCipher(k, a)
+	if err != nil {
+		return nil, err
+	}
+	sealed := object[headerSize:]
+	plain, err := aead.Open(sealed[:0], h.nonce[:], sealed, additionalData(object[:headerSize], a))
+	if err != nil {
+		return nil, errors.New("the object is not authentic")
+	}
+	return plain, nil
+}
+
+func additionalData(head []byte, a address) []byte {
+	b := make([]byte, 0, headerSize+len(a.incident)+len(a.id))
+	b = append(b, head...)
+	b = append(b, a.incident...)
+	return append(b, a.id[:]...)
+}
+
+func objectCipher(k *incidentKeys, a address) (cipher.AEAD, error) {
+	info := "custody/v1/object key" + string(rune(a.kind)) + string(a.id[:])
+	key, err := hkdf.Key(sha256.New, k.data[:], nil, info, 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive an object's key: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("derive an object's key: %w", err)
+	}
+	return cipher.NewGCM(block)
+}
+
+// chunkAddress is where the chunk with this digest belongs. Its id is
+// HMAC-SHA256(name key, "custody/v1/chunk" || digest).
+func chunkAddress(k *incidentKeys, digest custody.Digest) address {
+	return address{k.incident, kindChunk, k.name("custody/v1/chunk", digest[:])}
+}
+
+// manifestAddress is where the manifest of an artifact belongs. Its id is
+// HMAC-SHA256(name key, "custody/v1/manifest" || root || uint64 size || uint64
+// chunk size).
+func manifestAddress(k *incidentKeys, root custody.Digest, size uint64) address {
+	b := binary.BigEndian.AppendUint64(root[:], size)
+	b = binary.BigEndian.AppendUint64(b, custody.ChunkSize)
+	return address{k.incident, kindManifest, k.name("custody/v1/manifest", b)}
+}
+
+func (k *incidentKeys) name(label string, what []byte) objectID {
+	mac := hmac.New(sha256.New, k.names[:])
+	mac.Write([]byte(label))
+	mac.Write(what)
+	var id objectID
+	mac.Sum(id[:0])
+	return id
+}

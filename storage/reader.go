@@ -1,0 +1,180 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// Reader hands out a stretch of an artifact. It implements io.ReadCloser and
+// io.WriterTo, and is for one goroutine. It holds one buffer of the vault
+// while it stands within a chunk, and a second one, when one is free, for the
+// chunk after it, which it reads ahead; so whoever reads slowly should be given
+// a limit of time. An error is final.
+type Reader struct {
+	vault  *Vault
+	keys   *incidentKeys
+	list   *manifest
+	permit func(guard.Range) error
+
+	ctx    context.Context //nolint:containedctx // Read has none of its own
+	cancel context.CancelFunc
+
+	at   uint64      // offset in the artifact of the next part to load
+	end  uint64      // offset after the last byte to hand out
+	buf  []byte      // holds the current chunk; nil when there is none
+	part []byte      // what is left of it to hand out
+	next chan loaded // the chunk read ahead; nil when there is none
+	err  error
+}
+
+// loaded is a chunk in a buffer.
+type loaded struct {
+	buf   []byte
+	plain []byte // in buf
+	err   error
+}
+
+var errClosed = errors.New("the reader is closed")
+
+func newReader(ctx context.Context, v *Vault, k *incidentKeys, m *manifest, r guard.Range, permit func(guard.Range) error) *Reader {
+	ctx, cancel := context.WithCancel(ctx)
+	return &Reader{
+		vault: v, keys: k, list: m, permit: permit,
+		ctx: ctx, cancel: cancel,
+		at: r.Offset, end: r.Offset + r.Length,
+	}
+}
+
+// Read implements io.Reader. Every byte it returns is verified.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, r.err
+	}
+	if len(r.part) == 0 {
+		if err := r.advance(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.part)
+	r.part = r.part[n:]
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo. It writes a chunk's part at a time, without
+// copying it.
+func (r *Reader) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		if len(r.part) == 0 {
+			err := r.advance()
+			if errors.Is(err, io.EOF) {
+				return total, nil
+			}
+			if err != nil {
+				return total, err
+			}
+		}
+		n, err := w.Write(r.part)
+		total += int64(n)
+		r.part = r.part[n:]
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// Close gives the buffers back and waits for what is being read ahead. It is
+// to be called once Read and WriteTo have returned, and returns nil.
+func (r *Reader) Close() error {
+	r.cancel()
+	r.finish(errClosed)
+	return nil
+}
+
+// finish releases everything; from here on there is only err.
+func (r *Reader) finish(err error) {
+	r.release()
+	if r.next != nil {
+		r.vault.buffers.give((<-r.next).buf)
+		r.next = nil
+	}
+	r.err = err
+}
+
+func (r *Reader) release() {
+	if r.buf != nil {
+		r.vault.buffers.give(r.buf)
+	}
+	r.buf, r.part = nil, nil
+}
+
+// advance makes the next chunk's part the current one, and starts to read the
+// one after it.
+func (r *Reader) advance() error {
+	if r.err != nil {
+		return r.err
+	}
+	r.release()
+	if r.at == r.end {
+		r.finish(io.EOF)
+		return io.EOF
+	}
+	index := r.at / custody.ChunkSize
+	begin := index * custody.ChunkSize
+	stop := min(r.end, begin+uint64(r.list.chunks[index].Length))
+	l := r.load()
+	if l.err == nil {
+		// Last of all, so that a pass that expired meanwhile is refused.
+		l.err = r.permit(guard.Range{Offset: r.at, Length: stop - r.at})
+	}
+	r.buf = l.buf
+	if l.err != nil {
+		r.finish(l.err)
+		return l.err
+	}
+	r.part = l.plain[r.at-begin : stop-begin]
+	r.at = stop
+	r.readAhead()
+	return nil
+}
+
+// load returns the chunk at r.at, verified, in a buffer unless none was to be
+// had.
+func (r *Reader) load() loaded {
+	if r.next != nil {
+		l := <-r.next
+		r.next = nil
+		return l
+	}
+	buf, err := r.vault.buffers.take(r.ctx)
+	if err != nil {
+		return loaded{err: err}
+	}
+	return r.read(r.at/custody.ChunkSize, buf)
+}
+
+// readAhead starts to read the chunk at r.at when a buffer is free.
+func (r *Reader) readAhead() {
+	if r.at == r.end {
+		return
+	}
+	buf := r.vault.buffers.tryTake()
+	if buf == nil {
+		return
+	}
+	index, next := r.at/custody.ChunkSize, make(chan loaded, 1)
+	r.next = next
+	go func() { next <- r.read(index, buf) }()
+}
+
+// read reads chunk number index into buf. It only looks at what stays the same.
+func (r *Reader) read(index uint64, buf []byte) loaded {
+	c := r.list.chunks[index]
+	span := guard.Range{Offset: index * custody.ChunkSize, Length: uint64(c.Length)}
+	plain, err := r.vault.readChunk(r.ctx, r.keys, c, span, buf)
+	return loaded{buf, plain, err}
+}

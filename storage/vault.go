@@ -1,0 +1,369 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// maxChunkObject is the length in bytes of the largest chunk in the bucket.
+const maxChunkObject = custody.ChunkSize + overhead
+
+// defaultBuffers bounds the memory for chunks at about 100 MB.
+const defaultBuffers = 12
+
+// Config is what a vault is made of.
+type Config struct {
+	Bucket     Bucket           // where everything lies
+	Identity   Identity         // the service's, which opens incidents' keys
+	Recipients []age.Recipient  // whom incidents' keys are wrapped for: the service, and the escrow if there is one
+	Rand       io.Reader        // keys and nonces, for use by several goroutines; nil: crypto/rand
+	Now        func() time.Time // against which a pass expires; nil: time.Now
+	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A reader holds up to two
+}
+
+// Vault keeps artifacts in a bucket, in chunks, encrypted under keys of their
+// incident. Its methods may be called at the same time, and by several
+// processes on one bucket that allows for that.
+type Vault struct {
+	bucket  Bucket
+	ring    *keyring
+	random  io.Reader
+	now     func() time.Time
+	buffers *buffers
+
+	mu      sync.Mutex
+	known   map[custody.IncidentID]*incidentKeys
+	durable map[custody.IncidentID]bool // whose keys may encrypt
+}
+
+// ErrMismatch says that bytes or chunks are not what they were announced as.
+var ErrMismatch = errors.New("not what it was announced as")
+
+// ErrDamaged says that what the bucket holds is not what was put there.
+// errors.As a *DamageError tells where.
+var ErrDamaged = errors.New("damaged in the bucket")
+
+// DamageError tells what is damaged. errors.Is ErrDamaged.
+type DamageError struct {
+	Key    string      // of the object in the bucket
+	Range  guard.Range // of the artifact's bytes that cannot be had; empty when the object belongs to no artifact
+	Reason error       // what is wrong with the object
+}
+
+// Error implements error.
+func (e *DamageError) Error() string {
+	what := e.Key
+	if e.Range.Length > 0 {
+		what = fmt.Sprintf("%s, the artifact's %d bytes from %d,", e.Key, e.Range.Length, e.Range.Offset)
+	}
+	return fmt.Sprintf("%s: %v: %v", what, ErrDamaged, e.Reason)
+}
+
+// Is reports whether target is ErrDamaged.
+func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
+
+// New returns a vault on c.Bucket. It fails when c.Identity does not open what
+// is wrapped for c.Recipients.
+func New(c Config) (*Vault, error) {
+	if c.Bucket == nil || c.Identity == nil || len(c.Recipients) == 0 {
+		return nil, errors.New("a vault needs a bucket, an identity and its recipient")
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Buffers == 0 {
+		c.Buffers = defaultBuffers
+	}
+	ring, err := newKeyring(c.Identity, c.Recipients)
+	if err != nil {
+		return nil, err
+	}
+	return &Vault{
+		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now, buffers: newBuffers(c.Buffers),
+		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
+	}, nil
+}
+
+// PutChunk stores plain, a chunk of 1 to custody.ChunkSize bytes whose digest
+// is want (ErrMismatch when it is not), and returns it for Seal. It is durable
+// once Seal has returned.
+//
+// A chunk that the incident has already is read back and verified instead, and
+// not written again; damaged, it gives ErrDamaged: what is in the bucket may be
+// part of sealed evidence and is not replaced. plain is not kept.
+func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, plain []byte, want custody.Digest) (Chunk, error) {
+	c, err := v.putChunk(ctx, incident, plain, want)
+	if err != nil {
+		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+	}
+	return c, nil
+}
+
+func (v *Vault) putChunk(ctx context.Context, incident custody.IncidentID, plain []byte, want custody.Digest) (Chunk, error) {
+	if len(plain) == 0 || len(plain) > custody.ChunkSize {
+		return Chunk{}, fmt.Errorf("%w: a chunk has 1 to %d bytes, not %d", ErrMismatch, custody.ChunkSize, len(plain))
+	}
+	if got := custody.ChunkDigest(plain); got != want {
+		return Chunk{}, fmt.Errorf("%w: the digest is %s instead of %s", ErrMismatch, got, want)
+	}
+	k, err := v.keysForWriting(ctx, incident)
+	if err != nil {
+		return Chunk{}, err
+	}
+	buf, err := v.buffers.take(ctx)
+	if err != nil {
+		return Chunk{}, err
+	}
+	defer v.buffers.give(buf)
+	a := chunkAddress(k, want)
+	object, err := seal(buf, k, a, plain, v.random)
+	if err != nil {
+		return Chunk{}, err
+	}
+	c := Chunk{Digest: want, Length: uint32(len(plain))}
+	c.Version, err = v.bucket.Put(ctx, a.key(), object)
+	if errors.Is(err, ErrExists) {
+		return v.reuse(ctx, k, c, buf)
+	}
+	return c, err
+}
+
+// reuse returns the chunk that is there already, once it is verified.
+func (v *Vault) reuse(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) (Chunk, error) {
+	there, err := v.bucket.Stat(ctx, chunkAddress(k, c.Digest).key(), "")
+	if err != nil {
+		return Chunk{}, err
+	}
+	c.Version = there.Version
+	if _, err := v.readChunk(ctx, k, c, guard.Range{}, buf); err != nil {
+		return Chunk{}, err
+	}
+	return c, nil
+}
+
+// readChunk reads a chunk into buf, verifies it, and returns its plaintext,
+// which is a part of buf. span is the chunk's place in an artifact.
+func (v *Vault) readChunk(ctx context.Context, k *incidentKeys, c Chunk, span guard.Range, buf []byte) ([]byte, error) {
+	a := chunkAddress(k, c.Digest)
+	plain, err := v.readObject(ctx, k, a, c.Version, buf[:uint64(c.Length)+overhead])
+	if err == nil && custody.ChunkDigest(plain) != c.Digest {
+		err = &DamageError{Key: a.key(), Reason: errors.New("the bytes do not have the chunk's digest")}
+	}
+	if err != nil {
+		return nil, damage(err, a.key(), span)
+	}
+	return plain, nil
+}
+
+// readObject reads and decrypts an object that fills buf, into buf.
+func (v *Vault) readObject(ctx context.Context, k *incidentKeys, a address, version string, buf []byte) ([]byte, error) {
+	n, err := v.bucket.Get(ctx, a.key(), version, buf)
+	if err != nil {
+		return nil, err
+	}
+	if n != len(buf) {
+		return nil, &DamageError{Key: a.key(), Reason: fmt.Errorf("%d bytes instead of %d", n, len(buf))}
+	}
+	plain, err := unseal(buf, k, a)
+	if err != nil {
+		return nil, &DamageError{Key: a.key(), Reason: err}
+	}
+	return plain, nil
+}
+
+// Seal makes chunks, which PutChunk returned, in this order the artifact of
+// size bytes with this root. ErrMismatch when they are not that artifact,
+// ErrNotFound when one of them is not in the bucket. When it returns nil, the
+// artifact is durable and can be read; before, it cannot be. Sealing again
+// changes nothing. The size may be 0, without chunks.
+func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks []Chunk, size uint64, root custody.Digest) error {
+	m, err := newManifest(chunks, size, root)
+	if err != nil {
+		return fmt.Errorf("seal the artifact %s: %w: %w", root, ErrMismatch, err)
+	}
+	if err := v.seal(ctx, incident, m); err != nil {
+		return fmt.Errorf("seal the artifact %s: %w", root, err)
+	}
+	return nil
+}
+
+func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, m *manifest) error {
+	k, err := v.keysForWriting(ctx, incident)
+	if err != nil {
+		return err
+	}
+	if err := v.findAll(ctx, k, m.chunks); err != nil {
+		return err
+	}
+	if err := v.bucket.Barrier(ctx); err != nil {
+		return err
+	}
+	plain, err := m.marshal()
+	if err != nil {
+		return err
+	}
+	a := manifestAddress(k, m.root, m.size)
+	object, err := seal(make([]byte, 0, len(plain)+overhead), k, a, plain, v.random)
+	if err != nil {
+		return err
+	}
+	_, err = v.bucket.Put(ctx, a.key(), object)
+	if errors.Is(err, ErrExists) {
+		err = v.sealedAlready(ctx, k, m)
+	}
+	if err != nil {
+		return err
+	}
+	return v.bucket.Barrier(ctx)
+}
+
+// sealedAlready checks the manifest that is there. It may name other versions
+// of the chunks.
+func (v *Vault) sealedAlready(ctx context.Context, k *incidentKeys, m *manifest) error {
+	there, err := v.readManifest(ctx, k, m.root, m.size)
+	if err != nil || slices.Equal(there.chunks, m.chunks) {
+		return err
+	}
+	err = v.findAll(ctx, k, there.chunks)
+	return damage(err, manifestAddress(k, m.root, m.size).key(), guard.Range{Length: m.size})
+}
+
+// findAll returns nil when the bucket has all chunks, as far as it can tell
+// without reading them.
+func (v *Vault) findAll(ctx context.Context, k *incidentKeys, chunks []Chunk) error {
+	const atOnce = 16
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	seen := make(map[Chunk]bool) // a sparse artifact repeats one chunk many times
+	for _, c := range chunks {
+		if inner.Err() != nil {
+			break
+		}
+		if !seen[c] {
+			seen[c] = true
+			group.Go(func() error { return v.find(inner, k, c) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (v *Vault) find(ctx context.Context, k *incidentKeys, c Chunk) error {
+	key := chunkAddress(k, c.Digest).key()
+	o, err := v.bucket.Stat(ctx, key, c.Version)
+	if err != nil {
+		return err
+	}
+	if want := int64(c.Length) + overhead; o.Size != want {
+		return &DamageError{Key: key, Reason: fmt.Errorf("%d bytes instead of %d", o.Size, want)}
+	}
+	return nil
+}
+
+// readManifest reads the manifest of a sealed artifact. That it is missing is
+// damage too.
+func (v *Vault) readManifest(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64) (*manifest, error) {
+	a := manifestAddress(k, root, size)
+	m, err := v.findManifest(ctx, k, a)
+	if err == nil && (m.root != root || m.size != size) {
+		err = &DamageError{Key: a.key(), Reason: errors.New("it is another artifact's")}
+	}
+	return m, damage(err, a.key(), guard.Range{Length: size})
+}
+
+func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address) (*manifest, error) {
+	o, err := v.bucket.Stat(ctx, a.key(), "")
+	if err != nil {
+		return nil, err
+	}
+	if o.Size > int64(maxManifest(custody.ChunkCount(custody.MaxArtifact)))+overhead {
+		return nil, ErrTooLarge
+	}
+	plain, err := v.readObject(ctx, k, a, o.Version, make([]byte, o.Size))
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(plain)
+	if err != nil {
+		return nil, &DamageError{Key: a.key(), Reason: err}
+	}
+	return m, nil
+}
+
+// damage says which bytes of an artifact an error is about when the error means
+// that they are not in the bucket as they were put there.
+func damage(err error, key string, span guard.Range) error {
+	var d *DamageError
+	switch {
+	case errors.As(err, &d):
+		return &DamageError{Key: d.Key, Range: span, Reason: d.Reason}
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrTooLarge):
+		return &DamageError{Key: key, Range: span, Reason: err}
+	}
+	return err
+}
+
+// Open returns the bytes r of the artifact that pass is for. The pass must
+// permit r now, and each chunk's part of it again at the time when that part is
+// handed out (guard.ErrNoPass). The caller closes the reader.
+func (v *Vault) Open(ctx context.Context, pass guard.Pass, r guard.Range) (*Reader, error) {
+	permit := func(part guard.Range) error { return pass.Permits(part, v.now()) }
+	if err := permit(r); err != nil {
+		return nil, err
+	}
+	return v.open(ctx, pass.Incident(), pass.Artifact(), r, permit)
+}
+
+func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody.Artifact, r guard.Range, permit func(guard.Range) error) (*Reader, error) {
+	if r.Offset > a.Size || r.Length > a.Size-r.Offset {
+		return nil, fmt.Errorf("open the artifact %s: it has %d bytes, not %d from %d", a.Root, a.Size, r.Length, r.Offset)
+	}
+	k, err := v.keys(ctx, incident)
+	if err != nil {
+		err = damage(err, wrappedKey(incident, firstKeys), guard.Range{Length: a.Size})
+		return nil, fmt.Errorf("open the artifact %s: %w", a.Root, err)
+	}
+	m, err := v.readManifest(ctx, k, a.Root, a.Size)
+	if err != nil {
+		return nil, fmt.Errorf("open the artifact %s: %w", a.Root, err)
+	}
+	return newReader(ctx, v, k, m, r, permit), nil
+}
+
+// Check reads a sealed artifact back whole and returns what it is: the root,
+// which is as asked for, since every chunk was measured and the chunks give the
+// root, and the SHA-256 of the stream. No byte of it leaves. ErrDamaged when the
+// artifact cannot be had whole.
+func (v *Vault) Check(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (custody.Artifact, error) {
+	all := guard.Range{Length: size}
+	r, err := v.open(ctx, incident, custody.Artifact{Root: root, Size: size}, all, func(guard.Range) error { return nil })
+	if err != nil {
+		return custody.Artifact{}, err
+	}
+	whole := sha256.New()
+	n, err := r.WriteTo(whole)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return custody.Artifact{}, fmt.Errorf("check the artifact %s: %w", root, err)
+	}
+	return custody.Artifact{
+		Root: root, SHA256: custody.Digest(whole.Sum(nil)), Size: uint64(n), ChunkSize: custody.ChunkSize,
+	}, nil
+}
