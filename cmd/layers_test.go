@@ -45,6 +45,8 @@ var rows = map[string]row{
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
+	"api": {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
+
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},
 }
 

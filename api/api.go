@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// Log is the public part of the transparency log.
+type Log interface {
+	// Tile returns a resource of c2sp.org/tlog-tiles by its path below the
+	// log's prefix ("checkpoint", "tile/0/000", "tile/entries/000.p/7"), or
+	// custody.ErrUnknown.
+	Tile(ctx context.Context, path string) ([]byte, error)
+}
+
+// Vault is where the bytes of artifacts come from.
+type Vault interface {
+	// Open returns the bytes of a stretch, each chunk verified before any of
+	// it is returned; ErrDamaged where they are not what was sealed.
+	Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.ReadCloser, error)
+}
+
+// Intake takes in the chunks of an item's upload.
+type Intake interface {
+	// Put stores one chunk: durable on return. It fails with ErrMismatch when
+	// the bytes do not have the digest, ErrConflict when the item is sealed,
+	// ErrFull when there is no room.
+	Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error
+	// Have returns the chunks that this upload has, in order, at most limit.
+	Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]Chunk, error)
+}
+
+// Chunk is a chunk that an upload has.
+type Chunk struct {
+	Index  uint64         `json:"index"`
+	Digest custody.Digest `json:"digest"`
+	Length uint64         `json:"length"` // bytes
+}
+
+// Config is what the API is wired to.
+type Config struct {
+	Guard    *guard.Guard
+	Log      Log
+	Vault    Vault
+	Intake   Intake
+	Bundle   func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error // writes a bundle
+	Logger   *slog.Logger
+	Registry *prometheus.Registry
+	Secure   bool // served over TLS: answers say so (HSTS)
+}
+
+// API answers HTTP requests.
+type API struct {
+	Config
+	router  chi.Router
+	metrics *metrics
+	limit   *limits
+}
+
+// OpenAPI is the description of the API, OpenAPI 3.1.
+//
+//go:embed openapi.json
+var OpenAPI []byte
+
+// The bounds of one request.
+const (
+	maxConcurrent = 512
+	maxWaiting    = 2048
+	waitAtMost    = 20 * time.Second
+	answerWithin  = 2 * time.Minute
+)
+
+// New returns the API's handler.
+func New(c Config) *API {
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits()}
+	r := chi.NewRouter()
+	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
+	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })
+	r.MethodNotAllowed(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemMethod) })
+
+	r.Get("/livez", a.livez)
+	r.Get("/readyz", a.readyz)
+	r.Get("/openapi.json", a.openAPI)
+	r.Get("/log/checkpoint", a.tile)
+	r.Get("/log/tile/*", a.tile)
+
+	r.Route("/v1", func(r chi.Router) {
+		r.Use(middleware.ThrottleBacklog(maxConcurrent, maxWaiting, waitAtMost))
+		r.Group(func(r chi.Router) {
+			r.Use(deadline(answerWithin))
+			r.Post("/statements", a.postStatement)
+			r.Delete("/session", a.deleteSession)
+			r.Get("/whoami", a.session(a.whoami))
+			r.Get("/principals", a.session(a.principals))
+			r.Get("/incidents", a.session(a.incidents))
+			r.Get("/incidents/{incident}", a.session(a.incident))
+			r.Get("/evidence/{evidence}", a.session(a.evidence))
+			r.Get("/streams/{kind}/records", a.session(a.records))
+			r.Get("/streams/{kind}/{id}/records", a.session(a.records))
+			r.Get("/evidence/{evidence}/chunks", a.haveChunks)
+			r.Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
+		})
+		r.Get("/evidence/{evidence}/content", a.content)
+		r.Get("/bundle", a.bundle)
+	})
+	a.router = r
+	return a
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// Routes returns the router, for tests that walk it.
+func (a *API) Routes() chi.Routes { return a.router }
+
+func (a *API) livez(w http.ResponseWriter, r *http.Request) {
+	a.reply(w, r, http.StatusOK, struct {
+		Status string `json:"status"`
+	}{"alive"})
+}
+
+// readyz says whether the service can put something on record.
+func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := a.Guard.Ready(); err != nil {
+		a.Logger.WarnContext(r.Context(), "not ready", "error", err)
+		a.problem(w, r, problemUnavailable.with("the log cannot be appended to"))
+		return
+	}
+	a.reply(w, r, http.StatusOK, struct {
+		Status string `json:"status"`
+	}{"ready"})
+}
+
+func (a *API) openAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(OpenAPI); err != nil {
+		a.Logger.DebugContext(r.Context(), "client went away", "error", err)
+	}
+}
+
+// tile serves the public log as c2sp.org/tlog-tiles asks.
+func (a *API) tile(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path[len("/log/"):]
+	b, err := a.Log.Tile(r.Context(), path)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if path == "checkpoint" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+	} else {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if _, err := w.Write(b); err != nil {
+		a.Logger.DebugContext(r.Context(), "client went away", "error", err)
+	}
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// The headers that carry what an admitted statement earned.
+const (
+	TicketHeader = "Custody-Ticket"
+	ExportHeader = "Custody-Export"
+)
+
+// content hands over bytes of evidence for a ticket. The range, if given, is
+// one, and lies inside the ticket's stretch; without it the whole stretch is
+// handed over.
+func (a *API) content(w http.ResponseWriter, r *http.Request) {
+	use, err := a.Guard.Begin(r.Context(), bearer(r), r.Header.Get(TicketHeader))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	sent, toTheEnd, err := a.handOver(w, r, use)
+	// What was handed over is put on record even when the client has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+	defer cancel()
+	if end := use.End(ctx, sent, toTheEnd); end != nil {
+		a.Logger.ErrorContext(ctx, "release not on record yet", "evidence", use.Pass.Evidence(), "error", end)
+	}
+	a.metrics.released.Add(float64(sent))
+	if err == nil {
+		return
+	}
+	if sent > 0 || errors.Is(err, errBegun) {
+		a.Logger.WarnContext(ctx, "release broken off", "evidence", use.Pass.Evidence(), "sent", sent, "error", err)
+		panic(http.ErrAbortHandler) // nobody must take a part for the whole
+	}
+	a.fail(w, r, err)
+}
+
+// errBegun marks an error after the answer's header was sent.
+var errBegun = errors.New("the answer has begun")
+
+func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (sent uint64, toTheEnd bool, err error) {
+	span := use.Pass.Span()
+	if string(use.Pass.Evidence()) != chi.URLParam(r, "evidence") {
+		return 0, false, custody.ErrUnknown
+	}
+	want, partial, err := rangeOf(r.Header.Get("Range"), span)
+	if err != nil {
+		a.problem(w, r, problemRange.with(err.Error()))
+		return 0, false, nil
+	}
+	content, err := a.Vault.Open(r.Context(), use.Pass, want)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+
+	// The first bytes are verified before the answer says that they come.
+	first := make([]byte, copySize)
+	n, err := io.ReadFull(content, first)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return 0, false, err
+	}
+	id := use.Pass.Evidence()
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="evidence-%s.bin"`, id))
+	h.Set("Content-Length", strconv.FormatUint(want.Length, 10))
+	h.Set("Accept-Ranges", "bytes")
+	status := http.StatusOK
+	if partial {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", want.Offset, want.Offset+want.Length-1, use.Pass.Artifact().Size))
+	}
+	w.WriteHeader(status)
+	sent, err = a.copyOut(r.Context(), w, use, first[:n], content)
+	if err != nil {
+		return sent, false, errors.Join(errBegun, err)
+	}
+	if sent != want.Length {
+		return sent, false, fmt.Errorf("%w: %d of %d bytes", errBegun, sent, want.Length)
+	}
+	return sent, want.Offset+want.Length == span.Offset+span.Length, nil
+}
+
+// The copying of evidence to a client: how much at once, the slowest rate that
+// is borne, and how often the right is looked at again.
+const (
+	copySize     = 256 << 10
+	slowest      = 32 << 10 // bytes per second
+	lookEvery    = 64 << 20 // bytes
+	shortestWait = 30 * time.Second
+)
+
+func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use, first []byte, rest io.Reader) (uint64, error) {
+	c := http.NewResponseController(w)
+	var sent, looked uint64
+	buffer := make([]byte, copySize)
+	for b := first; len(b) > 0; {
+		_ = c.SetWriteDeadline(time.Now().Add(shortestWait + time.Duration(len(b)/slowest)*time.Second))
+		n, err := w.Write(b)
+		sent += uint64(n)
+		if err != nil {
+			return sent, err
+		}
+		if sent-looked >= lookEvery {
+			if err := use.Permitted(ctx); err != nil {
+				return sent, err
+			}
+			looked = sent
+		}
+		n, err = io.ReadFull(rest, buffer)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+			return sent, err
+		}
+		b = buffer[:n]
+	}
+	return sent, nil
+}
+
+// rangeOf reads a Range header with one range of bytes (RFC 9110, section
+// 14.2), counted from the start of the artifact. Without the header the whole
+// stretch is meant.
+func rangeOf(header string, span guard.Range) (guard.Range, bool, error) {
+	if header == "" {
+		return span, false, nil
+	}
+	spec, ok := strings.CutPrefix(header, "bytes=")
+	from, to, ok2 := strings.Cut(spec, "-")
+	first, err := strconv.ParseUint(from, 10, 63)
+	if !ok || !ok2 || err != nil || strings.Contains(spec, ",") {
+		return guard.Range{}, false, errors.New(`give one range as "bytes=FIRST-LAST" or "bytes=FIRST-", counted from the start of the artifact`)
+	}
+	end := span.Offset + span.Length // after the last byte
+	if to != "" {
+		last, err := strconv.ParseUint(to, 10, 63)
+		if err != nil || last < first {
+			return guard.Range{}, false, errors.New("the range ends before it begins")
+		}
+		end = min(end, last+1)
+	}
+	if first < span.Offset || first >= end {
+		return guard.Range{}, false, fmt.Errorf("the ticket is for %d bytes from byte %d", span.Length, span.Offset)
+	}
+	return guard.Range{Offset: first, Length: end - first}, true, nil
+}
+
+// bundle hands over the bundle that an admitted export earned. The query
+// leaves=0 asks for one without the leaves of the log.
+func (a *API) bundle(w http.ResponseWriter, r *http.Request) {
+	var export guard.Export
+	err := a.Guard.Read(r.Context(), bearer(r), func(*guard.Reader) (err error) {
+		export, err = a.Guard.Exporting(r.Header.Get(ExportHeader))
+		return err
+	})
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWithin))
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.bundle"`, export.Evidence))
+	out := &begun{w: w}
+	if err := a.Bundle(r.Context(), out, export, r.URL.Query().Get("leaves") != "0"); err != nil {
+		if out.yes {
+			a.Logger.ErrorContext(r.Context(), "bundle broken off", "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Del("Content-Disposition")
+		a.fail(w, r, err)
+	}
+}
+
+// begun notes whether anything was written.
+type begun struct {
+	w   io.Writer
+	yes bool
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	b.yes = true
+	return b.w.Write(p)
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// Problem is an RFC 9457 problem detail. Type is problemBase and one of the
+// names in the table below.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+const problemBase = "https://github.com/forensic-custody/custody/problems/"
+
+// The kinds of problem.
+var (
+	problemRefused         = Problem{Type: problemBase + "refused", Title: "Refused", Status: http.StatusForbidden}
+	problemNotFound        = Problem{Type: problemBase + "not-found", Title: "No such thing, or not for you", Status: http.StatusNotFound}
+	problemMalformed       = Problem{Type: problemBase + "malformed", Title: "Malformed request", Status: http.StatusBadRequest}
+	problemUnauthenticated = Problem{Type: problemBase + "unauthenticated", Title: "Not authenticated", Status: http.StatusUnauthorized}
+	problemUnavailable     = Problem{Type: problemBase + "unavailable", Title: "Nothing can be put on record now", Status: http.StatusServiceUnavailable}
+	problemConflict        = Problem{Type: problemBase + "conflict", Title: "Conflicts with what is there", Status: http.StatusConflict}
+	problemDamaged         = Problem{Type: problemBase + "damaged", Title: "Evidence damaged", Status: http.StatusInternalServerError}
+	problemTooLarge        = Problem{Type: problemBase + "too-large", Title: "Too large", Status: http.StatusRequestEntityTooLarge}
+	problemFull            = Problem{Type: problemBase + "storage-full", Title: "The store is full", Status: http.StatusInsufficientStorage}
+	problemTooMany         = Problem{Type: problemBase + "too-many", Title: "Too many requests", Status: http.StatusTooManyRequests}
+	problemRange           = Problem{Type: problemBase + "range", Title: "Range outside of what was granted", Status: http.StatusRequestedRangeNotSatisfiable}
+	problemMethod          = Problem{Type: problemBase + "method", Title: "Method not allowed", Status: http.StatusMethodNotAllowed}
+	problemInternal        = Problem{Type: problemBase + "internal", Title: "Internal error", Status: http.StatusInternalServerError}
+)
+
+// The errors of what the service is wired to that have a problem of their own.
+var (
+	ErrConflict = errors.New("conflicts with what is there")
+	ErrDamaged  = errors.New("damaged")
+	ErrFull     = errors.New("full")
+	ErrMismatch = errors.New("the bytes are not those of the digest")
+)
+
+// problemOf finds the problem that an error is shown as. Only errors made for
+// the caller keep their text.
+func problemOf(err error) Problem {
+	tooLarge := new(http.MaxBytesError)
+	switch {
+	case errors.Is(err, custody.ErrUnknown):
+		return problemNotFound
+	case errors.Is(err, guard.ErrMalformed):
+		return problemMalformed.with(err.Error())
+	case errors.Is(err, guard.ErrUnauthenticated):
+		return problemUnauthenticated.with(err.Error())
+	case errors.Is(err, guard.ErrWithdrawn):
+		return problemRefused.with(err.Error())
+	case errors.Is(err, ErrMismatch):
+		return problemMalformed.with(ErrMismatch.Error())
+	case errors.Is(err, ErrConflict):
+		return problemConflict.with(err.Error())
+	case errors.Is(err, ErrFull):
+		return problemFull.with("free some space or choose another store; the upload can be continued")
+	case errors.Is(err, ErrDamaged):
+		return problemDamaged.with("the stored bytes are not those that were sealed; none of them was released")
+	case errors.As(err, &tooLarge):
+		return problemTooLarge
+	case errors.Is(err, guard.ErrUnavailable):
+		return problemUnavailable.with("the log or the database cannot take a record; nothing was released or changed; send the same statement again")
+	case errors.Is(err, context.DeadlineExceeded):
+		return problemUnavailable.with("this took too long")
+	}
+	return problemInternal
+}
+
+func (p Problem) with(detail string) Problem {
+	p.Detail = detail
+	return p
+}
+
+// fail answers with the problem of an error and notes the error in the log.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		a.Logger.ErrorContext(r.Context(), "request failed", "path", routeOf(r), "status", p.Status, "error", err)
+	}
+	a.problem(w, r, p)
+}
+
+func (a *API) problem(w http.ResponseWriter, r *http.Request, p Problem) {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	a.write(w, r, p.Status, "application/problem+json", p)
+}
+
+// reply answers with JSON.
+func (a *API) reply(w http.ResponseWriter, r *http.Request, status int, v any) {
+	a.write(w, r, status, "application/json", v)
+}
+
+func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		a.Logger.ErrorContext(r.Context(), "answer cannot be encoded", "path", routeOf(r), "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		a.Logger.DebugContext(r.Context(), "client went away", "path", routeOf(r), "error", err)
+	}
+}

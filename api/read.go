@@ -1,0 +1,280 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// Principal is somebody, as others may see him.
+type Principal struct {
+	ID        custody.PrincipalID `json:"id"`
+	Name      string              `json:"name"`
+	Title     string              `json:"title"`
+	Contact   string              `json:"contact"`
+	Roles     []custody.Role      `json:"roles"`
+	Keys      []custody.KeyID     `json:"keys"` // live ones
+	Suspended bool                `json:"suspended"`
+	Enrolled  custody.Time        `json:"enrolled"`
+}
+
+func showPrincipal(p custody.Principal) Principal {
+	return Principal{
+		ID: p.ID, Name: p.Name, Title: p.Title, Contact: p.Contact, Roles: p.Roles(),
+		Keys: p.Keys(), Suspended: p.Suspended, Enrolled: p.At,
+	}
+}
+
+func (a *API) whoami(_ *http.Request, read *guard.Reader) (any, error) {
+	p, err := custody.PrincipalOf(read.View(), read.Principal)
+	if err != nil {
+		return nil, err
+	}
+	return showPrincipal(p), nil
+}
+
+// Principals is the directory.
+type Principals struct {
+	Principals []Principal `json:"principals"` // in order of name
+}
+
+func (a *API) principals(_ *http.Request, read *guard.Reader) (any, error) {
+	if !read.May(policy.ReadDirectory, custody.Resource{Type: "Custody", ID: a.Guard.Origin}) {
+		return nil, custody.ErrUnknown
+	}
+	state, err := read.View().State(custody.PolicyStream)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := state.(*custody.Policy)
+	if !ok {
+		return nil, fmt.Errorf("policy stream is folded as %T", state)
+	}
+	list := []Principal{}
+	for id := range st.Enrolments {
+		p, err := custody.PrincipalOf(read.View(), id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, showPrincipal(p))
+	}
+	slices.SortFunc(list, func(a, b Principal) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return Principals{list}, nil
+}
+
+// Incident is an incident as its readers see it.
+type Incident struct {
+	ID         custody.IncidentID    `json:"id"`
+	Title      string                `json:"title"`
+	Class      string                `json:"class"`
+	DetectedAt custody.Time          `json:"detectedAt"`
+	OpenedAt   custody.Time          `json:"openedAt"`
+	OpenedBy   custody.PrincipalID   `json:"openedBy"`
+	Assigned   []custody.PrincipalID `json:"assigned"`
+	Evidence   []Evidence            `json:"evidence,omitempty"` // where one incident is asked for
+}
+
+// Incidents lists what a reader may know of.
+type Incidents struct {
+	Incidents []Incident `json:"incidents"` // in order of opening
+}
+
+func (a *API) incidents(_ *http.Request, read *guard.Reader) (any, error) {
+	opened, err := incidentsOf(read)
+	if err != nil {
+		return nil, err
+	}
+	list := []Incident{}
+	for _, o := range opened {
+		shown, _, err := a.showIncident(read, o)
+		if errors.Is(err, custody.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, shown)
+	}
+	return Incidents{list}, nil
+}
+
+func incidentsOf(read *guard.Reader) ([]investigate.Opened, error) {
+	state, err := read.View().State(custody.IncidentsStream)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := state.(*investigate.Incidents)
+	if !ok {
+		return nil, fmt.Errorf("incidents stream is folded as %T", state)
+	}
+	return l.Opened, nil
+}
+
+func (a *API) showIncident(read *guard.Reader, o investigate.Opened) (Incident, *investigate.Incident, error) {
+	if err := read.MayRead(o.ID.Stream()); err != nil {
+		return Incident{}, nil, err
+	}
+	state, err := read.View().State(o.ID.Stream())
+	if err != nil {
+		return Incident{}, nil, err
+	}
+	i, ok := state.(*investigate.Incident)
+	if !ok {
+		return Incident{}, nil, fmt.Errorf("incident stream is folded as %T", state)
+	}
+	return Incident{
+		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: o.Act.DetectedAt,
+		OpenedAt: o.Recorded, OpenedBy: o.By, Assigned: append([]custody.PrincipalID{}, i.Assignees()...),
+	}, i, nil
+}
+
+func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
+	opened, err := incidentsOf(read)
+	if err != nil {
+		return nil, err
+	}
+	n := slices.IndexFunc(opened, func(o investigate.Opened) bool { return string(o.ID) == chi.URLParam(r, "incident") })
+	if n < 0 {
+		return nil, custody.ErrUnknown
+	}
+	shown, i, err := a.showIncident(read, opened[n])
+	if err != nil {
+		return nil, err
+	}
+	shown.Evidence = []Evidence{}
+	for _, id := range i.Items() {
+		e, err := showEvidence(read, shown.ID, id)
+		if err != nil {
+			return nil, err
+		}
+		if e.Sealed {
+			shown.Evidence = append(shown.Evidence, e)
+		}
+	}
+	return shown, nil
+}
+
+// Evidence is an item as its readers see it. An item that is not sealed is
+// listed nowhere; asked for by its begetter, it shows how far it is.
+type Evidence struct {
+	ID          custody.EvidenceID   `json:"id"`
+	Incident    custody.IncidentID   `json:"incident"`
+	Exhibit     string               `json:"exhibit"`
+	Name        custody.Name         `json:"name"`
+	Type        string               `json:"type"`
+	Sealed      bool                 `json:"sealed"`
+	SealedAt    custody.Time         `json:"sealedAt,omitzero"`
+	SealedBy    custody.PrincipalID  `json:"sealedBy,omitempty"`
+	Artifact    *custody.Artifact    `json:"artifact,omitempty"`
+	Acquisition *custody.Acquisition `json:"acquisition,omitempty"`
+	Confirmed   bool                 `json:"confirmed"` // read back from the store and found right
+	Damaged     bool                 `json:"damaged"`
+}
+
+func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceID) (Evidence, error) {
+	item, _, err := custody.ItemOf(read.View(), i, id)
+	if err != nil {
+		return Evidence{}, err
+	}
+	e := Evidence{
+		ID: id, Incident: i, Exhibit: item.Begun.Exhibit, Name: item.Begun.Name, Type: item.Begun.Type,
+		Sealed: item.Sealed, Confirmed: item.Confirmed, Damaged: item.Damaged,
+	}
+	if item.Sealed {
+		artifact, acquisition := item.Artifact, item.Acquisition
+		e.SealedAt, e.SealedBy, e.Artifact, e.Acquisition = item.SealedAt, item.SealedBy, &artifact, &acquisition
+	}
+	return e, nil
+}
+
+func (a *API) evidence(r *http.Request, read *guard.Reader) (any, error) {
+	id, err := custody.ParseEvidenceID(chi.URLParam(r, "evidence"))
+	if err != nil {
+		return nil, custody.ErrUnknown
+	}
+	if err := read.MayRead(id.Stream()); err != nil {
+		return nil, err
+	}
+	res, err := read.Resource(id.Stream())
+	if err != nil {
+		return nil, err
+	}
+	e, err := showEvidence(read, res.Incident, id)
+	if err != nil {
+		return nil, err
+	}
+	if !e.Sealed {
+		if _, _, err := read.Uploading(id); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// Records is a page of a stream's records, in order.
+type Records struct {
+	Stream  custody.Stream `json:"stream"`
+	Records []Record       `json:"records"`
+	Next    *uint64        `json:"next,omitempty"` // sequence to go on from, when there may be more
+}
+
+// Record is a record with its first receipt, which carries the opening.
+type Record struct {
+	Record  []byte `json:"record"`
+	Receipt string `json:"receipt"`
+}
+
+// pageSize is how many records a page has at most.
+const pageSize = 200
+
+func (a *API) records(r *http.Request, read *guard.Reader) (any, error) {
+	name := chi.URLParam(r, "kind")
+	if id := chi.URLParam(r, "id"); id != "" {
+		name += "/" + id
+	}
+	from, err := numberOf(r, "from", 0)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := numberOf(r, "limit", pageSize)
+	if err != nil {
+		return nil, err
+	}
+	limit = max(1, min(limit, pageSize))
+	list, err := read.Records(custody.Stream(name), from, int(limit))
+	if err != nil {
+		return nil, err
+	}
+	page := Records{Stream: custody.Stream(name), Records: []Record{}}
+	for _, s := range list {
+		page.Records = append(page.Records, Record{Record: s.Record, Receipt: string(s.Receipt)})
+	}
+	if uint64(len(list)) == limit {
+		next := from + limit
+		page.Next = &next
+	}
+	return page, nil
+}
+
+// numberOf reads a number from the query.
+func numberOf(r *http.Request, name string, otherwise uint64) (uint64, error) {
+	s := r.URL.Query().Get(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 53)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s is not a number", guard.ErrMalformed, name)
+	}
+	return n, nil
+}
