@@ -228,7 +228,7 @@ type Records struct {
 	Next    *uint64        `json:"next,omitempty"` // sequence to go on from, when there may be more
 }
 
-// Record is a record with its first receipt, which carries the opening.
+// Record is a record with its first receipt, which carries opening and tag.
 type Record struct {
 	Record  []byte `json:"record"`
 	Receipt string `json:"receipt"`

@@ -18,7 +18,7 @@ const EnrolmentCode = "Custody-Enrolment-Code"
 // Admitted is the answer to a statement that was permitted and is proven.
 type Admitted struct {
 	Record  []byte `json:"record"`          // canonical bytes
-	Receipt string `json:"receipt"`         // c2sp.org/tlog-proof, with the record's opening
+	Receipt string `json:"receipt"`         // c2sp.org/tlog-proof, with the record's opening and tag
 	Token   string `json:"token,omitempty"` // what a session, retrieval or export earned; given once
 	Repeat  bool   `json:"repeat"`          // the statement was on record before
 }

@@ -98,9 +98,10 @@ func OpenCheckpoint(signed []byte, log note.Verifier, known ...note.Verifier) (C
 //
 //	<signed checkpoint>
 //
-// In a receipt of Custody the extra data, when there, is the record's opening.
+// In a receipt of Custody the extra data is the record's opening and its tag,
+// so that record, receipt and trust file are all that a verification takes.
 type Receipt struct {
-	Extra      []byte   // 32 bytes of opening, or empty
+	Extra      []byte   // 32 bytes of opening and 32 of tag, or empty
 	Index      uint64   // position of the leaf in the log, from 0
 	Proof      []Digest // RFC 6962 audit path, from the leaf up
 	Checkpoint []byte   // signed note
@@ -198,12 +199,19 @@ func (r *Receipt) VerifyUnder(c Checkpoint, leaf Leaf) error {
 	return nil
 }
 
-// OpeningOf returns the opening that the receipt carries.
-func (r *Receipt) OpeningOf() (Opening, error) {
-	if len(r.Extra) != len(Opening{}) {
-		return Opening{}, errors.New("receipt carries no opening")
+// Open makes the receipt carry a record's opening and tag.
+func (r *Receipt) Open(o Opening, t Tag) {
+	r.Extra = append(o[:], t[:]...)
+}
+
+// Leaf returns the leaf of record, from the opening and tag that the receipt
+// carries.
+func (r *Receipt) Leaf(record []byte) (Leaf, error) {
+	const half = len(Opening{})
+	if len(r.Extra) != 2*half {
+		return Leaf{}, errors.New("receipt carries no opening and tag")
 	}
-	return Opening(r.Extra), nil
+	return NewLeaf(Commit(Opening(r.Extra[:half]), record), Tag(r.Extra[half:])), nil
 }
 
 // CheckpointBody reads a signed checkpoint without verifying it: for the log's

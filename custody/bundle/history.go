@@ -142,12 +142,11 @@ func mayDeclare(e *entry, s custody.Stream, incident custody.IncidentID) bool {
 
 // signer is a principal while its own stream is folded forward.
 type signer struct {
-	enrolled  custody.Enrolment
-	at        uint64 // sequence of the enrolment in the policy stream
-	statement custody.KeyID
-	standing  *custody.Standing
-	applied   uint64
-	signed    []*entry
+	enrolled custody.Enrolment
+	at       uint64 // sequence of the enrolment in the policy stream
+	standing *custody.Standing
+	applied  uint64
+	signed   []*entry
 }
 
 // checkSignatures checks that every statement was signed with a key of its

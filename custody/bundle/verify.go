@@ -156,9 +156,9 @@ func (h *head) check() error {
 		if whole == (len(s.Single) > 0) || !whole && (len(s.TagKey) > 0 || s.Length > 0) {
 			return fmt.Errorf("%s is neither whole nor single records", s.Stream)
 		}
-		for n, r := range s.Single {
-			if len(r.Tag) != len(custody.Tag{}) || n > 0 && s.Single[n-1].Sequence >= r.Sequence {
-				return fmt.Errorf("the single records of %s are not in order, or lack their tags", s.Stream)
+		for n, sequence := range s.Single {
+			if n > 0 && s.Single[n-1] >= sequence {
+				return fmt.Errorf("the single records of %s are not in order", s.Stream)
 			}
 		}
 	}
@@ -171,14 +171,18 @@ func (c *check) readRecords() error {
 		copy(s.key[:], h.TagKey)
 		c.streams = append(c.streams, s)
 		for n := range h.Length {
-			e, err := c.readRecord(h.Stream, n, s.key.Tag(n))
+			e, err := c.readRecord(h.Stream, n)
 			if err != nil {
 				return err
 			}
+			if e.leaf.Tag() != s.key.Tag(n) {
+				c.in.name = e.where
+				return errors.New("does not have the tag of its place")
+			}
 			s.records = append(s.records, e)
 		}
-		for _, r := range h.Single {
-			e, err := c.readRecord(h.Stream, r.Sequence, custody.Tag(r.Tag))
+		for _, sequence := range h.Single {
+			e, err := c.readRecord(h.Stream, sequence)
 			if err != nil {
 				return err
 			}
@@ -190,7 +194,7 @@ func (c *check) readRecords() error {
 
 // readRecord reads a record and its proof, and checks what can be checked of
 // it alone: that it is what the log has, and in its place.
-func (c *check) readRecord(s custody.Stream, sequence uint64, tag custody.Tag) (*entry, error) {
+func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
 	raw, err := c.readMember(recordName(s, sequence), maxRecord)
 	if err != nil {
 		return nil, err
@@ -213,12 +217,10 @@ func (c *check) readRecord(s custody.Stream, sequence uint64, tag custody.Tag) (
 	if !bytes.Equal(receipt.Checkpoint, c.signed) {
 		return nil, errors.New("the receipt is under another checkpoint")
 	}
-	opening, err := receipt.OpeningOf()
-	if err != nil {
+	if e.leaf, err = receipt.Leaf(raw); err != nil {
 		return nil, err
 	}
-	e.commitment = custody.Commit(opening, raw)
-	e.leaf, e.index = custody.NewLeaf(e.commitment, tag), receipt.Index
+	e.commitment, e.index = e.leaf.Commitment(), receipt.Index
 	if err := receipt.VerifyUnder(c.point, e.leaf); err != nil {
 		return nil, err
 	}

@@ -45,17 +45,12 @@ type head struct {
 }
 
 // streamHead says which records of a stream are included: all of them from 0
-// to Length-1 and the key to look for more, or single ones with their tags.
+// to Length-1 and the key to look for more, or single ones.
 type streamHead struct {
 	Length uint64         `json:"length"` // records of a whole stream; 0 of a stream of which single records are included
-	Single []singleRecord `json:"single"` // in order of sequence; empty for a whole stream
+	Single []uint64       `json:"single"` // sequences, ascending; empty for a whole stream
 	Stream custody.Stream `json:"stream"`
 	TagKey []byte         `json:"tagKey,omitempty"` // 32 bytes, of a whole stream
-}
-
-type singleRecord struct {
-	Sequence uint64 `json:"sequence"`
-	Tag      []byte `json:"tag"` // 32 bytes
 }
 
 // Contents is what goes into a bundle.
@@ -81,8 +76,7 @@ type Stream struct {
 type Record struct {
 	Sequence uint64
 	Bytes    []byte
-	Leaf     custody.Leaf
-	Receipt  *custody.Receipt // under the bundle's checkpoint, with the opening
+	Receipt  *custody.Receipt // under the bundle's checkpoint, with opening and tag
 }
 
 // Write writes a bundle. The same contents make the same bytes.
@@ -131,14 +125,13 @@ func Write(w io.Writer, c *Contents) error {
 }
 
 func (s Stream) head() streamHead {
-	h := streamHead{Stream: s.Name, Single: []singleRecord{}}
+	h := streamHead{Stream: s.Name, Single: []uint64{}}
 	if s.Whole {
 		h.Length, h.TagKey = uint64(len(s.Records)), s.TagKey[:]
 		return h
 	}
 	for _, r := range s.Records {
-		tag := r.Leaf.Tag()
-		h.Single = append(h.Single, singleRecord{Sequence: r.Sequence, Tag: tag[:]})
+		h.Single = append(h.Single, r.Sequence)
 	}
 	return h
 }
@@ -185,7 +178,7 @@ type Source interface {
 type Found struct {
 	Bytes   []byte
 	Opening custody.Opening
-	Leaf    custody.Leaf
+	Tag     custody.Tag
 	Payload custody.Digest
 }
 
@@ -261,9 +254,9 @@ func (g *gathering) add(s Stream, found []Found) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		s.Records = append(s.Records, Record{
-			Sequence: r.Sequence, Bytes: f.Bytes, Leaf: f.Leaf, Receipt: &custody.Receipt{Extra: f.Opening[:]},
-		})
+		receipt := new(custody.Receipt)
+		receipt.Open(f.Opening, f.Tag)
+		s.Records = append(s.Records, Record{Sequence: r.Sequence, Bytes: f.Bytes, Receipt: receipt})
 		g.identities = append(g.identities, custody.Identity(f.Payload))
 		who, err := actorOf(&r.Envelope)
 		if err != nil {

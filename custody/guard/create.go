@@ -34,7 +34,7 @@ func Create(ctx context.Context, c Config, logKey, policyText string) (*custody.
 	if receipts[0].Index != 0 {
 		return nil, errors.New("the log holds something before the genesis record")
 	}
-	receipts[0].Extra = genesis.Opening[:]
+	receipts[0].Open(genesis.Opening, genesis.Leaf.Tag())
 	if err := c.Store.Prove(ctx, []Proof{{Payload: genesis.Payload, Receipt: receipts[0].Marshal()}}); err != nil {
 		return nil, err
 	}

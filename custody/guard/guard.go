@@ -182,8 +182,7 @@ func (g *Guard) policyState(ctx context.Context) (*custody.Policy, error) {
 // decision is on record.
 type Admission struct {
 	Record  []byte           // canonical bytes
-	Opening custody.Opening  // of the record's commitment
-	Receipt *custody.Receipt // carries the opening
+	Receipt *custody.Receipt // carries the opening and the tag
 	Permit  bool
 	Reason  string // why it was refused, as the actor may know it
 	Token   string // for a session, a retrieval or an export: what it earned; once only
@@ -339,7 +338,7 @@ func answerRepeat(stored Stored, raw []byte) (*Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Admission{Record: stored.Record, Opening: stored.Opening, Receipt: receipt, Permit: r.Decision.Permit, Repeat: true}
+	a := &Admission{Record: stored.Record, Receipt: receipt, Permit: r.Decision.Permit, Repeat: true}
 	if !a.Permit {
 		a.Reason = RefusedText
 		if r.Decision.Reason != reasonHidden {

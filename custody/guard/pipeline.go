@@ -249,7 +249,7 @@ func (g *Guard) prove(ctx context.Context, batch []*pending) error {
 	}
 	proofs := make([]Proof, len(batch))
 	for i, p := range batch {
-		receipts[i].Extra = p.stored.Opening[:]
+		receipts[i].Open(p.stored.Opening, p.stored.Leaf.Tag())
 		proofs[i] = Proof{Payload: p.stored.Payload, Receipt: receipts[i].Marshal()}
 	}
 	if err := g.Store.Prove(ctx, proofs); err != nil {

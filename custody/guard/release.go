@@ -24,7 +24,7 @@ func (g *Guard) admission(ctx context.Context, p *pending) (*Admission, error) {
 		return nil, err
 	}
 	a := &Admission{
-		Record: p.stored.Record, Opening: p.stored.Opening, Receipt: receipt,
+		Record: p.stored.Record, Receipt: receipt,
 		Permit: p.record.Decision.Permit, Reason: p.told,
 	}
 	if !a.Permit {

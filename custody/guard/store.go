@@ -19,7 +19,7 @@ type Stored struct {
 	Leaf       custody.Leaf
 	Basis      []custody.Head // as in the record
 	Opens      []OpenedStream // as the record declares, with the keys
-	Receipt    []byte         // first receipt, with the opening; nil until proven
+	Receipt    []byte         // first receipt, with the opening and the tag; nil until proven
 }
 
 // OpenedStream is a stream that a record declares, and its tag key.
