@@ -46,6 +46,7 @@ var rows = map[string]row{
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
 	"api": {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
+	"api/client": {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},
 }

@@ -1,0 +1,371 @@
+// Package client is how a Go program uses the service: it signs statements,
+// sends them, and believes no answer that it has not verified.
+//
+// It promises:
+//
+//   - A statement counts as admitted only when the record that came back holds
+//     exactly what was signed, and its receipt verifies under the trust file.
+//   - No byte of evidence reaches the caller's writer before the chunk it
+//     belongs to has been measured; what was received is confirmed with a
+//     signature over the digest measured here.
+//
+// Begin reading at Client.Say.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+)
+
+// Config is what a Client needs to know.
+type Config struct {
+	Server string              // base URL
+	Trust  *custody.Trust      // whom to believe
+	Signer custody.Signer      // the actor's key; nil only reads what needs no session
+	Actor  custody.PrincipalID // whose key that is; empty before enrolment
+	HTTP   *http.Client        // nil means one with sane limits
+	Name   string              // of the program, as sessions show it
+	Token  string              // of a session opened before; may be empty
+	Now    func() time.Time
+}
+
+// Client talks to one service as one principal. Its methods may be called at
+// once.
+type Client struct {
+	Config
+	mu    sync.Mutex
+	token string
+}
+
+// New returns a client.
+func New(c Config) (*Client, error) {
+	u, err := url.Parse(c.Server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("server %q is not a URL like https://custody.example", c.Server)
+	}
+	c.Server = strings.TrimSuffix(c.Server, "/")
+	if c.HTTP == nil {
+		c.HTTP = &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost: 128, ResponseHeaderTimeout: 2 * time.Minute, DisableCompression: true,
+			Proxy: http.ProxyFromEnvironment,
+		}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return &Client{Config: c, token: c.Token}, nil
+}
+
+// Error is a problem that the service answered with.
+type Error struct{ api.Problem }
+
+func (e *Error) Error() string {
+	if e.Detail != "" {
+		return e.Title + ": " + e.Detail
+	}
+	return e.Title
+}
+
+// ErrUnreachable says that no answer came.
+var ErrUnreachable = errors.New("the service cannot be reached")
+
+// ErrUntrusted says that an answer is not what the trust file vouches for.
+var ErrUntrusted = errors.New("the service's answer does not verify")
+
+// Said is a statement that was admitted, with what proves it.
+type Said struct {
+	Payload   custody.Digest
+	Record    *custody.Record
+	Raw       []byte // the record's bytes
+	Receipt   *custody.Receipt
+	Point     custody.Checkpoint // that the receipt is under
+	Token     string
+	Statement []byte // the envelope as sent
+}
+
+// Say signs act and puts it on record. A refusal comes back as an *Error.
+func (c *Client) Say(ctx context.Context, purpose string, act custody.Act) (*Said, error) {
+	return c.say(ctx, purpose, act, nil)
+}
+
+// Enrol enrols the client's own key as the first administrator, with the
+// service's one-time code.
+func (c *Client) Enrol(ctx context.Context, act *custody.EnrolPrincipal, code string) (*Said, error) {
+	return c.say(ctx, "", act, http.Header{api.EnrolmentCode: {code}})
+}
+
+func (c *Client) say(ctx context.Context, purpose string, act custody.Act, h http.Header) (*Said, error) {
+	envelope, err := c.Sign(purpose, act)
+	if err != nil {
+		return nil, err
+	}
+	return c.Send(ctx, envelope, h)
+}
+
+// Sign makes the envelope of a statement, valid from now on.
+func (c *Client) Sign(purpose string, act custody.Act) (*custody.Envelope, error) {
+	if c.Signer == nil {
+		return nil, errors.New("no key to sign with")
+	}
+	now := custody.TimeOf(c.Now())
+	h := custody.Header{Actor: c.Actor, Audience: c.Trust.Origin, Time: now, Expires: now.Add(custody.MaxValidity), Purpose: purpose}
+	if _, err := io.ReadFull(rand.Reader, h.Nonce[:]); err != nil {
+		return nil, err
+	}
+	return custody.Sign(c.Signer, h, act)
+}
+
+// Send puts a signed statement on record. Sent again it returns the same.
+func (c *Client) Send(ctx context.Context, envelope *custody.Envelope, h http.Header) (*Said, error) {
+	raw, err := envelope.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	var a api.Admitted
+	if err := c.call(ctx, http.MethodPost, "/v1/statements", h, raw, &a); err != nil {
+		return nil, err
+	}
+	s := &Said{Payload: custody.Hash(envelope.Payload), Raw: a.Record, Token: a.Token, Statement: raw}
+	if s.Record, s.Receipt, s.Point, err = verify(c.Trust, a.Record, a.Receipt); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+	}
+	back, err := s.Record.Envelope.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(back, raw) || !s.Record.Decision.Permit {
+		return nil, fmt.Errorf("%w: the record is not of the statement that was sent", ErrUntrusted)
+	}
+	return s, nil
+}
+
+// verify checks that a record is in the log.
+func verify(trust *custody.Trust, raw []byte, text string) (*custody.Record, *custody.Receipt, custody.Checkpoint, error) {
+	record, err := custody.ParseRecord(raw)
+	if err != nil {
+		return nil, nil, custody.Checkpoint{}, err
+	}
+	receipt, err := custody.ParseReceipt([]byte(text))
+	if err != nil {
+		return nil, nil, custody.Checkpoint{}, err
+	}
+	leaf, err := receipt.Leaf(raw)
+	if err != nil {
+		return nil, nil, custody.Checkpoint{}, err
+	}
+	point, err := receipt.Verify(trust, leaf)
+	return record, receipt, point, err
+}
+
+// session returns a session's token, opening one where there is none.
+func (c *Client) session(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token != "" {
+		return c.token, nil
+	}
+	s, err := c.Say(ctx, "", &custody.OpenSession{Client: c.Name})
+	if err != nil {
+		return "", err
+	}
+	c.token = s.Token
+	return c.token, nil
+}
+
+// Session returns the token of the client's session, which it opens if needed.
+func (c *Client) Session(ctx context.Context) (string, error) { return c.session(ctx) }
+
+func (c *Client) forget(token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token == token {
+		c.token = ""
+	}
+}
+
+// authed does a request under the session, once more with a new session when
+// the old one is over.
+func (c *Client) authed(ctx context.Context, make func(token string) (*http.Request, error)) (*http.Response, error) {
+	for again := false; ; again = true {
+		token, err := c.session(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q, err := make(token)
+		if err != nil {
+			return nil, err
+		}
+		q.Header.Set("Authorization", "Bearer "+token)
+		r, err := c.do(q)
+		problem := new(Error)
+		if errors.As(err, &problem) && problem.Status == http.StatusUnauthorized && !again {
+			c.forget(token)
+			continue
+		}
+		return r, err
+	}
+}
+
+// do sends a request and turns every answer but a success into an error.
+func (c *Client) do(q *http.Request) (*http.Response, error) {
+	r, err := c.HTTP.Do(q)
+	if err != nil {
+		if q.Context().Err() != nil {
+			return nil, q.Context().Err()
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if r.StatusCode/100 == 2 {
+		return r, nil
+	}
+	defer func() { _ = r.Body.Close() }()
+	e := new(Error)
+	b, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	if err != nil || json.Unmarshal(b, &e.Problem) != nil || e.Title == "" {
+		return nil, fmt.Errorf("%w: answered %s", ErrUnreachable, r.Status)
+	}
+	return nil, e
+}
+
+// maxAnswer bounds an answer that is held in memory.
+const maxAnswer = 64 << 20
+
+func (c *Client) call(ctx context.Context, method, path string, h http.Header, body []byte, answer any) error {
+	q, err := http.NewRequestWithContext(ctx, method, c.Server+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for k, v := range h {
+		q.Header[http.CanonicalHeaderKey(k)] = v
+	}
+	r, err := c.do(q)
+	if err != nil {
+		return err
+	}
+	return decode(r, answer)
+}
+
+func decode(r *http.Response, answer any) error {
+	defer func() { _ = r.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(b, answer)
+}
+
+// get reads JSON under the session.
+func (c *Client) get(ctx context.Context, path string, answer any) error {
+	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return decode(r, answer)
+}
+
+// Whoami returns the session's principal.
+func (c *Client) Whoami(ctx context.Context) (p api.Principal, err error) {
+	return p, c.get(ctx, "/v1/whoami", &p)
+}
+
+// Principals returns the directory.
+func (c *Client) Principals(ctx context.Context) (p api.Principals, err error) {
+	return p, c.get(ctx, "/v1/principals", &p)
+}
+
+// Incidents returns the incidents that the session may read.
+func (c *Client) Incidents(ctx context.Context) (l api.Incidents, err error) {
+	return l, c.get(ctx, "/v1/incidents", &l)
+}
+
+// Incident returns one incident with its items.
+func (c *Client) Incident(ctx context.Context, id custody.IncidentID) (i api.Incident, err error) {
+	return i, c.get(ctx, "/v1/incidents/"+string(id), &i)
+}
+
+// Evidence returns one item.
+func (c *Client) Evidence(ctx context.Context, id custody.EvidenceID) (e api.Evidence, err error) {
+	return e, c.get(ctx, "/v1/evidence/"+string(id), &e)
+}
+
+// Recorded is a record as it was read back, verified.
+type Recorded struct {
+	Record  *custody.Record
+	Receipt *custody.Receipt
+	Point   custody.Checkpoint
+	Raw     []byte
+}
+
+// Records returns all records of a stream that are proven, each verified
+// against the trust file, and in an unbroken chain.
+func (c *Client) Records(ctx context.Context, s custody.Stream) ([]Recorded, error) {
+	list := []Recorded{}
+	var previous custody.Commitment
+	for from := uint64(0); ; {
+		var page api.Records
+		if err := c.get(ctx, fmt.Sprintf("/v1/streams/%s/records?from=%d", s, from), &page); err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			record, receipt, point, err := verify(c.Trust, r.Record, r.Receipt)
+			if err != nil {
+				return nil, fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, len(list), s, err)
+			}
+			if record.Stream != s || record.Sequence != uint64(len(list)) || record.Previous != previous {
+				return nil, fmt.Errorf("%w: record %d of %s does not follow the one before it", ErrUntrusted, len(list), s)
+			}
+			leaf, err := receipt.Leaf(r.Record)
+			if err != nil {
+				return nil, err
+			}
+			previous = leaf.Commitment()
+			list = append(list, Recorded{record, receipt, point, r.Record})
+		}
+		if page.Next == nil {
+			return list, nil
+		}
+		from = *page.Next
+	}
+}
+
+// Checkpoint returns the log's latest checkpoint, verified, and its bytes.
+func (c *Client) Checkpoint(ctx context.Context) (custody.Checkpoint, []byte, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/log/checkpoint", nil)
+	if err != nil {
+		return custody.Checkpoint{}, nil, err
+	}
+	r, err := c.do(q)
+	if err != nil {
+		return custody.Checkpoint{}, nil, err
+	}
+	defer func() { _ = r.Body.Close() }()
+	signed, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	if err != nil {
+		return custody.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	v, err := c.Trust.LogVerifier()
+	if err != nil {
+		return custody.Checkpoint{}, nil, err
+	}
+	point, err := custody.OpenCheckpoint(signed, v)
+	if err != nil {
+		return custody.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+	}
+	return point, signed, nil
+}

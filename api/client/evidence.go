@@ -1,0 +1,200 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+)
+
+// parallel is how many chunks are sent at once.
+const parallel = 3
+
+// Upload sends an artifact's bytes to an item that was begun, and returns what
+// they are. Chunks that the upload has already, from an earlier try, are not
+// sent again. source is read once, from its beginning; sent is told of every
+// stretch of bytes that is settled, in no order, and may be nil.
+func (c *Client) Upload(ctx context.Context, id custody.EvidenceID, source io.Reader, sent func(int)) (custody.Artifact, error) {
+	have, err := c.have(ctx, id)
+	if err != nil {
+		return custody.Artifact{}, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	buffers := sync.Pool{New: func() any { return new([custody.ChunkSize]byte) }}
+	var digest custody.Digest
+	tree := custody.NewTreeHash(func(d custody.Digest) { digest = d })
+	var artifact custody.Artifact
+	read := func(index uint64) (last bool, err error) {
+		buffer, ok := buffers.Get().(*[custody.ChunkSize]byte)
+		if !ok {
+			return false, errors.New("no buffer")
+		}
+		n, err := io.ReadFull(source, buffer[:])
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, fmt.Errorf("read the artifact at byte %d: %w", tree.Size()+uint64(n), err)
+		}
+		if _, err := tree.Write(buffer[:n]); err != nil {
+			return false, err
+		}
+		if n < len(buffer) {
+			artifact, last = tree.Finish(), true
+		}
+		if n == 0 {
+			return last, nil
+		}
+		group.Go(func() error {
+			defer buffers.Put(buffer)
+			if have[index] != digest {
+				if err := c.putChunk(ctx, id, index, digest, buffer[:n]); err != nil {
+					return err
+				}
+			}
+			if sent != nil {
+				sent(n)
+			}
+			return nil
+		})
+		return last, nil
+	}
+	for index, last := uint64(0), false; !last && ctx.Err() == nil; index++ {
+		if last, err = read(index); err != nil {
+			return custody.Artifact{}, errors.Join(err, group.Wait())
+		}
+	}
+	return artifact, group.Wait()
+}
+
+// have returns the digests of the chunks that an upload has.
+func (c *Client) have(ctx context.Context, id custody.EvidenceID) (map[uint64]custody.Digest, error) {
+	have := map[uint64]custody.Digest{}
+	for from := uint64(0); ; {
+		var page api.Chunks
+		if err := c.get(ctx, fmt.Sprintf("/v1/evidence/%s/chunks?from=%d", id, from), &page); err != nil {
+			return nil, err
+		}
+		for _, ch := range page.Chunks {
+			have[ch.Index] = ch.Digest
+		}
+		if page.Next == nil {
+			return have, nil
+		}
+		from = *page.Next
+	}
+}
+
+func (c *Client) putChunk(ctx context.Context, id custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error {
+	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%s/v1/evidence/%s/chunks/%d", c.Server, id, index), bytes.NewReader(b))
+		if err == nil {
+			q.Header.Set(api.ChunkDigest, digest.String())
+		}
+		return q, err
+	})
+	if err != nil {
+		return fmt.Errorf("chunk %d: %w", index, err)
+	}
+	return decode(r, nil)
+}
+
+// Received is what a retrieval brought.
+type Received struct {
+	Grant *Said // the statement that earned the ticket
+	Size  uint64
+	// SHA256 of the bytes received, measured here.
+	SHA256 custody.Digest
+	// Receipt is the signed confirmation of what arrived.
+	Receipt *Said
+}
+
+// Retrieve fetches a stretch of an item's bytes into w and confirms with a
+// signed statement what arrived. For a whole artifact the digest is compared
+// with the sealed one: where it differs, the confirmation says what arrived,
+// and the error that it was not what was sealed.
+func (c *Client) Retrieve(ctx context.Context, purpose string, e api.Evidence, offset, length uint64, w io.Writer, got func(int)) (*Received, error) {
+	if e.Artifact == nil {
+		return nil, fmt.Errorf("item %s is not sealed", e.ID)
+	}
+	act := &custody.RetrieveEvidence{Evidence: e.ID, Incident: e.Incident, Offset: offset, Length: length}
+	grant, err := c.Say(ctx, purpose, act)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/v1/evidence/"+string(e.ID)+"/content", nil)
+		if err == nil {
+			q.Header.Set(api.TicketHeader, grant.Token)
+		}
+		return q, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Body.Close() }()
+	tree := custody.NewTreeHash(nil)
+	n, err := io.CopyBuffer(io.MultiWriter(w, tree, counter(got)), io.LimitReader(r.Body, int64(length)+1), make([]byte, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("the transfer broke off after %d of %d bytes: %w", n, length, err)
+	}
+	measured := tree.Finish()
+	rec := &Received{Grant: grant, Size: measured.Size, SHA256: measured.SHA256}
+	if measured.Size != length {
+		return nil, fmt.Errorf("%d bytes came instead of %d", measured.Size, length)
+	}
+	rec.Receipt, err = c.Say(ctx, "", &custody.ReceiveEvidence{
+		Evidence: e.ID, Incident: e.Incident, Grant: grant.Payload, SHA256: measured.SHA256, Size: measured.Size,
+	})
+	if err != nil {
+		return rec, fmt.Errorf("the bytes arrived; their receipt could not be put on record: %w", err)
+	}
+	if offset == 0 && length == e.Artifact.Size && measured != *e.Artifact {
+		return rec, fmt.Errorf("%w: the bytes that came have SHA-256 %s; sealed were those with %s", ErrUntrusted, measured.SHA256.Hex(), e.Artifact.SHA256.Hex())
+	}
+	return rec, nil
+}
+
+// counter tells f how many bytes passed.
+type counter func(int)
+
+func (f counter) Write(p []byte) (int, error) {
+	if f != nil {
+		f(len(p))
+	}
+	return len(p), nil
+}
+
+// Bundle fetches the bundle of an item, which it is on record for. Verifying it
+// is the caller's part.
+func (c *Client) Bundle(ctx context.Context, purpose string, incident custody.IncidentID, id custody.EvidenceID, leaves bool, w io.Writer) error {
+	export, err := c.Say(ctx, purpose, &custody.ExportEvidence{Evidence: id, Incident: incident})
+	if err != nil {
+		return err
+	}
+	path := "/v1/bundle?leaves=1"
+	if !leaves {
+		path = "/v1/bundle?leaves=0"
+	}
+	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
+		if err == nil {
+			q.Header.Set(api.ExportHeader, export.Token)
+		}
+		return q, err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Body.Close() }()
+	if _, err := io.Copy(w, r.Body); err != nil {
+		return fmt.Errorf("the bundle broke off: %w", err)
+	}
+	return nil
+}
