@@ -170,6 +170,9 @@ type Source interface {
 	// Prove returns receipts of the leaves with these identities, in order,
 	// all under one checkpoint, which it returns too.
 	Prove(context.Context, []custody.Digest) ([]*custody.Receipt, []byte, error)
+	// Length returns how many records of a stream may be in the log, proven or
+	// not.
+	Length(context.Context, custody.Stream) (uint64, error)
 	// Leaves calls yield for the first n leaves of the log.
 	Leaves(ctx context.Context, n uint64, yield func(custody.Leaf) error) error
 }
@@ -185,7 +188,26 @@ type Found struct {
 // Collect gathers the bundle of an item: its whole stream, the whole streams
 // of the policy and of every principal who signed anything in it, and of the
 // incident only the records by which the item and the incident came to be.
+//
+// The checkpoint is one under which no record of a whole stream is left out.
+// While records keep being added, Collect begins again, and gives up with
+// ErrMoving.
 func Collect(ctx context.Context, src Source, i custody.IncidentID, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
+	for range attempts {
+		c, err := collect(ctx, src, i, e, withLeaves)
+		if !errors.Is(err, ErrMoving) {
+			return c, err
+		}
+	}
+	return nil, ErrMoving
+}
+
+// ErrMoving says that records were added faster than they could be gathered.
+var ErrMoving = errors.New("records are being added to this item: try again")
+
+const attempts = 100
+
+func collect(ctx context.Context, src Source, i custody.IncidentID, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
 	g := &gathering{ctx: ctx, src: src, known: map[custody.Stream]bool{}}
 	if err := errors.Join(
 		g.whole(custody.PolicyStream), g.whole(e.Stream()), g.declaring(e.Stream()), g.declaring(i.Stream()),
@@ -202,6 +224,13 @@ func Collect(ctx context.Context, src Source, i custody.IncidentID, e custody.Ev
 		return nil, err
 	}
 	for _, s := range g.streams {
+		if s.Whole {
+			if n, err := src.Length(ctx, s.Name); err != nil {
+				return nil, err
+			} else if n != uint64(len(s.Records)) {
+				return nil, ErrMoving
+			}
+		}
 		for n := range s.Records {
 			s.Records[n].Receipt.Checkpoint = checkpoint
 			s.Records[n].Receipt.Index, s.Records[n].Receipt.Proof = receipts[0].Index, receipts[0].Proof

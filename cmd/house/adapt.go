@@ -1,0 +1,179 @@
+package house
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/intake"
+	"github.com/forensic-custody/custody/storage/sql"
+	"github.com/forensic-custody/custody/storage/sqlite"
+)
+
+// seal lets the vault seal an artifact before its seal is put on record.
+func (h *House) seal(ctx context.Context, s *custody.Statement) error {
+	act, ok := s.Act.(*custody.SealEvidence)
+	if !ok {
+		return fmt.Errorf("%s is not a seal", s.Kind)
+	}
+	return h.intake.Seal(ctx, act)
+}
+
+// asAPI adds to an error of the storage floor what the API tells apart.
+func asAPI(err error) error {
+	for _, pair := range []struct{ ours, theirs error }{
+		{storage.ErrDamaged, api.ErrDamaged},
+		{storage.ErrNotFound, api.ErrDamaged},
+		{storage.ErrFull, api.ErrFull},
+		{sqlite.ErrFull, api.ErrFull},
+		{storage.ErrMismatch, api.ErrMismatch},
+		{intake.ErrSealed, api.ErrConflict},
+		{storage.ErrUnavailable, guard.ErrUnavailable},
+	} {
+		if errors.Is(err, pair.ours) {
+			return fmt.Errorf("%w: %w", pair.theirs, err)
+		}
+	}
+	return err
+}
+
+// evidence is the vault as the API wants it.
+type evidence struct{ vault *storage.Vault }
+
+func (e evidence) Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.ReadCloser, error) {
+	content, err := e.vault.Open(ctx, pass, r)
+	if err != nil {
+		return nil, asAPI(err)
+	}
+	return explained{content}, nil
+}
+
+type explained struct{ io.ReadCloser }
+
+func (x explained) Read(p []byte) (int, error) {
+	n, err := x.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = asAPI(err)
+	}
+	return n, err
+}
+
+// uploads is the intake as the API wants it.
+type uploads struct {
+	in     *intake.Intake
+	volume string // folder whose volume must keep room for records; "" where there is none
+}
+
+// Of a volume, uploads leave this share free, and no less than some bytes, so
+// that records can be written when no evidence can.
+const (
+	reserveShare = 20 // one twentieth
+	reserveLeast = 16 << 20
+)
+
+func (u *uploads) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
+	if err := u.room(); err != nil {
+		return err
+	}
+	return asAPI(u.in.Put(ctx, i, e, index, d, b))
+}
+
+func (u *uploads) room() error {
+	if u.volume == "" {
+		return nil
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(u.volume, &s); err != nil {
+		return err
+	}
+	size := uint64(s.Bsize) //nolint:gosec // a block size is positive
+	if s.Bavail*size < max(s.Blocks*size/reserveShare, reserveLeast) {
+		return fmt.Errorf("%w: the last of the volume is kept for records", api.ErrFull)
+	}
+	return nil
+}
+
+func (u *uploads) Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]api.Chunk, error) {
+	rows, err := u.in.Have(ctx, e, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]api.Chunk, len(rows))
+	for n, r := range rows {
+		list[n] = api.Chunk{Index: r.Index, Digest: r.Digest, Length: r.Length}
+	}
+	return list, nil
+}
+
+// bundle returns what writes the bundle of an export.
+func (h *House) bundle(rows *sql.Store) func(context.Context, io.Writer, guard.Export, bool) error {
+	return func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error {
+		c, err := bundle.Collect(ctx, &source{h, rows}, e.Incident, e.Evidence, leaves)
+		if err != nil {
+			return err
+		}
+		return bundle.Write(w, c)
+	}
+}
+
+// source is records and log as a bundle wants them.
+type source struct {
+	h    *House
+	rows *sql.Store
+}
+
+const sourcePage = 1000
+
+func (s *source) Stream(ctx context.Context, name custody.Stream) ([]bundle.Found, custody.TagKey, error) {
+	info, err := s.rows.Stream(ctx, name)
+	if err != nil {
+		return nil, custody.TagKey{}, err
+	}
+	found := []bundle.Found{}
+	for {
+		list, err := s.rows.Records(ctx, name, uint64(len(found)), sourcePage, true)
+		if err != nil {
+			return nil, custody.TagKey{}, err
+		}
+		for _, r := range list {
+			found = append(found, foundOf(r))
+		}
+		if len(list) < sourcePage {
+			return found, info.TagKey, nil
+		}
+	}
+}
+
+func foundOf(r guard.Stored) bundle.Found {
+	return bundle.Found{Bytes: r.Record, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
+}
+
+func (s *source) Declaring(ctx context.Context, name custody.Stream) (bundle.Found, custody.Stream, error) {
+	info, err := s.rows.Stream(ctx, name)
+	if err != nil {
+		return bundle.Found{}, "", err
+	}
+	r, err := s.rows.ByPayload(ctx, info.DeclaredBy)
+	return foundOf(r), r.Stream, err
+}
+
+func (s *source) Length(ctx context.Context, name custody.Stream) (uint64, error) {
+	info, err := s.rows.Stream(ctx, name)
+	return info.Length, err
+}
+
+func (s *source) Prove(ctx context.Context, identities []custody.Digest) ([]*custody.Receipt, []byte, error) {
+	return s.h.log.Prove(ctx, identities)
+}
+
+func (s *source) Leaves(ctx context.Context, n uint64, yield func(custody.Leaf) error) error {
+	return s.h.log.Leaves(ctx, n, yield)
+}

@@ -1,0 +1,140 @@
+// Package house puts the service together from one folder: keys, databases,
+// log and bucket, wired by hand, in one place.
+//
+// It promises that a folder is made once and completely or not at all, that
+// one process at a time works in it, and that what is on disk is checked
+// against what was promised before anything is served.
+//
+// Begin reading at Create and Open.
+package house
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Config is the service's configuration, config.json in its folder. Unknown
+// keys are errors. Paths are relative to the folder.
+type Config struct {
+	// Origin is the name of the log, like custody.example/team: a name without
+	// scheme that nobody else uses. It cannot be changed.
+	Origin string `json:"origin"`
+
+	// Listen is the address to serve at. Without TLS it must be a loopback
+	// address.
+	Listen string `json:"listen"`
+
+	// Certificate and Key are the PEM files to serve TLS with; both empty
+	// serve in clear, on loopback only.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+
+	// Metrics is the loopback address of the Prometheus metrics; empty serves
+	// none.
+	Metrics string `json:"metrics,omitempty"`
+
+	// LockFile keeps the last checkpoint that was signed. It should lie on
+	// another volume than the folder, so that restoring the one does not turn
+	// back the other.
+	LockFile string `json:"lockFile"`
+
+	// Folder is the folder that keeps the evidence, when S3 is not given.
+	Folder string `json:"folder,omitempty"`
+
+	// S3 is the bucket that keeps the evidence.
+	S3 *S3 `json:"s3,omitempty"`
+
+	// Escrow lists age recipients to whom the keys of evidence are wrapped
+	// beside the service's own, so that losing the service's key loses
+	// nothing. Their identities are to be kept offline.
+	Escrow []string `json:"escrow,omitempty"`
+}
+
+// S3 names a bucket on an S3 server.
+type S3 struct {
+	// Endpoint is https://host[:port], or http:// with a loopback address.
+	Endpoint string `json:"endpoint"`
+	// Bucket is the bucket's name. It must exist, with versioning enabled.
+	Bucket string `json:"bucket"`
+	// Region is the bucket's region; empty asks the server.
+	Region string `json:"region,omitempty"`
+	// AccessKeyFile and SecretKeyFile hold the credentials, mode 0600.
+	AccessKeyFile string `json:"accessKeyFile"`
+	SecretKeyFile string `json:"secretKeyFile"`
+}
+
+// The files of the folder.
+const (
+	configFile  = "config.json"
+	trustFile   = "trust.json"
+	recordsFile = "records.db"
+	engineFile  = "log.db"
+	tilesFile   = "tiles.db"
+	processLock = "process.lock"
+	serviceKey  = "keys/service.pem"
+	logKey      = "keys/log.note"
+	storageKey  = "keys/storage.age"
+)
+
+// Default returns the configuration of a new folder.
+func Default(origin string) Config {
+	return Config{Origin: origin, Listen: "127.0.0.1:8420", LockFile: "lock.db", Folder: "bucket"}
+}
+
+func readConfig(dir string) (Config, error) {
+	path := filepath.Join(dir, configFile)
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return Config{}, fmt.Errorf("%s holds no service: make one with custody init", dir)
+		}
+		return Config{}, err
+	}
+	var c Config
+	if err := json.Unmarshal(b, &c, json.RejectUnknownMembers(true)); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.check(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c Config) marshal() ([]byte, error) {
+	b, err := json.Marshal(c, jsontext.WithIndent("  "))
+	return append(bytes.TrimSpace(b), '\n'), err
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Origin == "":
+		return errors.New("origin is missing")
+	case (c.Certificate == "") != (c.Key == ""):
+		return errors.New("certificate and key go together")
+	case c.Certificate == "" && !loopback(c.Listen):
+		return fmt.Errorf("listen: %s is not a loopback address like 127.0.0.1:8420; serve elsewhere only with certificate and key", c.Listen)
+	case c.Metrics != "" && !loopback(c.Metrics):
+		return fmt.Errorf("metrics: %s is not a loopback address", c.Metrics)
+	case c.LockFile == "":
+		return errors.New("lockFile is missing")
+	case (c.Folder == "") == (c.S3 == nil):
+		return errors.New("give either folder or s3")
+	}
+	return nil
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

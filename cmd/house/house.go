@@ -1,0 +1,328 @@
+package house
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/investigate"
+	"github.com/forensic-custody/custody/ledger"
+	"github.com/forensic-custody/custody/ledger/keep"
+	"github.com/forensic-custody/custody/ledger/trillian"
+	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/file"
+	"github.com/forensic-custody/custody/storage/intake"
+	"github.com/forensic-custody/custody/storage/s3"
+	"github.com/forensic-custody/custody/storage/sql"
+)
+
+// Words is every kind of statement that this program understands.
+func Words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
+
+func states() guard.States {
+	return guard.States{
+		"policy":    func() custody.State { return custody.NewPolicy() },
+		"principal": func() custody.State { return custody.NewStanding() },
+		"evidence":  func() custody.State { return custody.NewEvidence() },
+		"incidents": func() custody.State { return new(investigate.Incidents) },
+		"incident":  func() custody.State { return investigate.NewIncident() },
+	}
+}
+
+// House is a service, open in its folder.
+type House struct {
+	Config Config
+	Trust  *custody.Trust
+	Code   string // one-time code for the first administrator; empty when there is one
+
+	api      *api.API
+	guard    *guard.Guard
+	log      *ledger.Log
+	intake   *intake.Intake
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	close    []func() error // in order of opening
+}
+
+// Create makes a service in a folder: keys, databases, log, genesis record,
+// trust file. The configuration is written last: a folder without one is not a
+// service, and Create refuses a folder with anything in it.
+func Create(ctx context.Context, dir string, c Config) (*custody.Trust, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > 0 {
+		return nil, fmt.Errorf("%s is not empty (%s): a service is made in a new folder, once", dir, entries[0].Name())
+	}
+	if err := makeKeys(dir, c.Origin); err != nil {
+		return nil, err
+	}
+	h := &House{Config: c, logger: slog.New(slog.DiscardHandler)}
+	trust, err := h.create(ctx, dir)
+	if err := errors.Join(err, h.Close()); err != nil {
+		return nil, err
+	}
+	b, err := trust.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	text, err := c.marshal()
+	if err != nil {
+		return nil, err
+	}
+	return trust, errors.Join(
+		writeNew(filepath.Join(dir, trustFile), b),
+		writeNew(filepath.Join(dir, configFile), text),
+		syncDir(filepath.Dir(dir)),
+	)
+}
+
+func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) {
+	k, err := readKeys(dir)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := sql.Open(ctx, filepath.Join(dir, recordsFile), sql.Options{})
+	if err != nil {
+		return nil, err
+	}
+	h.closing(rows.Close)
+	lc, err := h.logConfig(ctx, dir, k, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := ledger.Create(ctx, lc); err != nil {
+		return nil, err
+	}
+	if h.log, err = ledger.Open(ctx, lc); err != nil {
+		return nil, err
+	}
+	h.closing(h.log.Close)
+	gc := h.guardConfig(rows, k)
+	if _, _, err := h.bucket(dir); err != nil { // that it can be had is better known now
+		return nil, err
+	}
+	return guard.Create(ctx, gc, k.logKey, policy.Default)
+}
+
+// logConfig opens what the log is made of.
+func (h *House) logConfig(ctx context.Context, dir string, k *keys, create bool) (ledger.Config, error) {
+	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Verifier: k.verifier, Now: time.Now}
+	path := filepath.Join(dir, engineFile)
+	if create {
+		if err := trillian.Create(ctx, path); err != nil {
+			return c, err
+		}
+	}
+	engine, err := trillian.Open(ctx, path)
+	if err != nil {
+		return c, err
+	}
+	h.closing(engine.Close)
+	lock, err := keep.OpenLock(ctx, under(dir, h.Config.LockFile))
+	if err != nil {
+		return c, err
+	}
+	h.closing(lock.Close)
+	tiles, err := keep.OpenTiles(ctx, filepath.Join(dir, tilesFile))
+	if err != nil {
+		return c, err
+	}
+	h.closing(tiles.Close)
+	c.Engine, c.Lock, c.Tiles = engine, lock, tiles
+	return c, nil
+}
+
+func under(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func (h *House) closing(f func() error) { h.close = append(h.close, f) }
+
+func (h *House) guardConfig(rows *sql.Store, k *keys) guard.Config {
+	return guard.Config{
+		Origin: h.Config.Origin, Store: rows, Log: h.log, Words: Words(), States: states(),
+		Service: k.service, Rand: rand.Reader, Now: time.Now,
+	}
+}
+
+// Open opens the service in a folder, which no other process may have open.
+func Open(ctx context.Context, dir string, logger *slog.Logger) (*House, error) {
+	c, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &House{Config: c, logger: logger, registry: prometheus.NewRegistry()}
+	if err := h.open(ctx, dir); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *House) open(ctx context.Context, dir string) error {
+	if err := h.lock(dir); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, trustFile)) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	if h.Trust, err = custody.ParseTrust(b); err != nil {
+		return err
+	}
+	k, err := readKeys(dir)
+	if err != nil {
+		return err
+	}
+	if h.Trust.Log != k.logKey || h.Trust.Origin != h.Config.Origin {
+		return fmt.Errorf("%s, %s and %s are not of one service", trustFile, configFile, logKey)
+	}
+	rows, err := sql.Open(ctx, filepath.Join(dir, recordsFile), sql.Options{MustExist: true})
+	if err != nil {
+		return err
+	}
+	h.closing(rows.Close)
+	lc, err := h.logConfig(ctx, dir, k, false)
+	if err != nil {
+		return err
+	}
+	if h.log, err = ledger.Open(ctx, lc); err != nil {
+		return err
+	}
+	h.closing(h.log.Close)
+	return h.assemble(ctx, dir, rows, k)
+}
+
+// lock keeps a second process out of the folder, for as long as this one lives.
+func (h *House) lock(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, processLock), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits an int
+		return errors.Join(fmt.Errorf("%s is in use by another process: stop that one first", dir), f.Close())
+	}
+	h.closing(f.Close)
+	return nil
+}
+
+func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *keys) error {
+	bucket, volume, err := h.bucket(dir)
+	if err != nil {
+		return err
+	}
+	proven, err := bucket.Probe(ctx)
+	if err != nil {
+		return fmt.Errorf("the bucket does not do what evidence needs: %w", err)
+	}
+	for _, line := range proven {
+		h.logger.InfoContext(ctx, "bucket", "found", line)
+	}
+	recipients := []age.Recipient{k.storage.Recipient()}
+	for _, text := range h.Config.Escrow {
+		r, err := age.ParseX25519Recipient(text)
+		if err != nil {
+			return fmt.Errorf("escrow: %w", err)
+		}
+		recipients = append(recipients, r)
+	}
+	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients})
+	if err != nil {
+		return err
+	}
+	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
+	code, err := newCode()
+	if err != nil {
+		return err
+	}
+	gc := h.guardConfig(rows, k)
+	gc.EnrolmentCode, gc.CodeExpires = custody.Hash([]byte(code)), time.Now().Add(codeLife)
+	gc.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{custody.KindSealEvidence: h.seal}
+	if h.guard, err = guard.Open(ctx, gc); err != nil {
+		return err
+	}
+	h.closing(h.guard.Close)
+	people, err := h.guard.People(ctx)
+	if err != nil {
+		return err
+	}
+	if people == 0 {
+		h.Code = code
+	}
+	h.api = api.New(api.Config{
+		Guard: h.guard, Log: h.log, Vault: evidence{vault}, Intake: &uploads{h.intake, volume},
+		Bundle: h.bundle(rows), Logger: h.logger, Registry: h.registry, Secure: h.Config.Certificate != "",
+	})
+	return nil
+}
+
+// codeLife is how long the code for the first administrator is valid.
+const codeLife = 15 * time.Minute
+
+// newCode returns a code of 80 bits that a person can type.
+func newCode() (string, error) {
+	var b [10]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	s := strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:], nil
+}
+
+// bucket opens the bucket. volume is the folder on whose volume it lies, or "".
+func (h *House) bucket(dir string) (b storage.Bucket, volume string, err error) {
+	if h.Config.S3 == nil {
+		path := under(dir, h.Config.Folder)
+		b, err := file.Open(path)
+		return b, path, err
+	}
+	s := h.Config.S3
+	access, err := readSecret(under(dir, s.AccessKeyFile))
+	if err != nil {
+		return nil, "", err
+	}
+	secret, err := readSecret(under(dir, s.SecretKeyFile))
+	if err != nil {
+		return nil, "", err
+	}
+	b, err = s3.Open(s3.Config{
+		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region,
+		AccessKey: strings.TrimSpace(string(access)), SecretKey: strings.TrimSpace(string(secret)),
+	})
+	return b, "", err
+}
+
+// Close closes everything, the last opened first.
+func (h *House) Close() error {
+	var err error
+	for i := len(h.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, h.close[i]())
+	}
+	h.close = nil
+	return err
+}

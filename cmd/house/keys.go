@@ -1,0 +1,136 @@
+package house
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// keys are the service's own: for statements, for checkpoints, for the data
+// keys of incidents. They lie in files of mode 0600, since the service starts
+// without anybody at hand.
+type keys struct {
+	service  custody.Signer
+	log      note.Signer
+	verifier note.Verifier
+	logKey   string // verifier key of the log
+	storage  *age.X25519Identity
+}
+
+// makeKeys makes new keys in the folder.
+func makeKeys(dir, origin string) error {
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(serviceKey)), 0o700); err != nil {
+		return err
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return err
+	}
+	logSecret, logPublic, err := note.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		return err
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		writeNew(filepath.Join(dir, serviceKey), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		writeNew(filepath.Join(dir, logKey), []byte(logSecret+"\n"+logPublic+"\n")),
+		writeNew(filepath.Join(dir, storageKey), []byte(identity.String()+"\n")),
+	)
+}
+
+func readKeys(dir string) (*keys, error) {
+	k := new(keys)
+	pemBytes, err := readSecret(filepath.Join(dir, serviceKey))
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(pemBytes)
+	if block == nil {
+		return nil, fmt.Errorf("%s is not PEM", serviceKey)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", serviceKey, err)
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s: not a signing key", serviceKey)
+	}
+	if k.service, err = custody.NewSigner(signer); err != nil {
+		return nil, fmt.Errorf("%s: %w", serviceKey, err)
+	}
+	text, err := readSecret(filepath.Join(dir, logKey))
+	if err != nil {
+		return nil, err
+	}
+	secret, public, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	k.logKey = public
+	if k.log, err = note.NewSigner(secret); err != nil {
+		return nil, fmt.Errorf("%s: %w", logKey, err)
+	}
+	if k.verifier, err = note.NewVerifier(public); err != nil {
+		return nil, fmt.Errorf("%s: %w", logKey, err)
+	}
+	text, err = readSecret(filepath.Join(dir, storageKey))
+	if err != nil {
+		return nil, err
+	}
+	if k.storage, err = age.ParseX25519Identity(strings.TrimSpace(string(text))); err != nil {
+		return nil, fmt.Errorf("%s: %w", storageKey, err)
+	}
+	return k, nil
+}
+
+// readSecret reads a file that nobody else may read.
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by others: chmod 600 it, and ask who has read it", path)
+	}
+	return os.ReadFile(path) //nolint:gosec // the operator names the folder
+}
+
+// writeNew writes a file that must not exist, mode 0600, durable with its
+// folder's next sync.
+func writeNew(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the folder
+	if err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s is there already", path)
+		}
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

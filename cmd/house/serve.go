@@ -1,0 +1,132 @@
+package house
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sys/unix"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/storage/intake"
+)
+
+// The bounds of the HTTP server.
+const (
+	headerWithin  = 5 * time.Second
+	idleAtMost    = 60 * time.Second
+	headerAtMost  = 32 << 10
+	stopWithin    = 30 * time.Second
+	checkEvery    = 2 * time.Second
+	streamsAtMost = 100
+)
+
+// Serve serves until ctx ends, then lets what is under way come to its end.
+// listening is called with the address once requests are accepted.
+func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
+	if err := noCoreDumps(); err != nil {
+		return err
+	}
+	config := net.ListenConfig{}
+	l, err := config.Listen(ctx, "tcp", h.Config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	server := h.server(h.api)
+	servers := []*http.Server{server}
+	failed := make(chan error, 2)
+	go func() { failed <- h.serve(server, l) }()
+	if h.Config.Metrics != "" {
+		m, err := config.Listen(ctx, "tcp", h.Config.Metrics)
+		if err != nil {
+			return errors.Join(fmt.Errorf("metrics: %w", err), server.Close())
+		}
+		h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", promhttp.HandlerFor(h.registry, promhttp.HandlerOpts{}))
+		metrics := h.server(mux)
+		servers = append(servers, metrics)
+		go func() { failed <- metrics.Serve(m) }()
+	}
+	checking, stopChecking := context.WithCancel(context.WithoutCancel(ctx))
+	checked := make(chan struct{})
+	go func() { defer close(checked); h.checkLoop(checking) }()
+	listening(l.Addr())
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	stopChecking()
+	<-checked
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	for _, s := range servers {
+		if e := s.Shutdown(stopping); e != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+func (h *House) server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerWithin, IdleTimeout: idleAtMost, MaxHeaderBytes: headerAtMost,
+		ErrorLog:  slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13},
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: streamsAtMost},
+	}
+}
+
+func (h *House) serve(s *http.Server, l net.Listener) error {
+	if h.Config.Certificate != "" {
+		return s.ServeTLS(l, h.Config.Certificate, h.Config.Key)
+	}
+	return s.Serve(l)
+}
+
+// noCoreDumps keeps evidence and keys in memory out of files.
+func noCoreDumps() error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
+
+// checkLoop reads back what was sealed, and puts on record what it found.
+func (h *House) checkLoop(ctx context.Context) {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		if err := h.intake.Check(ctx, h.sealed, h.found); err != nil && ctx.Err() == nil {
+			h.logger.WarnContext(ctx, "sealed evidence could not be checked yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sealed tells whether an item's seal is on record, and which artifact it is.
+func (h *House) sealed(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) (custody.Artifact, bool, error) {
+	item, err := h.guard.Item(ctx, i, e)
+	if err != nil {
+		return custody.Artifact{}, false, err
+	}
+	return item.Artifact, item.Sealed, nil
+}
+
+// found puts on record what reading an artifact back has found.
+func (h *House) found(ctx context.Context, c intake.Checked) error {
+	if !c.Intact {
+		h.logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", c.Evidence)
+	}
+	_, err := h.guard.Attest(ctx, "read back after sealing", &custody.CheckEvidence{
+		Evidence: c.Evidence, Incident: c.Incident, Intact: c.Intact, SHA256: c.SHA256,
+	})
+	return err
+}

@@ -1,0 +1,181 @@
+// Package intake is an upload from its first chunk to the check of its seal.
+//
+// It promises:
+//
+//   - A chunk is acknowledged when it was measured, is durable in the bucket,
+//     and is noted as received. What is acknowledged need not be sent again,
+//     whatever happens to client or server.
+//   - A seal goes through only when every chunk is there, and they make the
+//     root and size that were signed.
+//   - Every sealed artifact is read back from the bucket and measured whole,
+//     and what was found is handed to be put on record, across restarts until
+//     that is done.
+//
+// Who may upload, and whether a seal counts, is the guard's to say.
+//
+// Begin reading at Intake.Put and Intake.Seal.
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/sql"
+)
+
+// Intake takes in uploads. Its methods may be called at once.
+type Intake struct {
+	Vault  *storage.Vault
+	Bucket storage.Bucket // the vault's
+	Rows   *sql.Store
+	Now    func() time.Time
+}
+
+// ErrSealed says that an upload takes no more chunks.
+var ErrSealed = errors.New("the upload is sealed")
+
+// Put stores one chunk of an item's upload. When it returns nil the chunk is
+// durable and noted. It fails with storage.ErrMismatch when b does not have the
+// digest, and with ErrSealed.
+func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error {
+	up, err := in.upload(ctx, i, e)
+	if err != nil {
+		return err
+	}
+	if up.Sealed {
+		return ErrSealed
+	}
+	chunk, err := in.Vault.PutChunk(ctx, i, b, digest)
+	if err != nil {
+		return err
+	}
+	if err := in.Bucket.Barrier(ctx); err != nil {
+		return err
+	}
+	return in.Rows.AddChunk(ctx, e, index, chunk.Digest, chunk.Length, chunk.Version)
+}
+
+// upload returns an item's upload, beginning it when there is none.
+func (in *Intake) upload(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) (sql.Upload, error) {
+	up, err := in.Rows.Upload(ctx, e)
+	if !errors.Is(err, custody.ErrUnknown) {
+		return up, err
+	}
+	up = sql.Upload{Evidence: e, Incident: i, Begun: in.Now()}
+	return up, in.Rows.AddUpload(ctx, up)
+}
+
+// Have returns the chunks that an upload has, in order, from an index on.
+func (in *Intake) Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]sql.Chunk, error) {
+	return in.Rows.Chunks(ctx, e, from, limit)
+}
+
+// Seal makes the artifact of a seal that is about to be put on record: sealed
+// in the vault, durable. It fails with custody.Unlawful when the chunks that
+// were received are not the artifact that was signed.
+func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
+	up, err := in.upload(ctx, act.Incident, act.Evidence)
+	if err != nil {
+		return err
+	}
+	chunks, err := in.received(ctx, act)
+	if err != nil {
+		return err
+	}
+	err = in.Vault.Seal(ctx, act.Incident, chunks, act.Artifact.Size, act.Artifact.Root)
+	if errors.Is(err, storage.ErrMismatch) {
+		return custody.Unlawful{Why: "the chunks that arrived are not the artifact that was signed: send them again"}
+	}
+	if err != nil || up.Sealed {
+		return err
+	}
+	return in.Rows.SealUpload(ctx, act.Evidence)
+}
+
+// page is how many rows are read at once.
+const page = 4096
+
+// received returns the upload's chunks, which must be those of the artifact.
+func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) ([]storage.Chunk, error) {
+	want := custody.ChunkCount(act.Artifact.Size)
+	chunks := make([]storage.Chunk, 0, want)
+	digests := make([]custody.Digest, 0, want)
+	var size uint64
+	for more := true; more; {
+		rows, err := in.Rows.Chunks(ctx, act.Evidence, uint64(len(chunks)), page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Index != uint64(len(chunks)) {
+				return nil, custody.Unlawful{Why: fmt.Sprintf("chunk %d did not arrive", len(chunks))}
+			}
+			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: r.Length, Version: r.Version})
+			digests = append(digests, r.Digest)
+			size += r.Length
+		}
+		more = len(rows) == page
+	}
+	if uint64(len(chunks)) != want || size != act.Artifact.Size {
+		return nil, custody.Unlawful{Why: fmt.Sprintf("%d chunks with %d bytes arrived; signed were %d with %d", len(chunks), size, want, act.Artifact.Size)}
+	}
+	root, err := custody.RootOfChunks(digests, size)
+	if err != nil {
+		return nil, err
+	}
+	if root != act.Artifact.Root {
+		return nil, custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed"}
+	}
+	return chunks, nil
+}
+
+// Checked is what reading a sealed artifact back found.
+type Checked struct {
+	Incident custody.IncidentID
+	Evidence custody.EvidenceID
+	Intact   bool
+	SHA256   custody.Digest // as measured; zero when the bytes could not be had
+}
+
+// Check reads back what was sealed and not yet checked. sealed tells whether
+// the seal is on record, and which artifact it names; found puts on record what
+// was measured, and when it returns nil the upload is done with.
+func (in *Intake) Check(ctx context.Context,
+	sealed func(context.Context, custody.IncidentID, custody.EvidenceID) (custody.Artifact, bool, error),
+	found func(context.Context, Checked) error,
+) error {
+	uploads, err := in.Rows.SealedUploads(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, up := range uploads {
+		artifact, ok, err := sealed(ctx, up.Incident, up.Evidence)
+		if err == nil && ok {
+			err = in.check(ctx, up, artifact, found)
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", up.Evidence, err))
+		}
+	}
+	return failed
+}
+
+func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, found func(context.Context, Checked) error) error {
+	c := Checked{Incident: up.Incident, Evidence: up.Evidence}
+	got, err := in.Vault.Check(ctx, up.Incident, a.Root, a.Size)
+	switch {
+	case err == nil:
+		c.SHA256, c.Intact = got.SHA256, got == a
+	case !errors.Is(err, storage.ErrDamaged):
+		return err // not known: try again later
+	}
+	if err := found(ctx, c); err != nil {
+		return err
+	}
+	return in.Rows.RemoveUpload(ctx, up.Evidence)
+}
