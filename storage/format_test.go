@@ -87,6 +87,53 @@ func (s secrets) decrypt(t testing.TB, dir string, p place) []byte {
 	return plain
 }
 
+// write puts an object at p that is authentic, whatever its contents.
+func (s secrets) write(t testing.TB, dir string, p place, plain []byte) {
+	t.Helper()
+	head := append([]byte{1, p.kind, 0, 0, 0, 0, 0, 1}, make([]byte, 20)...)
+	binary.BigEndian.PutUint64(head[8:], uint64(len(plain)))
+	key, err := hkdf.Key(sha256.New, s.data, nil, "custody/v1/object key"+string(p.kind)+string(p.id), 32)
+	require.NoError(t, err)
+	block, err := aes.NewCipher(key)
+	require.NoError(t, err)
+	aead, err := cipher.NewGCM(block)
+	require.NoError(t, err)
+	object := aead.Seal(bytes.Clone(head), head[16:28], plain, bytes.Join([][]byte{head, []byte(s.incident), p.id}, nil))
+	name := filepath.Join(dir, p.key)
+	require.NoError(t, os.Remove(name))
+	require.NoError(t, os.WriteFile(name, object, 0o444))
+}
+
+// Even objects that the service itself encrypted under the right name are not
+// believed: memory errs, and keys get stolen.
+func TestAuthenticButWrong(t *testing.T) {
+	dir, id := t.TempDir(), newIdentity(t)
+	v := newVault(t, openFolder(t, dir), id)
+	b, a := bytesOf(1000, 1)
+	other, otherArtifact := bytesOf(1000, 2)
+	take(t, v, burglary, b, a)
+	take(t, v, burglary, other, otherArtifact)
+	s := secretsOf(t, dir, id, burglary)
+	require.NoError(t, checkOf(t, v, a))
+
+	s.write(t, dir, s.chunk(custody.ChunkDigest(b)), other)
+	require.ErrorIs(t, checkOf(t, v, a), storage.ErrDamaged)
+	s.write(t, dir, s.chunk(custody.ChunkDigest(b)), b)
+	require.NoError(t, checkOf(t, v, a))
+
+	s.write(t, dir, s.manifest(a), s.decrypt(t, dir, s.manifest(otherArtifact)))
+	require.ErrorIs(t, checkOf(t, v, a), storage.ErrDamaged)
+}
+
+func checkOf(t testing.TB, v *storage.Vault, a custody.Artifact) error {
+	t.Helper()
+	got, err := v.Check(t.Context(), burglary, a.Root, a.Size)
+	if err == nil {
+		require.Equal(t, a, got)
+	}
+	return err
+}
+
 func chunkFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, d custody.Digest) string {
 	t.Helper()
 	return secretsOf(t, dir, id, incident).chunk(d).key

@@ -80,16 +80,24 @@ func open(dir string) (*Bucket, error) {
 	return b, nil
 }
 
-// makeDir makes the folder and has its name durable in its parent.
+// makeDir makes the folder, and those above it, and has their names durable.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	parent := filepath.Dir(dir)
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	parent, err := os.Open(filepath.Dir(dir))
+	p, err := os.Open(parent) //nolint:gosec // the folder that the operator named
 	if err != nil {
 		return err
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return errors.Join(p.Sync(), p.Close())
 }
 
 // prepare locks the folder and empties the staging directory.
