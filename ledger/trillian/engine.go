@@ -1,0 +1,274 @@
+// Package trillian is the log's engine on Trillian, in this process, with
+// Trillian's storage in one SQLite file. It is the only package that names
+// Trillian.
+//
+// It promises what ledger.Engine asks for: what is queued is on disk, each
+// identity is in the tree at most once, and the tree only grows. Trillian's
+// own conformance suites run against the storage.
+//
+// It signs nothing and proves nothing; the ledger computes the roots again.
+// The tree is of type LOG with a maximal root duration of 0: other types and
+// durations have lost leaves when two sequencers ran.
+//
+// Begin reading at Engine; storage.go, tx.go and admin.go implement Trillian's
+// storage interfaces.
+package trillian
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/google/trillian"
+	"github.com/google/trillian/log"
+	"github.com/google/trillian/quota"
+	"github.com/google/trillian/storage"
+	"github.com/google/trillian/types"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"k8s.io/klog/v2"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/ledger"
+	"github.com/forensic-custody/custody/storage/sqlite"
+)
+
+// Engine is one Trillian log in one SQLite file.
+type Engine struct {
+	db    *sqlite.DB
+	store *logStorage
+	tree  *trillian.Tree
+	clock *steady
+}
+
+var _ ledger.Engine = (*Engine)(nil)
+
+// Open opens the engine in the file at path, and makes an empty one where
+// there is none. now tells the times that Trillian keeps with its leaves.
+func Open(ctx context.Context, path string, now func() time.Time) (*Engine, error) {
+	if err := quieten(); err != nil {
+		return nil, err
+	}
+	log.InitMetrics(nil)
+	db, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("open the log's engine: %w", err)
+	}
+	e := &Engine{db: db, clock: &steady{now: now}}
+	if err := e.load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the log's engine in %s: %w", path, err), e.Close())
+	}
+	return e, nil
+}
+
+// quieten makes Trillian's logger print errors only; it prints a line for each
+// batch otherwise. The logger's settings are global to the process, but its
+// flags are not put on the command line.
+func quieten() error {
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	return errors.Join(flags.Set("legacy_stderr_threshold_behavior", "false"), flags.Set("stderrthreshold", "ERROR"))
+}
+
+// load finds the tree, or makes it, and sets the clock past all times kept.
+func (e *Engine) load(ctx context.Context) error {
+	var err error
+	if e.store, err = newLogStorage(ctx, e.db); err != nil {
+		return err
+	}
+	admin := adminStorage{e.db, e.clock.Now}
+	if e.tree, err = theTree(ctx, admin); err != nil {
+		return err
+	}
+	var last int64
+	if err := e.db.Read.QueryRowContext(ctx, `SELECT max(
+		coalesce((SELECT max(TreeHeadTimestamp) FROM TreeHead), 0),
+		coalesce((SELECT max(QueueTimestampNanos) FROM LeafData WHERE SequenceNumber IS NULL), 0))`).Scan(&last); err != nil {
+		return e.db.Explain(err)
+	}
+	e.clock.last = time.Unix(0, last)
+	return e.initialise(ctx)
+}
+
+// theTree returns the one tree in the file, and makes it where there is none.
+func theTree(ctx context.Context, admin adminStorage) (*trillian.Tree, error) {
+	var tree *trillian.Tree
+	err := admin.ReadWriteTransaction(ctx, func(ctx context.Context, tx storage.AdminTX) error {
+		trees, err := tx.ListTrees(ctx, true)
+		switch {
+		case err != nil:
+			return err
+		case len(trees) > 1:
+			return fmt.Errorf("%w: %d trees instead of one", ledger.ErrFork, len(trees))
+		case len(trees) == 1:
+			tree = trees[0]
+			return check(tree)
+		}
+		tree, err = tx.CreateTree(ctx, &trillian.Tree{
+			TreeState:       trillian.TreeState_ACTIVE,
+			TreeType:        trillian.TreeType_LOG,
+			DisplayName:     "custody",
+			MaxRootDuration: durationpb.New(0),
+		})
+		return err
+	})
+	return tree, err
+}
+
+func check(tree *trillian.Tree) error {
+	if tree.Deleted || tree.TreeState != trillian.TreeState_ACTIVE || tree.TreeType != trillian.TreeType_LOG || tree.MaxRootDuration.AsDuration() != 0 {
+		return fmt.Errorf("%w: the tree is not an active LOG without a root duration", ledger.ErrFork)
+	}
+	return nil
+}
+
+// initialise gives a fresh tree its head of size 0.
+func (e *Engine) initialise(ctx context.Context) error {
+	return e.store.ReadWriteTransaction(ctx, e.tree, func(ctx context.Context, tx storage.LogTreeTX) error {
+		_, err := tx.LatestSignedLogRoot(ctx)
+		if !errors.Is(err, storage.ErrTreeNeedsInit) {
+			return err
+		}
+		b, err := (&types.LogRootV1{
+			RootHash:       rfc6962.DefaultHasher.EmptyRoot(),
+			TimestampNanos: uint64(e.clock.Now().UnixNano()),
+		}).MarshalBinary()
+		if err != nil {
+			return err
+		}
+		return tx.StoreSignedLogRoot(ctx, &trillian.SignedLogRoot{LogRoot: b})
+	})
+}
+
+// Close implements ledger.Engine.
+func (e *Engine) Close() error {
+	var err error
+	if e.store != nil {
+		err = e.store.close()
+	}
+	return errors.Join(err, e.db.Close())
+}
+
+// Queue implements ledger.Engine.
+func (e *Engine) Queue(ctx context.Context, entries []ledger.Entry) error {
+	leaves := make([]*trillian.LogLeaf, len(entries))
+	for i := range entries {
+		leaves[i] = &trillian.LogLeaf{
+			LeafValue:        entries[i].Leaf[:],
+			MerkleLeafHash:   rfc6962.DefaultHasher.HashLeaf(entries[i].Leaf[:]),
+			LeafIdentityHash: entries[i].Identity[:],
+		}
+	}
+	queued, err := e.store.QueueLeaves(ctx, e.tree, leaves, e.clock.Now())
+	if err != nil {
+		return fmt.Errorf("queue %d leaves: %w", len(entries), err)
+	}
+	for i, q := range queued {
+		switch codes.Code(q.GetStatus().GetCode()) {
+		case codes.OK:
+		case codes.AlreadyExists:
+			if !bytes.Equal(q.Leaf.LeafValue, entries[i].Leaf[:]) {
+				return fmt.Errorf("queue identity %s: %w", entries[i].Identity, ledger.ErrConflict)
+			}
+		default:
+			return fmt.Errorf("queue identity %s: %s", entries[i].Identity, q.Status.Message)
+		}
+	}
+	return nil
+}
+
+// most is how many leaves are integrated in one transaction.
+const most = 4096
+
+// Integrate implements ledger.Engine.
+func (e *Engine) Integrate(ctx context.Context) (ledger.Head, error) {
+	for {
+		n, err := log.IntegrateBatch(ctx, e.tree, most, 0, 0, e.clock, e.store, quota.Noop())
+		if err != nil {
+			return ledger.Head{}, fmt.Errorf("integrate leaves: %w", e.db.Explain(err))
+		}
+		if n < most {
+			return e.Head(ctx)
+		}
+	}
+}
+
+// Head implements ledger.Engine.
+func (e *Engine) Head(ctx context.Context) (ledger.Head, error) {
+	var size int64
+	var root []byte
+	err := e.db.Read.QueryRowContext(ctx, "SELECT TreeSize, RootHash FROM TreeHead WHERE TreeId = ?", e.tree.TreeId).Scan(&size, &root)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && (size < 0 || len(root) != len(custody.Digest{})):
+		return ledger.Head{}, fmt.Errorf("read the engine's head: %w: it is missing or malformed", ledger.ErrFork)
+	case err != nil:
+		return ledger.Head{}, fmt.Errorf("read the engine's head: %w", e.db.Explain(err))
+	}
+	return ledger.Head{Size: uint64(size), Root: custody.Digest(root)}, nil
+}
+
+// Leaves implements ledger.Engine.
+func (e *Engine) Leaves(ctx context.Context, start, end uint64) ([]ledger.Entry, error) {
+	if start >= end {
+		return nil, nil
+	}
+	rows, err := e.db.Read.QueryContext(ctx, `SELECT SequenceNumber, LeafIdentityHash, MerkleLeafHash, LeafValue FROM LeafData
+		WHERE TreeId = ? AND SequenceNumber IS NOT NULL AND SequenceNumber >= ? AND SequenceNumber < ? ORDER BY SequenceNumber`,
+		e.tree.TreeId, int64(start), int64(end))
+	if err != nil {
+		return nil, fmt.Errorf("read leaves: %w", e.db.Explain(err))
+	}
+	defer rows.Close()
+	out := make([]ledger.Entry, 0, end-start)
+	for rows.Next() {
+		want := start + uint64(len(out))
+		var index int64
+		var identity, hash, value sql.RawBytes
+		if err := rows.Scan(&index, &identity, &hash, &value); err != nil {
+			return nil, fmt.Errorf("read leaf %d: %w", want, e.db.Explain(err))
+		}
+		entry, err := entryOf(identity, hash, value)
+		if err != nil || uint64(index) != want {
+			return nil, fmt.Errorf("read leaf %d: %w: its row is missing or contradicts itself", want, ledger.ErrFork)
+		}
+		out = append(out, entry)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read leaves: %w", e.db.Explain(err))
+	}
+	if got := start + uint64(len(out)); got < end {
+		return nil, fmt.Errorf("read leaf %d: %w: it is missing", got, ledger.ErrFork)
+	}
+	return out, nil
+}
+
+// entryOf makes an entry of a row whose hash is that of its value.
+func entryOf(identity, hash, value []byte) (ledger.Entry, error) {
+	leaf, err := custody.ParseLeaf(value)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if len(identity) != len(custody.Digest{}) || !bytes.Equal(hash, rfc6962.DefaultHasher.HashLeaf(value)) {
+		return ledger.Entry{}, errors.New("the hash of the row is not that of the leaf")
+	}
+	return ledger.Entry{Leaf: leaf, Identity: custody.Digest(identity)}, nil
+}
+
+// Index implements ledger.Engine.
+func (e *Engine) Index(ctx context.Context, identity custody.Digest) (uint64, bool, error) {
+	var index sql.NullInt64
+	err := e.db.Read.QueryRowContext(ctx, "SELECT SequenceNumber FROM LeafData WHERE TreeId = ? AND LeafIdentityHash = ?",
+		e.tree.TreeId, identity[:]).Scan(&index)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("look up an identity: %w", e.db.Explain(err))
+	}
+	return uint64(index.Int64), index.Valid, nil
+}
