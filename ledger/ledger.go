@@ -29,43 +29,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/forensic-custody/custody/custody"
 )
-
-// Entry is a leaf and the name under which it is logged at most once.
-type Entry struct {
-	Leaf     custody.Leaf
-	Identity custody.Digest // custody.Identity of the statement's payload digest
-}
-
-// Head is the size of a tree and its RFC 6962 root.
-type Head struct {
-	Size uint64
-	Root custody.Digest
-}
-
-// Engine orders leaves and keeps them. Its methods may be called at once.
-type Engine interface {
-	// Queue takes entries in; they are durable on return. An identity that is
-	// there with the same leaf is left as it is. With another leaf the error is
-	// ErrConflict, and the other entries may or may not have been taken in.
-	Queue(ctx context.Context, entries []Entry) error
-	// Integrate puts all that is queued at the end of the tree, durably, and
-	// returns the new head. With nothing queued it returns the head as it is.
-	Integrate(ctx context.Context) (Head, error)
-	// Head returns the head that Integrate returned last, also after a restart,
-	// and that of the empty tree before.
-	Head(ctx context.Context) (Head, error)
-	// Leaves returns the entries from start up to but not including end, all of
-	// them, in order. A row that contradicts itself is ErrFork.
-	Leaves(ctx context.Context, start, end uint64) ([]Entry, error)
-	// Index returns where the entry of that identity is; false when it is
-	// nowhere in the tree, be it that it is still queued.
-	Index(ctx context.Context, identity custody.Digest) (uint64, bool, error)
-	// Close is for whoever opened the engine.
-	Close() error
-}
 
 // Lock remembers the last checkpoint that the log signed. It lives apart from
 // the engine, so that a restored engine does not restore it too.
@@ -114,8 +78,6 @@ var (
 	// ErrFork says that the engine or the tiles hold something else than what
 	// the log signed.
 	ErrFork = errors.New("the log was altered or split")
-	// ErrConflict says that an identity is in the log with another leaf.
-	ErrConflict = errors.New("the identity is logged with another leaf")
 	// ErrClock says that the clock is behind the last checkpoint.
 	ErrClock = errors.New("the clock is behind the log")
 	// ErrNotFound says that something is not in the log as published.
