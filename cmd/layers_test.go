@@ -33,9 +33,10 @@ var rows = map[string]row{
 	"custody": {"", "filippo.io/edwards25519 github.com/go-json-experiment/json " +
 		"github.com/secure-systems-lab/go-securesystemslib/dsse github.com/sigstore/sigstore/pkg/signature " +
 		"golang.org/x/mod/sumdb"},
-	"custody/bundle": {"custody", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
-	"custody/policy": {"custody", "github.com/cedar-policy/cedar-go"},
-	"custody/guard":  {"custody custody/policy", ""},
+	"custody/bundle":          {"custody", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
+	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
+	"custody/guard":           {"custody custody/policy", ""},
+	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},
 
 	"investigate": {"custody", ""},
 
@@ -45,7 +46,7 @@ var rows = map[string]row{
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
-	"api": {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
+	"api":        {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
 	"api/client": {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},

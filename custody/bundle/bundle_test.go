@@ -1,0 +1,67 @@
+package bundle_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+)
+
+func TestABundleVerifies(t *testing.T) {
+	s := newStory(t, 1)
+	for _, leaves := range []bool{true, false} {
+		c := contents(t, s, leaves)
+		b := written(t, c)
+		v := verify(b, s.Trust)
+		require.Empty(t, v.Problems)
+		require.True(t, v.Verified)
+		require.Equal(t, leaves, v.Complete)
+		require.Equal(t, bundle.ArtifactAbsent, v.ArtifactState)
+		require.Equal(t, "EX-1", v.Exhibit)
+		require.Equal(t, custody.Hash(s.Artifact), v.Artifact.SHA256)
+		kinds := []custody.Kind{}
+		for _, e := range v.Timeline {
+			kinds = append(kinds, e.Kind)
+			require.True(t, e.Permitted)
+			require.Equal(t, "Ed25519", e.Signature)
+		}
+		require.Equal(t, []custody.Kind{
+			custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindRetrieveEvidence,
+			custody.KindReleaseEvidence, custody.KindReceiveEvidence,
+		}, kinds)
+		require.Equal(t, b, written(t, contents(t, s, leaves)), "the same contents make the same bytes")
+	}
+}
+
+func TestTheArtifactIsMeasured(t *testing.T) {
+	s := newStory(t, 1)
+	other := bytes.Clone(s.Artifact)
+	other[3] ^= 1
+	for _, c := range []struct {
+		name  string
+		bytes []byte
+		want  string
+	}{
+		{"the sealed bytes", s.Artifact, bundle.ArtifactMatches},
+		{"one bit is another", other, bundle.ArtifactOther},
+		{"cut off", s.Artifact[:5], bundle.ArtifactOther},
+		{"nothing", []byte{}, bundle.ArtifactOther},
+	} {
+		t.Run("in the bundle: "+c.name, func(t *testing.T) {
+			in := contents(t, s, true)
+			in.Artifact, in.Size = bytes.NewReader(c.bytes), uint64(len(c.bytes))
+			v := verify(written(t, in), s.Trust)
+			require.Equal(t, c.want, v.ArtifactState)
+			require.Equal(t, c.want == bundle.ArtifactMatches, v.Verified)
+		})
+		t.Run("beside it: "+c.name, func(t *testing.T) {
+			b := written(t, contents(t, s, true))
+			v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(c.bytes)})
+			require.Equal(t, c.want, v.ArtifactState)
+			require.Equal(t, c.want == bundle.ArtifactMatches, v.Verified)
+		})
+	}
+}

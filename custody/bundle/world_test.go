@@ -1,0 +1,77 @@
+package bundle_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
+
+func states() guard.States {
+	return guard.States{
+		"policy":    func() custody.State { return custody.NewPolicy() },
+		"incidents": func() custody.State { return &investigate.Incidents{} },
+		"principal": func() custody.State { return custody.NewStanding() },
+		"incident":  func() custody.State { return investigate.NewIncident() },
+		"evidence":  func() custody.State { return custody.NewEvidence() },
+	}
+}
+
+// shortPolicy permits what the story needs, and little space.
+const shortPolicy = `@id("people")
+permit (principal in Role::"administrator", action, resource is Principal);
+@id("newcomer")
+permit (principal in Role::"newcomer", action, resource);
+@id("team")
+permit (principal, action, resource) unless { principal in Role::"administrator" };
+`
+
+// newStory lives the story up to the retrieved exhibit.
+func newStory(t testing.TB, seed byte) *guardtest.Story {
+	t.Helper()
+	ctx := t.Context()
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: shortPolicy})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	s, err := w.Team(ctx, guardtest.Incidents{
+		Open: func(title string, at custody.Time) custody.Act {
+			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
+		},
+		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Assign{Incident: i, Principal: p}
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.TakeIn(ctx))
+	require.NoError(t, s.Retrieve(ctx))
+	return s
+}
+
+func contents(t testing.TB, s *guardtest.Story, leaves bool) *bundle.Contents {
+	t.Helper()
+	c, err := s.Contents(t.Context(), s.Incident, s.Evidence, leaves)
+	require.NoError(t, err)
+	return c
+}
+
+func written(t testing.TB, c *bundle.Contents) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	return b.Bytes()
+}
+
+func verify(b []byte, trust *custody.Trust) *bundle.Verdict {
+	return bundle.Verify(bytes.NewReader(b), trust, bundle.Options{Words: words()})
+}

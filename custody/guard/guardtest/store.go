@@ -1,0 +1,255 @@
+package guardtest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+// Store keeps records and tickets in memory. It implements guard.Store.
+type Store struct {
+	mu      sync.Mutex
+	records []*guard.Stored // in order of commit
+	streams map[custody.Stream]*kept
+	tickets map[custody.Digest]*ticket // by grant
+}
+
+type kept struct {
+	info    guard.StreamInfo
+	records []*guard.Stored
+}
+
+type ticket struct {
+	guard.Ticket
+	closed bool
+}
+
+var _ guard.Store = (*Store)(nil)
+
+// NewStore returns an empty store.
+func NewStore() *Store {
+	return &Store{streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*ticket{}}
+}
+
+// Commit implements guard.Store.
+func (s *Store) Commit(_ context.Context, records []guard.Stored) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(s.records)
+	for _, r := range records {
+		if err := s.add(r); err != nil {
+			s.forget(before)
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) add(r guard.Stored) error {
+	if s.find(r.Payload) != nil {
+		return guard.ErrDuplicate
+	}
+	for _, o := range r.Opens {
+		if s.streams[o.Stream] != nil {
+			return guard.ErrDuplicate
+		}
+	}
+	for _, h := range r.Basis {
+		if s.head(h.Stream) != h {
+			return guard.ErrStale
+		}
+	}
+	for _, o := range r.Opens {
+		s.streams[o.Stream] = &kept{info: guard.StreamInfo{TagKey: o.TagKey, DeclaredBy: r.Payload}}
+	}
+	home := s.streams[r.Stream]
+	if home == nil {
+		return custody.ErrUnknown
+	}
+	parsed, err := custody.ParseRecord(r.Record)
+	if err != nil {
+		return err
+	}
+	if h := s.head(r.Stream); h.Length != r.Sequence || h.Commitment != parsed.Previous {
+		return guard.ErrStale
+	}
+	r.Receipt = nil
+	s.records = append(s.records, &r)
+	home.records = append(home.records, &r)
+	home.info.Length++
+	return nil
+}
+
+// forget takes back all records but the first n.
+func (s *Store) forget(n int) {
+	for _, r := range s.records[n:] {
+		for _, o := range r.Opens {
+			delete(s.streams, o.Stream)
+		}
+		if home := s.streams[r.Stream]; home != nil {
+			home.records = home.records[:r.Sequence]
+			home.info.Length = r.Sequence
+		}
+	}
+	s.records = s.records[:n]
+}
+
+func (s *Store) head(name custody.Stream) custody.Head {
+	h := custody.Head{Stream: name}
+	if k := s.streams[name]; k != nil && len(k.records) > 0 {
+		h.Length = uint64(len(k.records))
+		h.Commitment = k.records[h.Length-1].Commitment
+	}
+	return h
+}
+
+func (s *Store) find(payload custody.Digest) *guard.Stored {
+	i := slices.IndexFunc(s.records, func(r *guard.Stored) bool { return r.Payload == payload })
+	if i < 0 {
+		return nil
+	}
+	return s.records[i]
+}
+
+// Prove implements guard.Store.
+func (s *Store) Prove(_ context.Context, proofs []guard.Proof) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range proofs {
+		r := s.find(p.Payload)
+		if r == nil {
+			return custody.ErrUnknown
+		}
+		if r.Receipt == nil {
+			r.Receipt = p.Receipt
+			s.streams[r.Stream].info.Proven++
+		}
+	}
+	return nil
+}
+
+// Unproven implements guard.Store.
+func (s *Store) Unproven(context.Context) ([]guard.Stored, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []guard.Stored
+	for _, r := range s.records {
+		if r.Receipt == nil {
+			list = append(list, *r)
+		}
+	}
+	return list, nil
+}
+
+// ByPayload implements guard.Store.
+func (s *Store) ByPayload(_ context.Context, payload custody.Digest) (guard.Stored, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.find(payload); r != nil {
+		return *r, nil
+	}
+	return guard.Stored{}, custody.ErrUnknown
+}
+
+// Records implements guard.Store.
+func (s *Store) Records(_ context.Context, name custody.Stream, from uint64, limit int, proven bool) ([]guard.Stored, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []guard.Stored
+	k := s.streams[name]
+	if k == nil {
+		return nil, nil
+	}
+	for n := from; n < uint64(len(k.records)) && len(list) < limit; n++ {
+		if proven && k.records[n].Receipt == nil {
+			break
+		}
+		list = append(list, *k.records[n])
+	}
+	return list, nil
+}
+
+// Stream implements guard.Store.
+func (s *Store) Stream(_ context.Context, name custody.Stream) (guard.StreamInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.streams[name]; k != nil {
+		return k.info, nil
+	}
+	return guard.StreamInfo{}, custody.ErrUnknown
+}
+
+// Len returns the number of records that were committed.
+func (s *Store) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.records)
+}
+
+// AddTicket implements guard.Store.
+func (s *Store) AddTicket(_ context.Context, t guard.Ticket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tickets[t.Grant] != nil {
+		return guard.ErrDuplicate
+	}
+	s.tickets[t.Grant] = &ticket{Ticket: t}
+	return nil
+}
+
+// BeginUse implements guard.Store.
+func (s *Store) BeginUse(_ context.Context, token custody.Digest) (guard.Ticket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tickets {
+		if t.Token == token && !t.closed {
+			t.Begun++
+			return t.Ticket, nil
+		}
+	}
+	return guard.Ticket{}, custody.ErrUnknown
+}
+
+// EndUse implements guard.Store.
+func (s *Store) EndUse(ctx context.Context, grant custody.Digest, sent uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tickets[grant]
+	if t == nil {
+		return custody.ErrUnknown
+	}
+	t.Ended++
+	t.Sent += sent
+	return nil
+}
+
+// OpenTickets implements guard.Store.
+func (s *Store) OpenTickets(context.Context) ([]guard.Ticket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []guard.Ticket
+	for _, t := range s.tickets {
+		if !t.closed {
+			list = append(list, t.Ticket)
+		}
+	}
+	slices.SortFunc(list, func(a, b guard.Ticket) int { return cmp.Compare(a.Grant.String(), b.Grant.String()) })
+	return list, nil
+}
+
+// CloseTicket implements guard.Store.
+func (s *Store) CloseTicket(_ context.Context, grant custody.Digest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tickets[grant]; t != nil {
+		t.closed = true
+	}
+	return nil
+}
