@@ -187,7 +187,7 @@ func (f *faulty) Barrier(ctx context.Context) error {
 func TestIntakeBrokenAtEveryStep(t *testing.T) {
 	id := newIdentity(t)
 	b, a := bytesOf(chunk+1000, 1)
-	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
+	chance := rand.New(rand.NewPCG(1, 2))
 	intake := func(bucket storage.Bucket) error {
 		v := newVault(t, bucket, id)
 		chunks, err := putAll(t.Context(), v, burglary, b)

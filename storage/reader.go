@@ -11,8 +11,8 @@ import (
 
 // Reader hands out a stretch of an artifact. It implements io.ReadCloser and
 // io.WriterTo, and is for one goroutine. It holds one buffer of the vault
-// while it stands within a chunk, and a second one, when one is free, for the
-// chunk after it, which it reads ahead; so whoever reads slowly should be given
+// while it stands within a chunk, and two more, when they are free, for the
+// chunks after it, which it reads ahead; so whoever reads slowly should be given
 // a limit of time. An error is final.
 type Reader struct {
 	vault  *Vault
@@ -23,13 +23,17 @@ type Reader struct {
 	ctx    context.Context //nolint:containedctx // Read has none of its own
 	cancel context.CancelFunc
 
-	at   uint64      // offset in the artifact of the next part to load
-	end  uint64      // offset after the last byte to hand out
-	buf  []byte      // holds the current chunk; nil when there is none
-	part []byte      // what is left of it to hand out
-	next chan loaded // the chunk read ahead; nil when there is none
-	err  error
+	at    uint64        // offset in the artifact of the next part to load
+	end   uint64        // offset after the last byte to hand out
+	buf   []byte        // holds the current chunk; nil when there is none
+	part  []byte        // what is left of it to hand out
+	ahead []chan loaded // the chunks read ahead, from the one at at
+	err   error
 }
+
+// maxAhead is how many chunks a reader reads ahead: enough to decrypt and hash
+// on two processors while a third hands out.
+const maxAhead = 2
 
 // loaded is a chunk in a buffer.
 type loaded struct {
@@ -98,11 +102,10 @@ func (r *Reader) Close() error {
 // finish releases everything; from here on there is only err.
 func (r *Reader) finish(err error) {
 	r.release()
-	if r.next != nil {
-		r.vault.buffers.give((<-r.next).buf)
-		r.next = nil
+	for _, next := range r.ahead {
+		r.vault.buffers.give((<-next).buf)
 	}
-	r.err = err
+	r.ahead, r.err = nil, err
 }
 
 func (r *Reader) release() {
@@ -112,8 +115,8 @@ func (r *Reader) release() {
 	r.buf, r.part = nil, nil
 }
 
-// advance makes the next chunk's part the current one, and starts to read the
-// one after it.
+// advance makes the next chunk's part the current one, and has those after it
+// read ahead.
 func (r *Reader) advance() error {
 	if r.err != nil {
 		return r.err
@@ -126,7 +129,7 @@ func (r *Reader) advance() error {
 	index := r.at / custody.ChunkSize
 	begin := index * custody.ChunkSize
 	stop := min(r.end, begin+uint64(r.list.chunks[index].Length))
-	l := r.load()
+	l := r.load(index)
 	if l.err == nil {
 		// Last of all, so that a pass that expired meanwhile is refused.
 		l.err = r.permit(guard.Range{Offset: r.at, Length: stop - r.at})
@@ -144,31 +147,35 @@ func (r *Reader) advance() error {
 
 // load returns the chunk at r.at, verified, in a buffer unless none was to be
 // had.
-func (r *Reader) load() loaded {
-	if r.next != nil {
-		l := <-r.next
-		r.next = nil
-		return l
+func (r *Reader) load(index uint64) loaded {
+	if len(r.ahead) > 0 {
+		next := r.ahead[0]
+		r.ahead = r.ahead[1:]
+		return <-next
 	}
 	buf, err := r.vault.buffers.take(r.ctx)
 	if err != nil {
 		return loaded{err: err}
 	}
-	return r.read(r.at/custody.ChunkSize, buf)
+	return r.read(index, buf)
 }
 
-// readAhead starts to read the chunk at r.at when a buffer is free.
+// readAhead starts to read the chunks from r.at for which buffers are free.
 func (r *Reader) readAhead() {
-	if r.at == r.end {
-		return
+	for len(r.ahead) < maxAhead {
+		// r.at is where a chunk begins, unless it is the end.
+		index := r.at/custody.ChunkSize + uint64(len(r.ahead))
+		if r.at == r.end || index*custody.ChunkSize >= r.end {
+			return
+		}
+		buf := r.vault.buffers.tryTake()
+		if buf == nil {
+			return
+		}
+		next := make(chan loaded, 1)
+		r.ahead = append(r.ahead, next)
+		go func() { next <- r.read(index, buf) }()
 	}
-	buf := r.vault.buffers.tryTake()
-	if buf == nil {
-		return
-	}
-	index, next := r.at/custody.ChunkSize, make(chan loaded, 1)
-	r.next = next
-	go func() { next <- r.read(index, buf) }()
 }
 
 // read reads chunk number index into buf. It only looks at what stays the same.

@@ -31,7 +31,7 @@ type Config struct {
 	Recipients []age.Recipient  // whom incidents' keys are wrapped for: the service, and the escrow if there is one
 	Rand       io.Reader        // keys and nonces, for use by several goroutines; nil: crypto/rand
 	Now        func() time.Time // against which a pass expires; nil: time.Now
-	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A reader holds up to two
+	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A reader holds up to three
 }
 
 // Vault keeps artifacts in a bucket, in chunks, encrypted under keys of their

@@ -40,7 +40,7 @@ func StartMinIO(t *testing.T) *MinIO {
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
-	server := exec.CommandContext(context.WithoutCancel(t.Context()), program, //nolint:gosec // the pinned test server
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), program,
 		"server", filepath.Join(dir, "data"), "--address", address, "--console-address", freeAddress(t))
 	server.Env = []string{
 		"HOME=" + dir, "MINIO_ROOT_USER=" + m.access, "MINIO_ROOT_PASSWORD=" + m.secret,
@@ -127,6 +127,6 @@ func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // the port is what counts
+	defer l.Close()
 	return fmt.Sprint(l.Addr())
 }

@@ -93,7 +93,7 @@ func makeDir(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	p, err := os.Open(parent) //nolint:gosec // the folder that the operator named
+	p, err := os.Open(parent)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func TestFullDisk(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
 	b, err := file.Open(dir)
 	require.NoError(t, err)
-	defer b.Close() //nolint:errcheck // before the unmounting
+	defer b.Close() // before the unmounting
 
 	want, data := map[string]int64{}, buckettest.Bytes(5<<20, 1)
 	var full error

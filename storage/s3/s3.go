@@ -171,7 +171,7 @@ func (b *Bucket) get(ctx context.Context, key, version string, buf []byte) (int,
 	if err != nil {
 		return 0, typed(ctx, err)
 	}
-	defer body.Close() //nolint:errcheck // all that was asked for has been read
+	defer body.Close() // all that was asked for has been read
 	if info.Size > int64(len(buf)) {
 		return 0, storage.ErrTooLarge
 	}
