@@ -18,26 +18,36 @@ import (
 type disk struct {
 	*lossyfs.FS
 	backing, dir string
+	unmounted    bool
 }
 
-func mount(t *testing.T, seed int64) disk {
+func mount(t *testing.T, seed int64) *disk {
 	t.Helper()
 	dir := t.TempDir()
-	d := disk{backing: filepath.Join(dir, "disk"), dir: filepath.Join(dir, "mnt")}
+	d := &disk{backing: filepath.Join(dir, "disk"), dir: filepath.Join(dir, "mnt")}
 	require.NoError(t, os.Mkdir(d.backing, 0o700))
 	require.NoError(t, os.Mkdir(d.dir, 0o700))
 	var err error
 	d.FS, err = lossyfs.Mount(d.backing, d.dir, seed)
 	require.NoError(t, err)
+	t.Cleanup(func() { d.unmount(t) }) // after the bucket's own, which closes it
 	return d
 }
 
+func (d *disk) unmount(t *testing.T) {
+	t.Helper()
+	if !d.unmounted {
+		d.unmounted = true
+		require.NoError(t, d.Unmount())
+	}
+}
+
 // lose pulls the plug and opens what is left of the bucket.
-func (d disk) lose(t *testing.T, b *file.Bucket) *file.Bucket {
+func (d *disk) lose(t *testing.T, b *file.Bucket) *file.Bucket {
 	t.Helper()
 	require.NoError(t, d.PowerLoss())
 	_ = b.Close()
-	require.NoError(t, d.Unmount())
+	d.unmount(t)
 	return open(t, filepath.Join(d.backing, "var", "bucket"))
 }
 
@@ -119,6 +129,4 @@ func TestBarrierOnABrokenDisk(t *testing.T) {
 	require.NoError(t, d.PowerLoss())
 	require.Error(t, b.Barrier(t.Context()))
 	require.Error(t, b.Barrier(t.Context()), "nothing is left to make durable, but what was is not known to be")
-	_ = b.Close()
-	require.NoError(t, d.Unmount())
 }
