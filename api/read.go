@@ -182,7 +182,7 @@ type Evidence struct {
 }
 
 func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceID) (Evidence, error) {
-	item, _, err := custody.ItemOf(read.View(), i, id)
+	item, err := custody.ItemIn(read.View(), i, id)
 	if err != nil {
 		return Evidence{}, err
 	}

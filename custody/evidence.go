@@ -156,7 +156,7 @@ func (a Artifact) check() error {
 // Lawful implements Act. That the bytes are there and are these bytes is for
 // the vault to say, before the decision is recorded.
 func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	e, out, err := itemIn(v, a.Incident, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -175,7 +175,6 @@ func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 // store, and what it found.
 type CheckEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
-	Incident IncidentID `json:"incident"`
 	Intact   bool       `json:"intact"` // the bytes have the sealed root and SHA-256
 	SHA256   Digest     `json:"sha256"` // as measured; zero when the bytes could not be read
 }
@@ -187,15 +186,15 @@ func (a *CheckEvidence) Subject() Subject {
 }
 
 // Check implements Act.
-func (a *CheckEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+func (a *CheckEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
 // Lawful implements Act.
 func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
 	}
-	if !e.Sealed || a.Intact != (a.SHA256 == e.Artifact.SHA256) {
+	if a.Intact != (a.SHA256 == e.Artifact.SHA256) {
 		return out, unlawful("what was measured does not fit the verdict")
 	}
 	return out, nil
@@ -205,8 +204,7 @@ func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 // ticket for exactly this stretch.
 type RetrieveEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
-	Incident IncidentID `json:"incident"`
-	Length   uint64     `json:"length"` // in bytes
+	Length   uint64     `json:"length"` // in bytes; 0 means to the end of the artifact
 	Offset   uint64     `json:"offset"` // of the first byte
 }
 
@@ -215,23 +213,29 @@ func (*RetrieveEvidence) NeedsPurpose() bool { return true }
 func (a *RetrieveEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
 
 // Check implements Act.
-func (a *RetrieveEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+func (a *RetrieveEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
 // Lawful implements Act.
 func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
 	}
 	switch {
-	case !e.Sealed:
-		return out, ErrUnknown
 	case e.Damaged:
 		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
 	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
-		return out, unlawful("bytes %d to %d are outside the %d bytes of the artifact", a.Offset, a.Offset+a.Length, e.Artifact.Size)
+		return out, unlawful("%d bytes from byte %d are not within the %d bytes of the artifact", a.Length, a.Offset, e.Artifact.Size)
 	}
 	return out, nil
+}
+
+// Span returns how many bytes the act asks of an artifact of size bytes.
+func (a *RetrieveEvidence) Span(size uint64) uint64 {
+	if a.Length == 0 {
+		return size - a.Offset
+	}
+	return a.Length
 }
 
 // The ways a release can end.
@@ -247,7 +251,6 @@ const (
 type ReleaseEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
 	Grant    Digest     `json:"grant"` // payload digest of the RetrieveEvidence
-	Incident IncidentID `json:"incident"`
 	Outcome  string     `json:"outcome"`
 	Sent     uint64     `json:"sent"` // bytes, over all uses of the ticket
 }
@@ -261,12 +264,12 @@ func (a *ReleaseEvidence) Check(*Statement) error {
 	if !slices.Contains([]string{ReleaseFinished, ReleaseAborted, ReleaseWithheld, ReleaseUnknown}, a.Outcome) {
 		return fmt.Errorf("outcome %.40q is not known", a.Outcome)
 	}
-	return checkItem(a.Incident, a.Evidence)
+	return checkEvidence(a.Evidence)
 }
 
 // Lawful implements Act.
 func (a *ReleaseEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -283,8 +286,7 @@ func (a *ReleaseEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 // ReceiveEvidence is the receiver's word on what arrived.
 type ReceiveEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
-	Grant    Digest     `json:"grant"` // payload digest of the RetrieveEvidence
-	Incident IncidentID `json:"incident"`
+	Grant    Digest     `json:"grant"`  // payload digest of the RetrieveEvidence
 	SHA256   Digest     `json:"sha256"` // of the bytes received, as the receiver measured it
 	Size     uint64     `json:"size"`   // bytes received
 }
@@ -296,11 +298,11 @@ func (a *ReceiveEvidence) Subject() Subject {
 }
 
 // Check implements Act.
-func (a *ReceiveEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+func (a *ReceiveEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
 // Lawful implements Act.
 func (a *ReceiveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
+	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
 	}
@@ -320,7 +322,6 @@ func (a *ReceiveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 // them, without the artifact's bytes.
 type ExportEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
-	Incident IncidentID `json:"incident"`
 }
 
 func (*ExportEvidence) Kind() Kind         { return KindExportEvidence }
@@ -328,14 +329,11 @@ func (*ExportEvidence) NeedsPurpose() bool { return true }
 func (a *ExportEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
 
 // Check implements Act.
-func (a *ExportEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+func (a *ExportEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
 // Lawful implements Act.
 func (a *ExportEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
-	e, out, err := ItemOf(v, a.Incident, a.Evidence)
-	if err == nil && !e.Sealed {
-		err = ErrUnknown
-	}
+	_, out, err := ItemOf(v, a.Evidence)
 	return out, err
 }
 
@@ -347,6 +345,11 @@ func checkItem(i IncidentID, e EvidenceID) error {
 	return err
 }
 
+func checkEvidence(e EvidenceID) error {
+	_, err := ParseEvidenceID(string(e))
+	return err
+}
+
 // Item is an evidence item with what its incident says of it.
 type Item struct {
 	*Evidence
@@ -354,9 +357,26 @@ type Item struct {
 	BegunBy PrincipalID
 }
 
-// ItemOf folds an item, or returns ErrUnknown. The outcome is that of an act
-// upon the item.
-func ItemOf(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
+// ItemOf folds a sealed item, or returns ErrUnknown. The outcome is that of an
+// act upon the item.
+func ItemOf(v View, id EvidenceID) (Item, Outcome, error) {
+	e, err := stateOf[*Evidence](v, id.Stream())
+	if err != nil {
+		return Item{}, Outcome{}, err
+	}
+	if !e.Sealed {
+		return Item{}, Outcome{}, ErrUnknown
+	}
+	return itemIn(v, e.Incident, id)
+}
+
+// ItemIn folds an item of an incident, sealed or not, or returns ErrUnknown.
+func ItemIn(v View, i IncidentID, id EvidenceID) (Item, error) {
+	item, _, err := itemIn(v, i, id)
+	return item, err
+}
+
+func itemIn(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	c, err := stateOf[Case](v, i.Stream())
 	if err != nil {
 		return Item{}, Outcome{}, err
@@ -378,6 +398,7 @@ func ItemOf(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 // Evidence is the fold of an evidence item's stream.
 type Evidence struct {
 	Sealed      bool
+	Incident    IncidentID // from the seal on
 	SealedAt    Time
 	SealedBy    PrincipalID
 	Artifact    Artifact
@@ -403,13 +424,13 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	}
 	switch act := s.Act.(type) {
 	case *SealEvidence:
-		e.Sealed, e.SealedAt, e.SealedBy = true, r.Recorded, s.Actor
+		e.Sealed, e.Incident, e.SealedAt, e.SealedBy = true, act.Incident, r.Recorded, s.Actor
 		e.Artifact, e.Acquisition = act.Artifact, act.Acquisition
 	case *CheckEvidence:
 		e.Confirmed = e.Confirmed || act.Intact
 		e.Damaged = !act.Intact
 	case *RetrieveEvidence:
-		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Length}
+		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Span(e.Artifact.Size)}
 	case *ReleaseEvidence:
 		if g := e.grants[act.Grant]; g != nil {
 			g.released = true

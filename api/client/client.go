@@ -369,3 +369,12 @@ func (c *Client) Checkpoint(ctx context.Context) (custody.Checkpoint, []byte, er
 	}
 	return point, signed, nil
 }
+
+// Logout ends the client's session.
+func (c *Client) Logout(ctx context.Context) error {
+	c.mu.Lock()
+	token := c.token
+	c.token = ""
+	c.mu.Unlock()
+	return c.call(ctx, http.MethodDelete, "/v1/session", http.Header{"Authorization": {"Bearer " + token}}, nil, nil)
+}

@@ -115,21 +115,27 @@ type Received struct {
 	Receipt *Said
 }
 
-// Retrieve fetches a stretch of an item's bytes into w and confirms with a
+// Retrieve fetches a stretch of an item's bytes, length 0 meaning to its end,
+// into w and confirms with a
 // signed statement what arrived. For a whole artifact the digest is compared
 // with the sealed one: where it differs, the confirmation says what arrived,
 // and the error that it was not what was sealed.
-func (c *Client) Retrieve(ctx context.Context, purpose string, e api.Evidence, offset, length uint64, w io.Writer, got func(int)) (*Received, error) {
-	if e.Artifact == nil {
-		return nil, fmt.Errorf("item %s is not sealed", e.ID)
-	}
-	act := &custody.RetrieveEvidence{Evidence: e.ID, Incident: e.Incident, Offset: offset, Length: length}
+func (c *Client) Retrieve(ctx context.Context, purpose string, id custody.EvidenceID, offset, length uint64, w io.Writer, got func(int)) (*Received, error) {
+	act := &custody.RetrieveEvidence{Evidence: id, Offset: offset, Length: length}
 	grant, err := c.Say(ctx, purpose, act)
 	if err != nil {
 		return nil, err
 	}
+	e, err := c.Evidence(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if e.Artifact == nil || offset > e.Artifact.Size {
+		return nil, fmt.Errorf("%w: the item is not what was granted", ErrUntrusted)
+	}
+	length = act.Span(e.Artifact.Size)
 	r, err := c.authed(ctx, func(string) (*http.Request, error) {
-		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/v1/evidence/"+string(e.ID)+"/content", nil)
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/v1/evidence/"+string(id)+"/content", nil)
 		if err == nil {
 			q.Header.Set(api.TicketHeader, grant.Token)
 		}
@@ -150,7 +156,7 @@ func (c *Client) Retrieve(ctx context.Context, purpose string, e api.Evidence, o
 		return nil, fmt.Errorf("%d bytes came instead of %d", measured.Size, length)
 	}
 	rec.Receipt, err = c.Say(ctx, "", &custody.ReceiveEvidence{
-		Evidence: e.ID, Incident: e.Incident, Grant: grant.Payload, SHA256: measured.SHA256, Size: measured.Size,
+		Evidence: id, Grant: grant.Payload, SHA256: measured.SHA256, Size: measured.Size,
 	})
 	if err != nil {
 		return rec, fmt.Errorf("the bytes arrived; their receipt could not be put on record: %w", err)
@@ -173,8 +179,8 @@ func (f counter) Write(p []byte) (int, error) {
 
 // Bundle fetches the bundle of an item, which it is on record for. Verifying it
 // is the caller's part.
-func (c *Client) Bundle(ctx context.Context, purpose string, incident custody.IncidentID, id custody.EvidenceID, leaves bool, w io.Writer) error {
-	export, err := c.Say(ctx, purpose, &custody.ExportEvidence{Evidence: id, Incident: incident})
+func (c *Client) Bundle(ctx context.Context, purpose string, id custody.EvidenceID, leaves bool, w io.Writer) error {
+	export, err := c.Say(ctx, purpose, &custody.ExportEvidence{Evidence: id})
 	if err != nil {
 		return err
 	}

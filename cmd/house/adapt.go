@@ -116,7 +116,7 @@ func (u *uploads) Have(ctx context.Context, e custody.EvidenceID, from uint64, l
 // bundle returns what writes the bundle of an export.
 func (h *House) bundle(rows *sql.Store) func(context.Context, io.Writer, guard.Export, bool) error {
 	return func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error {
-		c, err := bundle.Collect(ctx, &source{h, rows}, e.Incident, e.Evidence, leaves)
+		c, err := bundle.Collect(ctx, &source{h, rows}, e.Evidence, leaves)
 		if err != nil {
 			return err
 		}

@@ -112,12 +112,15 @@ func (h *House) checkLoop(ctx context.Context) {
 }
 
 // sealed tells whether an item's seal is on record, and which artifact it is.
-func (h *House) sealed(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) (custody.Artifact, bool, error) {
-	item, err := h.guard.Item(ctx, i, e)
+func (h *House) sealed(ctx context.Context, e custody.EvidenceID) (custody.Artifact, bool, error) {
+	item, err := h.guard.Item(ctx, e)
+	if errors.Is(err, custody.ErrUnknown) {
+		return custody.Artifact{}, false, nil
+	}
 	if err != nil {
 		return custody.Artifact{}, false, err
 	}
-	return item.Artifact, item.Sealed, nil
+	return item.Artifact, true, nil
 }
 
 // found puts on record what reading an artifact back has found.
@@ -126,7 +129,7 @@ func (h *House) found(ctx context.Context, c intake.Checked) error {
 		h.logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", c.Evidence)
 	}
 	_, err := h.guard.Attest(ctx, "read back after sealing", &custody.CheckEvidence{
-		Evidence: c.Evidence, Incident: c.Incident, Intact: c.Intact, SHA256: c.SHA256,
+		Evidence: c.Evidence, Intact: c.Intact, SHA256: c.SHA256,
 	})
 	return err
 }

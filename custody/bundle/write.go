@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -192,9 +193,9 @@ type Found struct {
 // The checkpoint is one under which no record of a whole stream is left out.
 // While records keep being added, Collect begins again, and gives up with
 // ErrMoving.
-func Collect(ctx context.Context, src Source, i custody.IncidentID, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
+func Collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
 	for range attempts {
-		c, err := collect(ctx, src, i, e, withLeaves)
+		c, err := collect(ctx, src, e, withLeaves)
 		if !errors.Is(err, ErrMoving) {
 			return c, err
 		}
@@ -207,11 +208,19 @@ var ErrMoving = errors.New("records are being added to this item: try again")
 
 const attempts = 100
 
-func collect(ctx context.Context, src Source, i custody.IncidentID, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
+func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
 	g := &gathering{ctx: ctx, src: src, known: map[custody.Stream]bool{}}
 	if err := errors.Join(
-		g.whole(custody.PolicyStream), g.whole(e.Stream()), g.declaring(e.Stream()), g.declaring(i.Stream()),
+		g.whole(custody.PolicyStream), g.whole(e.Stream()), g.declaring(e.Stream()),
 	); err != nil {
+		return nil, err
+	}
+	incident := g.streams[len(g.streams)-1].Name
+	if err := g.declaring(incident); err != nil {
+		return nil, err
+	}
+	i, err := custody.ParseIncidentID(strings.TrimPrefix(string(incident), "incident/"))
+	if err != nil {
 		return nil, err
 	}
 	for n := 0; n < len(g.people); n++ {

@@ -24,10 +24,7 @@ const (
 )
 
 // Export is what an admitted evidence.export earned.
-type Export struct {
-	Incident custody.IncidentID
-	Evidence custody.EvidenceID
-}
+type Export struct{ Evidence custody.EvidenceID }
 
 // Reader reads records for the holder of a session: proven ones only, and only
 // what policy lets him know. What he may not know looks to him as if it were
@@ -172,7 +169,7 @@ func (r *Reader) Uploading(id custody.EvidenceID) (custody.Item, custody.Inciden
 	if err != nil {
 		return custody.Item{}, "", err
 	}
-	item, _, err := custody.ItemOf(r.view, res.Incident, id)
+	item, err := custody.ItemIn(r.view, res.Incident, id)
 	if err != nil {
 		return custody.Item{}, "", err
 	}
@@ -202,12 +199,12 @@ func (g *Guard) People(ctx context.Context) (int, error) {
 	return len(st.Enrolments) - 1, nil
 }
 
-// Item returns an item as it stands, records not yet proven included: for the
+// Item returns a sealed item as it stands, records not yet proven included: for the
 // service's own work, which shows it to nobody.
-func (g *Guard) Item(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) (custody.Item, error) {
+func (g *Guard) Item(ctx context.Context, e custody.EvidenceID) (custody.Item, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), i, e)
+	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), e)
 	if err != nil {
 		return custody.Item{}, err
 	}

@@ -35,7 +35,7 @@ func (g *Guard) admission(ctx context.Context, p *pending) (*Admission, error) {
 	case *custody.OpenSession:
 		a.Token, err = g.sessions.issue(session, sessionLife, sessionIdle)
 	case *custody.ExportEvidence:
-		a.Token, err = g.exports.issue(Export{Incident: act.Incident, Evidence: act.Evidence}, exportLife, exportLife)
+		a.Token, err = g.exports.issue(Export{Evidence: act.Evidence}, exportLife, exportLife)
 	case *custody.RetrieveEvidence:
 		a.Token, err = g.ticket(ctx, session, p.statement.Payload, act)
 	}
@@ -49,10 +49,13 @@ func (g *Guard) ticket(ctx context.Context, s Session, grant custody.Digest, act
 	if err != nil {
 		return "", err
 	}
+	item, err := g.Item(ctx, act.Evidence)
+	if err != nil {
+		return "", err
+	}
 	t := Ticket{
-		Token: g.ticketDigest(token), Grant: grant, Principal: s.Principal, Key: s.Key,
-		Incident: act.Incident, Evidence: act.Evidence,
-		Span: Range{Offset: act.Offset, Length: act.Length}, Expires: g.Now().Add(ticketLife),
+		Token: g.ticketDigest(token), Grant: grant, Principal: s.Principal, Key: s.Key, Evidence: act.Evidence,
+		Span: Range{Offset: act.Offset, Length: act.Span(item.Artifact.Size)}, Expires: g.Now().Add(ticketLife),
 	}
 	if err := g.Store.AddTicket(ctx, t); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -73,32 +76,29 @@ func (g *Guard) ticketDigest(token string) custody.Digest {
 var ErrWithdrawn = errors.New("the right to this evidence was withdrawn")
 
 // stillPermitted decides the retrieval of a ticket once more, without a
-// record, and returns the artifact.
-func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Artifact, error) {
+// record, and returns the item.
+func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Item, error) {
 	if err := g.Log.Ready(); err != nil {
-		return custody.Artifact{}, fmt.Errorf("%w: the log cannot be appended to: %w", ErrUnavailable, err)
+		return custody.Item{}, fmt.Errorf("%w: the log cannot be appended to: %w", ErrUnavailable, err)
 	}
 	s := &custody.Statement{
 		Payload: t.Grant, Signer: t.Key, Kind: custody.KindRetrieveEvidence,
 		Header: custody.Header{Actor: t.Principal, Audience: g.Origin, Purpose: "as granted"},
-		Act:    &custody.RetrieveEvidence{Evidence: t.Evidence, Incident: t.Incident, Offset: t.Span.Offset, Length: t.Span.Length},
+		Act:    &custody.RetrieveEvidence{Evidence: t.Evidence, Offset: t.Span.Offset, Length: t.Span.Length},
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	d, err := g.decide(ctx, s)
 	switch {
 	case errors.Is(err, ErrUnauthenticated):
-		return custody.Artifact{}, ErrWithdrawn
+		return custody.Item{}, ErrWithdrawn
 	case err != nil:
-		return custody.Artifact{}, err
+		return custody.Item{}, err
 	case !d.permit:
-		return custody.Artifact{}, ErrWithdrawn
+		return custody.Item{}, ErrWithdrawn
 	}
-	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Incident, t.Evidence)
-	if err != nil {
-		return custody.Artifact{}, err
-	}
-	return item.Artifact, nil
+	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Evidence)
+	return item, err
 }
 
 // Use is one use of a ticket: from when its beginning is on disk until End.
@@ -150,12 +150,12 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 	if t.Principal != s.Principal || !now.Before(t.Expires) {
 		return nil, errors.Join(custody.ErrUnknown, u.End(ctx, 0, false))
 	}
-	artifact, err := g.stillPermitted(ctx, t)
+	item, err := g.stillPermitted(ctx, t)
 	if err != nil {
 		return nil, errors.Join(err, u.End(ctx, 0, false))
 	}
 	u.Pass = Pass{
-		grant: t.Grant, incident: t.Incident, evidence: t.Evidence, artifact: artifact,
+		grant: t.Grant, incident: item.Incident, evidence: t.Evidence, artifact: item.Artifact,
 		span: t.Span, expires: now.Add(useLife),
 	}
 	return u, nil
@@ -187,7 +187,7 @@ func (u *Use) End(ctx context.Context, sent uint64, toTheEnd bool) error {
 // settle puts on record what became of a grant, and closes its ticket.
 func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint64) error {
 	a, err := g.Attest(ctx, "", &custody.ReleaseEvidence{
-		Evidence: t.Evidence, Incident: t.Incident, Grant: t.Grant, Outcome: outcome, Sent: sent,
+		Evidence: t.Evidence, Grant: t.Grant, Outcome: outcome, Sent: sent,
 	})
 	if err != nil && (a == nil || a.Permit) { // a refusal says that it is on record already
 		return err

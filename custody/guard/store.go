@@ -95,7 +95,6 @@ type Ticket struct {
 	Grant     custody.Digest // payload digest of the retrieval; unique
 	Principal custody.PrincipalID
 	Key       custody.KeyID // that signed the retrieval
-	Incident  custody.IncidentID
 	Evidence  custody.EvidenceID
 	Span      Range
 	Expires   time.Time // no use begins later

@@ -135,7 +135,6 @@ func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) ([]st
 
 // Checked is what reading a sealed artifact back found.
 type Checked struct {
-	Incident custody.IncidentID
 	Evidence custody.EvidenceID
 	Intact   bool
 	SHA256   custody.Digest // as measured; zero when the bytes could not be had
@@ -145,7 +144,7 @@ type Checked struct {
 // the seal is on record, and which artifact it names; found puts on record what
 // was measured, and when it returns nil the upload is done with.
 func (in *Intake) Check(ctx context.Context,
-	sealed func(context.Context, custody.IncidentID, custody.EvidenceID) (custody.Artifact, bool, error),
+	sealed func(context.Context, custody.EvidenceID) (custody.Artifact, bool, error),
 	found func(context.Context, Checked) error,
 ) error {
 	uploads, err := in.Rows.SealedUploads(ctx)
@@ -154,7 +153,7 @@ func (in *Intake) Check(ctx context.Context,
 	}
 	var failed error
 	for _, up := range uploads {
-		artifact, ok, err := sealed(ctx, up.Incident, up.Evidence)
+		artifact, ok, err := sealed(ctx, up.Evidence)
 		if err == nil && ok {
 			err = in.check(ctx, up, artifact, found)
 		}
@@ -166,7 +165,7 @@ func (in *Intake) Check(ctx context.Context,
 }
 
 func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, found func(context.Context, Checked) error) error {
-	c := Checked{Incident: up.Incident, Evidence: up.Evidence}
+	c := Checked{Evidence: up.Evidence}
 	got, err := in.Vault.Check(ctx, up.Incident, a.Root, a.Size)
 	switch {
 	case err == nil:

@@ -99,7 +99,7 @@ func (s *Story) Seal() *custody.SealEvidence {
 
 // Retrieval returns the act that asks for the whole artifact.
 func (s *Story) Retrieval() *custody.RetrieveEvidence {
-	return &custody.RetrieveEvidence{Evidence: s.Evidence, Incident: s.Incident, Length: uint64(len(s.Artifact))}
+	return &custody.RetrieveEvidence{Evidence: s.Evidence, Length: uint64(len(s.Artifact))}
 }
 
 // Retrieve lets the engineer log in, retrieve the artifact and confirm it.
@@ -129,7 +129,7 @@ func (s *Story) Retrieve(ctx context.Context) error {
 		return err
 	}
 	_, err = s.Engineer.must(ctx, "", &custody.ReceiveEvidence{
-		Evidence: s.Evidence, Grant: s.Grant, Incident: s.Incident, SHA256: custody.Hash(s.Artifact), Size: uint64(len(s.Artifact)),
+		Evidence: s.Evidence, Grant: s.Grant, SHA256: custody.Hash(s.Artifact), Size: uint64(len(s.Artifact)),
 	})
 	return err
 }

@@ -95,8 +95,8 @@ func (w *World) Reopen(ctx context.Context) error {
 }
 
 // Bundle writes the bundle of an item.
-func (w *World) Bundle(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, leaves bool, out io.Writer) error {
-	c, err := w.Contents(ctx, i, e, leaves)
+func (w *World) Bundle(ctx context.Context, e custody.EvidenceID, leaves bool, out io.Writer) error {
+	c, err := w.Contents(ctx, e, leaves)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,8 @@ func (w *World) Bundle(ctx context.Context, i custody.IncidentID, e custody.Evid
 }
 
 // Contents gathers the bundle of an item.
-func (w *World) Contents(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, leaves bool) (*bundle.Contents, error) {
-	return bundle.Collect(ctx, source{w.Store, w.Log}, i, e, leaves)
+func (w *World) Contents(ctx context.Context, e custody.EvidenceID, leaves bool) (*bundle.Contents, error) {
+	return bundle.Collect(ctx, source{w.Store, w.Log}, e, leaves)
 }
 
 // source lets bundle.Collect read a store and a log.

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/forensic-custody/custody/api/client"
+)
+
+// The exit codes of every command.
+const (
+	exitDone        = 0
+	exitRefused     = 1 // refused, or verification failed
+	exitUsage       = 2
+	exitUnreachable = 3 // could not be decided, or nobody answered
+)
+
+// app is what all commands share.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+
+	json       bool
+	home       string
+	passphrase string // file that holds it
+	lines      *bufio.Reader
+}
+
+// usageError is a mistake in how a command was called.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// failure is an outcome that is no error of the program: it has been printed.
+type failure struct{ code int }
+
+func (failure) Error() string { return "" }
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitCode(err)
+	if text := err.Error(); text != "" {
+		a.say("custody: %s", text)
+	}
+	if code == exitUsage {
+		a.say("see: custody help")
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	problem, done := new(client.Error), failure{}
+	switch {
+	case errors.As(err, &done):
+		return done.code
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.As(err, &problem):
+		if problem.Status >= http.StatusInternalServerError || problem.Status == http.StatusTooManyRequests {
+			return exitUnreachable
+		}
+		return exitRefused
+	case errors.Is(err, client.ErrUnreachable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return exitUnreachable
+	}
+	return exitRefused
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "custody",
+		Short: "Keep evidence, and prove who touched it",
+		Long: `Custody keeps an incident's evidence and can prove to a stranger who touched
+what, when and why, and that nobody else did.
+
+Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
+3 could not be decided, or the service did not answer.`,
+		Example: `  custody init --dir ./service --origin custody.example/team
+  custody serve --dir ./service
+  custody evidence add disk.img --incident i-… --exhibit EX-1 --type disk …
+  custody evidence get e-… -o disk.img --purpose "timeline of the intrusion"
+  custody bundle verify EX-1.bundle --trust trust.json`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print one JSON value instead of text (custody help json)")
+	f.StringVar(&a.home, "home", "", "folder of your own key and trust file (default $CUSTODY_HOME, or custody in your configuration folder)")
+	f.StringVar(&a.passphrase, "passphrase-file", "", "file with your key's passphrase (default $CUSTODY_PASSPHRASE_FILE, or asked for)")
+	root.AddCommand(
+		a.initCommand(), a.serveCommand(),
+		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.principalCommand(), a.roleCommand(),
+		a.incidentCommand(), a.evidenceCommand(), a.logCommand(), a.bundleCommand(),
+		jsonTopic(),
+	)
+	return root
+}
+
+// group makes a noun that only holds verbs.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("custody %s has no verb %q", use, args[0])
+		}
+		return c.Help()
+	}}
+	c.AddCommand(verbs...)
+	return c
+}
+
+// exactly is cobra's ExactArgs, as a usage error that shows what is wanted.
+func exactly(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%d arguments instead of %d: custody %s", len(args), n, c.UseLine())
+		}
+		return nil
+	}
+}
+
+// say prints a line for people on stderr.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintln(a.stderr, clean(fmt.Sprintf(format, args...)))
+}
+
+// answer prints the outcome of a command: v with --json, and otherwise text.
+func (a *app) answer(v any, text string) error {
+	if a.json {
+		b, err := json.Marshal(v, jsontext.WithIndent("  "))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(a.stdout, string(b))
+		return err
+	}
+	_, err := io.WriteString(a.stdout, clean(text))
+	return err
+}
+
+// clean makes control characters visible, so that nothing that somebody wrote
+// into a record steers a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}
+
+// terminal says whether somebody sits at stdin.
+func (a *app) terminal() bool { return isTerminal(a.stdin) }
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+}
+
+// ask asks for one line on the terminal.
+func (a *app) ask(question string) (string, error) {
+	if a.lines == nil {
+		a.lines = bufio.NewReader(a.stdin)
+	}
+	_, _ = fmt.Fprintf(a.stderr, "%s: ", question)
+	line, err := a.lines.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("no answer to %q: %w", question, err)
+	}
+	return strings.TrimSpace(line), nil
+}
+
+// secret asks for a passphrase, or reads it from the file that was named.
+func (a *app) secret(prompt string, twice bool) ([]byte, error) {
+	path := a.passphrase
+	if path == "" {
+		path = a.getenv("CUSTODY_PASSPHRASE_FILE")
+	}
+	if path != "" {
+		b, err := os.ReadFile(path) //nolint:gosec // the user names the file
+		return []byte(strings.TrimRight(string(b), "\r\n")), err
+	}
+	f, ok := a.stdin.(*os.File)
+	if !ok || !a.terminal() {
+		return nil, usagef("no terminal to ask for the passphrase at: give --passphrase-file")
+	}
+	read := func(prompt string) (string, error) {
+		_, _ = fmt.Fprint(a.stderr, prompt+": ")
+		b, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+		_, _ = fmt.Fprintln(a.stderr)
+		return string(b), err
+	}
+	first, err := read(prompt)
+	if err != nil || !twice {
+		return []byte(first), err
+	}
+	if again, err := read("again"); err != nil || again != first {
+		return nil, errors.Join(errors.New("the two passphrases differ"), err)
+	}
+	return []byte(first), nil
+}

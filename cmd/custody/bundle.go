@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+)
+
+func words() custody.Vocabulary { return house.Words() }
+
+func (a *app) bundleCommand() *cobra.Command {
+	return group("bundle", "Portable proofs: export, verify", a.bundleExport(), a.bundleVerify())
+}
+
+func (a *app) bundleExport() *cobra.Command {
+	var out, purpose string
+	var noLeaves bool
+	c := &cobra.Command{
+		Use: "export e-… -o FILE --purpose WHY", Short: "Take out the proof of an item: its records and what proves them", Args: exactly(1),
+		Long: `Writes one file with all records of the item, the policy, the enrolment of
+everybody who signed, and the log's leaves. It holds no evidence: hand the
+artifact over beside it. The export itself is on record.`,
+		Example: `  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --purpose "disclosure to the defence"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := custody.ParseEvidenceID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if out == "" || purpose == "" {
+				return usagef("give -o and --purpose")
+			}
+			return a.export(c.Context(), id, out, purpose, !noLeaves)
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")
+	c.Flags().StringVar(&purpose, "purpose", "", "why")
+	c.Flags().BoolVar(&noLeaves, "no-leaves", false, "leave the log's leaves out: smaller, and then nobody can tell from it that no later record exists")
+	return c
+}
+
+func (a *app) export(ctx context.Context, id custody.EvidenceID, out, purpose string, leaves bool) error {
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := cl.Evidence(ctx, id)
+	if err != nil {
+		return err
+	}
+	w, finish, err := a.output(out)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(w, 1<<20)
+	err = cl.Bundle(ctx, purpose, id, leaves, buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err := errors.Join(err, finish(err == nil)); err != nil {
+		return err
+	}
+	if err := a.keep(ctx, cl); err != nil {
+		return err
+	}
+	if out == "-" {
+		return nil
+	}
+	v, err := a.verify(out, cl.Trust, "")
+	if err != nil {
+		return err
+	}
+	if !v.Verified {
+		return fmt.Errorf("the bundle that came does not verify: %s: %s", v.Problems[0].Where, v.Problems[0].What)
+	}
+	return a.answer(v, fmt.Sprintf("wrote %s and verified it: %d records of %s, log size %d\n", out, len(v.Timeline), e.Exhibit, v.Size))
+}
+
+func (a *app) bundleVerify() *cobra.Command {
+	var trustPath, artifact string
+	c := &cobra.Command{
+		Use: "verify BUNDLE --trust trust.json [--artifact FILE]", Short: "Verify a proof: no network, no service, no account", Args: exactly(1),
+		Long: `Verifies a bundle against a trust file that reached you another way than the
+bundle. Says who did what to the item, when and why, and as of when that is
+complete. Exit code 0 only when everything verifies.`,
+		Example: `  custody bundle verify EX-1.bundle --trust trust.json --artifact disk.img`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if trustPath == "" {
+				return usagef("give --trust: the trust file is what you believe, and comes another way than the bundle")
+			}
+			b, err := os.ReadFile(trustPath) //nolint:gosec // the user names the file
+			if err != nil {
+				return err
+			}
+			trust, err := custody.ParseTrust(b)
+			if err != nil {
+				return err
+			}
+			print, err := trust.Fingerprint()
+			if err != nil {
+				return err
+			}
+			v, err := a.verify(args[0], trust, artifact)
+			if err != nil {
+				return err
+			}
+			var text strings.Builder
+			if err := v.Write(&text); err != nil {
+				return err
+			}
+			fmt.Fprintf(&text, "\nTrust file  %s\n            compare its fingerprint with the one on paper\n", print)
+			if err := a.answer(v, text.String()); err != nil {
+				return err
+			}
+			if !v.Verified {
+				return failure{exitRefused}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
+	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes, to compare with what was sealed")
+	return c
+}
+
+// verify verifies a bundle in a file.
+func (a *app) verify(path string, trust *custody.Trust, artifact string) (v *bundle.Verdict, err error) {
+	f, err := os.Open(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	o := bundle.Options{Words: words()}
+	if artifact != "" {
+		beside, err := os.Open(artifact) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = beside.Close() }()
+		o.Artifact = beside
+	}
+	var r io.Reader = bufio.NewReaderSize(f, 1<<20)
+	return bundle.Verify(r, trust, o), nil
+}
+
+func (a *app) logCommand() *cobra.Command {
+	checkpoint := &cobra.Command{
+		Use: "checkpoint", Short: "Show the log's latest checkpoint, verified", Args: exactly(0), Example: "  custody log checkpoint",
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.readProfile()
+			if err != nil {
+				return err
+			}
+			cl, err := a.client(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			point, signed, err := cl.Checkpoint(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.answer(struct {
+				Origin string         `json:"origin"`
+				Size   uint64         `json:"size"`
+				Root   custody.Digest `json:"root"`
+				Signed string         `json:"signed"`
+			}{point.Origin, point.Size, point.Root, string(signed)}, string(signed))
+		},
+	}
+	return group("log", "The public log", checkpoint)
+}
+
+// jsonTopic documents what --json prints.
+func jsonTopic() *cobra.Command {
+	return &cobra.Command{
+		Use: "json", Short: "What --json prints",
+		Long: `With --json a command prints one JSON value on stdout; progress and errors stay
+on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
+
+  init                     dir, origin, trust, fingerprint
+  key new                  key, request, fingerprint
+  key show                 server, principal, key, agent
+  login, whoami            a principal: id, name, title, contact, roles, keys, suspended, enrolled
+  principal list           principals: a list of principals
+  role list                roles
+  incident list            incidents: id, title, class, detectedAt, openedAt, openedBy, assigned
+  incident show            one incident, with evidence: a list of items
+  evidence list            evidence: a list of items
+  evidence show            an item: id, incident, exhibit, name {display, bytes}, type, sealed,
+                           sealedAt, sealedBy, artifact {root, sha256, size, chunkSize},
+                           acquisition {collectedAt, method, place, source, tool}, confirmed, damaged
+  evidence add             id, payload, stream, index, size (of the log), receipt, exhibit,
+                           bytes, sha256, root
+  evidence get             grant and receipt (each payload, stream, index, size, receipt), bytes, sha256
+  evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
+                           purpose, permitted, reason, act
+  log checkpoint           origin, size, root, signed
+  bundle export, verify    a verdict: verified, origin, size, root, complete, incident, evidence,
+                           exhibit, name, type, artifact, acquisition, artifactState, confirmed,
+                           damaged, timeline, problems {where, what}
+  everything else          payload, stream, index, size, receipt; id of what came into being`,
+	}
+}

@@ -1,0 +1,559 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/custody"
+)
+
+func (a *app) evidenceCommand() *cobra.Command {
+	return group("evidence", "Evidence: take in, get, list, history",
+		a.evidenceAdd(), a.evidenceGet(), a.evidenceList(), a.evidenceShow(), a.evidenceHistory())
+}
+
+// intake is what evidence add is told about an artifact.
+type intake struct {
+	incident, exhibit, kind, name, purpose string
+	atMost                                 string
+	acquired                               custody.Acquisition
+}
+
+func (a *app) evidenceAdd() *cobra.Command {
+	var in intake
+	c := &cobra.Command{
+		Use: "add FILE|-", Short: "Take an artifact in", Args: exactly(1),
+		Long: `Takes an artifact in: announces it, sends it in chunks, and seals it with your
+signature over its SHA-256. Broken off, the same command continues where it was.
+What is missing is asked for on a terminal, and refused elsewhere.`,
+		Example: `  custody evidence add web01.dd --incident i-abcdefghijklmnop --exhibit EX-1 --type disk \
+    --source "web01, Samsung PM893 S/N S5YJNX0R" --method "dead, Tableau T8u write blocker" \
+    --tool "dc3dd 7.2.646 hash=sha256" --collected-at 2026-11-23T09:40:00+01:00 \
+    --place "rack 12, Frankfurt" --purpose "seized after alert 4711"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.complete(&in, args[0]); err != nil {
+				return err
+			}
+			return a.add(c.Context(), &in, args[0])
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&in.incident, "incident", "", "the incident")
+	f.StringVar(&in.exhibit, "exhibit", "", "exhibit number, unique in the incident")
+	f.StringVar(&in.kind, "type", "", strings.Join(custody.ArtifactTypes(), ", "))
+	f.StringVar(&in.name, "name", "", "name of the artifact (default: the file's)")
+	f.StringVar(&in.acquired.Source, "source", "", "what it was taken from: host, device, serial number")
+	f.StringVar(&in.acquired.Method, "method", "", "how: dead or live, which write blocker")
+	f.StringVar(&in.acquired.Tool, "tool", "", "tool, version, settings")
+	f.StringVar(&in.acquired.CollectedAt, "collected-at", "", "when, with the UTC offset: 2026-11-23T09:40:00+01:00")
+	f.StringVar(&in.acquired.Place, "place", "", "where")
+	f.StringVar(&in.purpose, "purpose", "", "why")
+	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
+	return c
+}
+
+// complete asks for what is missing where somebody can answer.
+func (a *app) complete(in *intake, path string) error {
+	if in.name == "" && path != "-" {
+		in.name = filepath.Base(path)
+	}
+	missing := []string{}
+	for _, f := range []struct {
+		flag  string
+		value *string
+	}{
+		{"incident", &in.incident}, {"exhibit", &in.exhibit}, {"type", &in.kind}, {"name", &in.name},
+		{"source", &in.acquired.Source}, {"method", &in.acquired.Method}, {"tool", &in.acquired.Tool},
+		{"collected-at", &in.acquired.CollectedAt}, {"place", &in.acquired.Place}, {"purpose", &in.purpose},
+	} {
+		if *f.value != "" {
+			continue
+		}
+		if !a.terminal() || path == "-" {
+			missing = append(missing, "--"+f.flag)
+			continue
+		}
+		answer, err := a.ask(f.flag)
+		if err != nil {
+			return err
+		}
+		if *f.value = answer; answer == "" {
+			missing = append(missing, "--"+f.flag)
+		}
+	}
+	if len(missing) > 0 {
+		return usagef("evidence is not taken in without %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// artifactFile is the file that is taken in, with what it was when opened.
+type artifactFile struct {
+	io.Reader
+	file   *os.File
+	info   fs.FileInfo
+	atMost uint64
+	resume string // file of the home that remembers the upload; "" for a pipe
+}
+
+func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
+	if path == "-" {
+		most, err := parseSize(in.atMost)
+		return &artifactFile{Reader: a.stdin, atMost: most}, err
+	}
+	f, err := os.Open(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if info.IsDir() {
+		return nil, errors.Join(usagef("%s is a folder; an artifact is a file: pack it, or add its files one by one", path), f.Close())
+	}
+	size := info.Size()
+	if info.Mode()&fs.ModeDevice != 0 {
+		if size, err = f.Seek(0, io.SeekEnd); err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	mark := custody.Hash(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s\x00%s", full, size, info.ModTime().UnixNano(), in.incident, in.exhibit))
+	return &artifactFile{Reader: f, file: f, info: info, atMost: uint64(size), resume: filepath.Join("uploads", mark.Hex())}, nil //nolint:gosec // a size is not negative
+}
+
+// changed says whether the file is no longer what it was when it was opened.
+func (f *artifactFile) changed(size uint64) error {
+	if f.file == nil {
+		return nil
+	}
+	now, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) || size != f.atMost {
+		return errors.New("the file changed while it was read; nothing was sealed: image it again, or copy it first")
+	}
+	return nil
+}
+
+func (f *artifactFile) close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}
+
+func (a *app) add(ctx context.Context, in *intake, path string) (err error) {
+	incident, err := custody.ParseIncidentID(in.incident)
+	if err != nil {
+		return usageError{err}
+	}
+	name, err := custody.NewName([]byte(in.name))
+	if err != nil {
+		return usageError{err}
+	}
+	f, err := a.openArtifact(in, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := a.begin(ctx, cl, f, in.purpose, &custody.BeginEvidence{
+		AtMost: f.atMost, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind,
+	})
+	if err != nil {
+		return err
+	}
+	bar := a.progress("sending "+name.Display, f.atMost, path != "-")
+	artifact, err := cl.Upload(ctx, id, f, bar.add)
+	bar.done()
+	if err == nil {
+		err = f.changed(artifact.Size)
+	}
+	if err != nil {
+		if f.resume != "" && exitCode(err) == exitUnreachable {
+			err = fmt.Errorf("%w; run the same command again to continue", err)
+		}
+		return err
+	}
+	said, err := cl.Say(ctx, in.purpose, &custody.SealEvidence{Acquisition: in.acquired, Artifact: artifact, Evidence: id, Incident: incident})
+	if err != nil {
+		return fmt.Errorf("sent, not sealed: %w", err)
+	}
+	if err := errors.Join(a.forgetUpload(f), a.keep(ctx, cl)); err != nil {
+		return err
+	}
+	return a.answer(struct {
+		proof
+		Exhibit string         `json:"exhibit"`
+		Size    uint64         `json:"bytes"`
+		SHA256  custody.Digest `json:"sha256"`
+		Root    custody.Digest `json:"root"`
+	}{proofOf(said, string(id)), in.exhibit, artifact.Size, artifact.SHA256, artifact.Root},
+		fmt.Sprintf("sealed %s as %s\n%d bytes, SHA-256 %s\non record as leaf %d of the log (proven at size %d)\n",
+			in.exhibit, id, artifact.Size, artifact.SHA256.Hex(), said.Receipt.Index, said.Point.Size))
+}
+
+// begin announces the item, or finds the upload that was broken off.
+func (a *app) begin(ctx context.Context, cl *client.Client, f *artifactFile, purpose string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
+	if id, ok := a.resumeUpload(ctx, cl, f); ok {
+		a.say("continuing the upload of %s", id)
+		return id, nil
+	}
+	envelope, err := cl.Sign(purpose, act)
+	if err != nil {
+		return "", err
+	}
+	// Remembered before it is sent: what is announced can always be continued.
+	id := custody.NewEvidenceID(custody.Hash(envelope.Payload))
+	if f.resume != "" {
+		if err := a.writeFile(f.resume, []byte(id)); err != nil {
+			return "", err
+		}
+	}
+	if _, err := cl.Send(ctx, envelope, nil); err != nil {
+		if exitCode(err) != exitUnreachable {
+			err = errors.Join(err, a.forgetUpload(f))
+		}
+		return "", err
+	}
+	return id, nil
+}
+
+func (a *app) resumeUpload(ctx context.Context, cl *client.Client, f *artifactFile) (custody.EvidenceID, bool) {
+	if f.resume == "" {
+		return "", false
+	}
+	b, err := a.readFile(f.resume)
+	if err != nil {
+		return "", false
+	}
+	id, err := custody.ParseEvidenceID(string(b))
+	if err != nil {
+		return "", false
+	}
+	e, err := cl.Evidence(ctx, id)
+	return id, err == nil && !e.Sealed
+}
+
+func (a *app) forgetUpload(f *artifactFile) error {
+	if f.resume == "" {
+		return nil
+	}
+	path, err := a.file(f.resume)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// parseSize reads a number of bytes like 4096, 20GiB, 1TiB.
+func parseSize(s string) (uint64, error) {
+	for unit, factor := range map[string]uint64{"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10} {
+		if digits, ok := strings.CutSuffix(s, unit); ok {
+			n, err := strconv.ParseUint(digits, 10, 20)
+			if err != nil || n > custody.MaxArtifact/factor {
+				return 0, usagef("size %q is not a number of bytes like 4096, 20GiB or 1TiB, up to 16TiB", s)
+			}
+			return n * factor, nil
+		}
+	}
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil {
+		return 0, usagef("size %q is not a number of bytes like 4096, 20GiB or 1TiB", s)
+	}
+	return n, nil
+}
+
+func (a *app) evidenceGet() *cobra.Command {
+	var out, span, purpose string
+	c := &cobra.Command{
+		Use: "get e-… -o FILE|- --purpose WHY", Short: "Retrieve an artifact, or a stretch of it", Args: exactly(1),
+		Long: `Retrieves an artifact. The retrieval is put on record before the first byte
+leaves; what arrived is measured here, and confirmed with your signature.`,
+		Example: `  custody evidence get e-abcdefghijklmnop -o disk.img --purpose "timeline of the intrusion"
+  custody evidence get e-abcdefghijklmnop -o mbr.bin --range 0-511 --purpose "partition table"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := custody.ParseEvidenceID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if out == "" || purpose == "" {
+				return usagef("give -o and --purpose")
+			}
+			return a.get(c.Context(), id, out, span, purpose)
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist; - for stdout")
+	c.Flags().StringVar(&span, "range", "", "FIRST-LAST: only these bytes")
+	c.Flags().StringVar(&purpose, "purpose", "", "why")
+	return c
+}
+
+func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose string) error {
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	offset, length, err := stretch(span)
+	if err != nil {
+		return err
+	}
+	w, finish, err := a.output(out)
+	if err != nil {
+		return err
+	}
+	bar := a.progress("getting "+string(id), length, length > 0)
+	got, err := cl.Retrieve(ctx, purpose, id, offset, length, w, bar.add)
+	bar.done()
+	if err := errors.Join(err, finish(err == nil)); err != nil {
+		return err
+	}
+	if err := a.keep(ctx, cl); err != nil {
+		return err
+	}
+	answer := struct {
+		Grant   proof          `json:"grant"`
+		Receipt proof          `json:"receipt"`
+		Size    uint64         `json:"bytes"`
+		SHA256  custody.Digest `json:"sha256"`
+	}{proofOf(got.Grant, ""), proofOf(got.Receipt, ""), got.Size, got.SHA256}
+	text := fmt.Sprintf("%d bytes, SHA-256 %s\nretrieval on record as leaf %d, your confirmation as leaf %d\n",
+		got.Size, got.SHA256.Hex(), got.Grant.Receipt.Index, got.Receipt.Receipt.Index)
+	if out == "-" { // stdout is the artifact's
+		a.say("%s", strings.TrimSpace(text))
+		return nil
+	}
+	return a.answer(answer, text)
+}
+
+// stretch reads FIRST-LAST; without it the whole artifact is meant, length 0.
+func stretch(span string) (offset, length uint64, err error) {
+	if span == "" {
+		return 0, 0, nil
+	}
+	first, last, ok := strings.Cut(span, "-")
+	from, err1 := strconv.ParseUint(first, 10, 63)
+	to, err2 := strconv.ParseUint(last, 10, 63)
+	if !ok || err1 != nil || err2 != nil || to < from {
+		return 0, 0, usagef("range %q is not FIRST-LAST, two numbers of bytes counted from 0", span)
+	}
+	return from, to - from + 1, nil
+}
+
+// output opens what a retrieval writes to. finish keeps it when it is good and
+// else leaves nothing behind that could be taken for the artifact.
+func (a *app) output(path string) (w io.Writer, finish func(good bool) error, err error) {
+	if path == "-" {
+		return a.stdout, func(bool) error { return nil }, nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, nil, usagef("%s is there already", path)
+	}
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func(good bool) error {
+		if !good {
+			return errors.Join(f.Close(), os.Remove(part))
+		}
+		return errors.Join(f.Sync(), f.Close(), os.Rename(part, path))
+	}, nil
+}
+
+func (a *app) evidenceList() *cobra.Command {
+	var incident string
+	c := &cobra.Command{
+		Use: "list --incident i-…", Short: "List the sealed items of an incident", Args: exactly(0), Example: "  custody evidence list --incident i-abcdefghijklmnop",
+		RunE: func(c *cobra.Command, _ []string) error {
+			id, err := custody.ParseIncidentID(incident)
+			if err != nil {
+				return usageError{fmt.Errorf("--incident: %w", err)}
+			}
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			i, err := cl.Incident(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			text := ""
+			for _, e := range i.Evidence {
+				text += evidenceLine(e)
+			}
+			if err := a.answer(struct {
+				Evidence []api.Evidence `json:"evidence"`
+			}{i.Evidence}, text); err != nil {
+				return err
+			}
+			return a.keep(c.Context(), cl)
+		},
+	}
+	c.Flags().StringVar(&incident, "incident", "", "the incident")
+	return c
+}
+
+func evidenceLine(e api.Evidence) string {
+	state := "not sealed"
+	size := uint64(0)
+	if e.Artifact != nil {
+		state, size = "sealed", e.Artifact.Size
+	}
+	if e.Confirmed {
+		state = "sealed, read back"
+	}
+	if e.Damaged {
+		state = "DAMAGED"
+	}
+	return fmt.Sprintf("%s  %s  %s  %d bytes  %s  (%s)\n", e.ID, e.Exhibit, e.Type, size, e.Name.Display, state)
+}
+
+func (a *app) evidenceShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show e-…", Short: "Show one item", Args: exactly(1), Example: "  custody evidence show e-abcdefghijklmnop",
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := custody.ParseEvidenceID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			e, err := cl.Evidence(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			text := evidenceLine(e)
+			if e.Artifact != nil && e.Acquisition != nil {
+				q := e.Acquisition
+				text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  source    %s\n  method    %s\n  tool      %s\n  place     %s\n  collected %s\n  sealed    %s by %s\n",
+					e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), q.Source, q.Method, q.Tool, q.Place, q.CollectedAt, e.SealedAt, e.SealedBy)
+			}
+			if err := a.answer(e, text); err != nil {
+				return err
+			}
+			return a.keep(c.Context(), cl)
+		},
+	}
+}
+
+// line is one record of a history, as it is printed.
+type line struct {
+	Sequence  uint64              `json:"sequence"`
+	Index     uint64              `json:"index"`
+	Time      custody.Time        `json:"time"`
+	Recorded  custody.Time        `json:"recorded"`
+	Actor     custody.PrincipalID `json:"actor"`
+	Kind      custody.Kind        `json:"kind"`
+	Purpose   string              `json:"purpose"`
+	Permitted bool                `json:"permitted"`
+	Reason    string              `json:"reason,omitempty"`
+	Act       custody.Act         `json:"act"`
+}
+
+func (a *app) evidenceHistory() *cobra.Command {
+	return &cobra.Command{
+		Use: "history e-…", Short: "Show who did what to an item, and why", Args: exactly(1),
+		Long: `Shows the records of an item, each verified here against the trust file: that it
+is in the log, follows the one before it, and says what its hash says.`,
+		Example: "  custody evidence history e-abcdefghijklmnop",
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := custody.ParseEvidenceID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return a.history(c.Context(), id.Stream())
+		},
+	}
+}
+
+func (a *app) history(ctx context.Context, s custody.Stream) error {
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	records, err := cl.Records(ctx, s)
+	if err != nil {
+		return err
+	}
+	names := map[custody.PrincipalID]string{}
+	if people, err := cl.Principals(ctx); err == nil { // names are a convenience
+		for _, p := range people.Principals {
+			names[p.ID] = p.Name
+		}
+	}
+	lines := []line{}
+	text := ""
+	for _, r := range records {
+		st, err := r.Record.Envelope.Statement(words())
+		if err != nil {
+			return err
+		}
+		l := line{
+			Sequence: r.Record.Sequence, Index: r.Receipt.Index, Time: st.Time, Recorded: r.Record.Recorded, Actor: st.Actor,
+			Kind: st.Kind, Purpose: st.Purpose, Permitted: r.Record.Decision.Permit, Reason: r.Record.Decision.Reason, Act: st.Act,
+		}
+		lines = append(lines, l)
+		text += l.text(names[st.Actor])
+	}
+	point := custody.Checkpoint{}
+	if n := len(records); n > 0 {
+		point = records[n-1].Point
+	}
+	text += fmt.Sprintf("%d records, unbroken, each proven to be in the log %s\n", len(lines), cl.Trust.Origin)
+	if err := a.answer(struct {
+		Stream  custody.Stream `json:"stream"`
+		Records []line         `json:"records"`
+		Size    uint64         `json:"size"` // of the log, at the last record's receipt
+	}{s, lines, point.Size}, text); err != nil {
+		return err
+	}
+	return a.keep(ctx, cl)
+}
+
+func (l line) text(name string) string {
+	verdict := ""
+	if !l.Permitted {
+		verdict = "  REFUSED (" + l.Reason + ")"
+	}
+	act, err := json.Marshal(l.Act)
+	if err != nil {
+		act = nil
+	}
+	purpose := ""
+	if l.Purpose != "" {
+		purpose = fmt.Sprintf("  purpose: %s\n", l.Purpose)
+	}
+	return fmt.Sprintf("%d  %s  %s  %s %s%s\n%s  %s\n", l.Sequence, l.Time.Time().Format(time.RFC3339), l.Kind, l.Actor, name, verdict, purpose, act)
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+func (a *app) incidentCommand() *cobra.Command {
+	return group("incident", "Incidents: open, list, assign people",
+		a.incidentOpen(), a.incidentList(), a.incidentShow(),
+		a.onTeam("assign", "Make somebody a member of an incident's team", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Assign{Incident: i, Principal: p}
+		}),
+		a.onTeam("unassign", "End a membership, at once", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Unassign{Incident: i, Principal: p}
+		}))
+}
+
+func (a *app) incidentOpen() *cobra.Command {
+	var title, class, detected string
+	c := &cobra.Command{
+		Use: "open --title TITLE", Short: "Open an incident", Args: exactly(0),
+		Example: `  custody incident open --title "web server sends data to an unknown host" --detected 2026-11-23T08:15:00+01:00`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if title == "" {
+				return usagef("give --title")
+			}
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			at := cl.Now()
+			if detected != "" {
+				if at, err = time.Parse(time.RFC3339, detected); err != nil {
+					return usagef("--detected %q is not a time like 2026-11-23T08:15:00+01:00", detected)
+				}
+			}
+			said, err := cl.Say(c.Context(), "", &investigate.Open{Class: class, DetectedAt: custody.TimeOf(at), Title: title})
+			if err != nil {
+				return err
+			}
+			id := custody.NewIncidentID(said.Payload)
+			return a.saidOf(said, string(id), fmt.Sprintf("opened incident %s: %s", id, title))
+		},
+	}
+	c.Flags().StringVar(&title, "title", "", "what it is about, in a line")
+	c.Flags().StringVar(&class, "class", investigate.Security, "security or availability")
+	c.Flags().StringVar(&detected, "detected", "", "when the first indication was (default: now)")
+	return c
+}
+
+func (a *app) incidentList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the incidents that you may see", Args: exactly(0), Example: "  custody incident list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			list, err := cl.Incidents(c.Context())
+			if err != nil {
+				return err
+			}
+			text := ""
+			for _, i := range list.Incidents {
+				text += showIncident(i)
+			}
+			if err := a.answer(list, text); err != nil {
+				return err
+			}
+			return a.keep(c.Context(), cl)
+		},
+	}
+}
+
+func showIncident(i api.Incident) string {
+	people := make([]string, len(i.Assigned))
+	for n, p := range i.Assigned {
+		people[n] = string(p)
+	}
+	return fmt.Sprintf("%s  %s  %s  [%s]\n", i.ID, i.DetectedAt, i.Title, strings.Join(people, " "))
+}
+
+func (a *app) incidentShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show i-…", Short: "Show one incident and its evidence", Args: exactly(1), Example: "  custody incident show i-abcdefghijklmnop",
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := custody.ParseIncidentID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			i, err := cl.Incident(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			text := showIncident(i)
+			for _, e := range i.Evidence {
+				text += "  " + evidenceLine(e)
+			}
+			if err := a.answer(i, text); err != nil {
+				return err
+			}
+			return a.keep(c.Context(), cl)
+		},
+	}
+}
+
+// onTeam is a verb that takes an incident, a principal and a purpose.
+func (a *app) onTeam(verb, what string, act func(custody.IncidentID, custody.PrincipalID) custody.Act) *cobra.Command {
+	var why string
+	c := &cobra.Command{
+		Use: verb + " i-… p-… --purpose WHY", Short: what, Args: exactly(2),
+		Example: fmt.Sprintf("  custody incident %s i-abcdefghijklmnop p-abcdefghijklmnop --purpose \"disk forensics\"", verb),
+		RunE: func(c *cobra.Command, args []string) error {
+			i, err := custody.ParseIncidentID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			p, err := custody.ParsePrincipalID(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			if why == "" {
+				return usagef("give --purpose")
+			}
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			said, err := cl.Say(c.Context(), why, act(i, p))
+			if err != nil {
+				return err
+			}
+			return a.said(said, fmt.Sprintf("%s %s, %s: done", verb, i, p))
+		},
+	}
+	c.Flags().StringVar(&why, "purpose", "", "why")
+	return c
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/cmd/house"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	var dir, origin, listen string
+	var s3 house.S3
+	c := &cobra.Command{
+		Use: "init --dir DIR --origin NAME", Short: "Make a service in a new folder", Args: exactly(0),
+		Long: `Makes keys, databases and the log of a new service, and its genesis record.
+Prints the fingerprint of the trust file: write it on paper. Whoever verifies
+anything later compares it with the trust file he was given.`,
+		Example: `  custody init --dir ./service --origin custody.example/team
+  custody init --dir ./service --origin custody.example/team \
+    --s3-endpoint https://s3.example --s3-bucket evidence \
+    --s3-access-key-file a.key --s3-secret-key-file s.key`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" || origin == "" {
+				return usagef("give --dir and --origin")
+			}
+			config := house.Default(origin)
+			config.Listen = listen
+			if s3.Endpoint != "" {
+				if err := absolute(&s3.AccessKeyFile, &s3.SecretKeyFile); err != nil {
+					return err
+				}
+				config.Folder, config.S3 = "", &s3
+			}
+			trust, err := house.Create(c.Context(), dir, config)
+			if err != nil {
+				return err
+			}
+			print, err := trust.Fingerprint()
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(dir, "trust.json")
+			a.say("warning: the lock file lies beside the log; set lockFile in %s to another volume, so that restoring one does not turn back the other", filepath.Join(dir, "config.json"))
+			return a.answer(struct {
+				Dir         string `json:"dir"`
+				Origin      string `json:"origin"`
+				Trust       string `json:"trust"`
+				Fingerprint string `json:"fingerprint"`
+			}{dir, origin, path, print.String()},
+				fmt.Sprintf("made the service %s in %s\ntrust file   %s\nfingerprint  %s\nWrite the fingerprint on paper. Next: custody serve --dir %s\n", origin, dir, path, print, dir))
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&dir, "dir", "", "the new folder")
+	f.StringVar(&origin, "origin", "", "name of the log: like custody.example/team, used by nobody else, never changed")
+	f.StringVar(&listen, "listen", "127.0.0.1:8420", "address to serve at; beyond loopback only with TLS (config.json)")
+	f.StringVar(&s3.Endpoint, "s3-endpoint", "", "keep evidence on this S3 server: https://host[:port], or http:// on loopback")
+	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versioning on")
+	f.StringVar(&s3.Region, "s3-region", "", "its region")
+	f.StringVar(&s3.AccessKeyFile, "s3-access-key-file", "", "file with the access key, mode 0600")
+	f.StringVar(&s3.SecretKeyFile, "s3-secret-key-file", "", "file with the secret key, mode 0600")
+	return c
+}
+
+func absolute(paths ...*string) error {
+	for _, p := range paths {
+		full, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = full
+	}
+	return nil
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var dir string
+	var verbose bool
+	c := &cobra.Command{
+		Use: "serve --dir DIR", Short: "Run the service", Args: exactly(0),
+		Long: `Runs the service in its folder until it is interrupted. The first start of a new
+service prints a one-time code that enrols the first administrator; it is valid
+for 15 minutes, and a restart prints another.`,
+		Example: `  custody serve --dir ./service`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usagef("give --dir")
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			logger := slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+			begun := time.Now()
+			h, err := house.Open(c.Context(), dir, logger)
+			if err != nil {
+				return err
+			}
+			err = h.Serve(c.Context(), func(at net.Addr) { a.serving(h, dir, at, begun) })
+			if closing := h.Close(); err == nil {
+				err = closing
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "the service's folder")
+	c.Flags().BoolVar(&verbose, "verbose", false, "log every request")
+	return c
+}
+
+// serving tells whoever started the service what to do next.
+func (a *app) serving(h *house.House, dir string, at net.Addr, begun time.Time) {
+	scheme := "http"
+	if h.Config.Certificate != "" {
+		scheme = "https"
+	}
+	url := scheme + "://" + at.String()
+	a.say("custody: serving %s at %s (ready in %d ms)", h.Config.Origin, url, time.Since(begun).Milliseconds())
+	a.say("custody: no outside witness: a rollback of this log can be told only by whoever kept a receipt")
+	if h.Code != "" {
+		a.say(`custody: nobody is enrolled yet. The first administrator runs, within 15 minutes:
+  custody key new --server %s --trust %s --name "…" --title "…" --contact "…"
+  custody principal enroll --first --code %s`, url, filepath.Join(dir, "trust.json"), h.Code)
+	}
+}
