@@ -43,6 +43,8 @@ func (c *check) checkChain(s *stream) {
 			c.problem(e.where, fmt.Errorf("the statement is for %q", e.statement.Audience))
 		case e.statement.Time > r.Recorded.Add(ahead):
 			c.problem(e.where, fmt.Errorf("was signed at %s, after it was recorded at %s", e.statement.Time, r.Recorded))
+		case !c.belongs(e):
+			c.problem(e.where, fmt.Errorf("%s belongs to another history", e.statement.Kind))
 		case r.Checkpoint.Size > e.index:
 			c.problem(e.where, fmt.Errorf("names a checkpoint of size %d, which is later than itself at %d", r.Checkpoint.Size, e.index))
 		}
@@ -51,6 +53,48 @@ func (c *check) checkChain(s *stream) {
 	if s.whole() && len(s.records) == 0 && s.head.Stream == c.head.Evidence.Stream() {
 		c.problem(headName, errors.New("the item has no records"))
 	}
+}
+
+// belongs says whether the record stands in the stream that its statement is
+// about: whoever runs the log could put it into another. A refusal may stand in
+// its actor's stream instead.
+func (c *check) belongs(e *entry) bool {
+	r, s := e.record, e.statement
+	if !r.Decision.Permit && s.Actor != "" && r.Stream == s.Actor.Stream() {
+		return true
+	}
+	switch a := s.Act.(type) {
+	case *custody.Genesis, *custody.EnrolPrincipal:
+		return r.Stream == custody.PolicyStream
+	case *custody.GrantRole:
+		return r.Stream == a.Principal.Stream()
+	case *custody.RevokeRole:
+		return r.Stream == a.Principal.Stream()
+	case *custody.SuspendPrincipal:
+		return r.Stream == a.Principal.Stream()
+	case *custody.ReinstatePrincipal:
+		return r.Stream == a.Principal.Stream()
+	case *custody.RevokeKey:
+		return r.Stream == a.Principal.Stream()
+	case *custody.EnrolKey, *custody.OpenSession:
+		return r.Stream == s.Actor.Stream()
+	case *custody.BeginEvidence:
+		return r.Stream == a.Incident.Stream()
+	case *custody.SealEvidence:
+		return r.Stream == a.Evidence.Stream() && a.Incident == c.head.Incident
+	case *custody.CheckEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.RetrieveEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.ReleaseEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.ReceiveEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.ExportEvidence:
+		return r.Stream == a.Evidence.Stream()
+	}
+	kind := r.Stream.Kind() // acts upon incidents, which this package does not know
+	return kind == "incidents" || kind == "incident"
 }
 
 // checkOrder checks what may only grow from one record of a stream to the next.
@@ -218,11 +262,14 @@ func (c *check) checkOwnSignature(e *entry) {
 func (c *check) checkBasis(e *entry) {
 	for _, h := range e.record.Basis {
 		s := c.stream(h.Stream)
-		if s == nil || !s.whole() || h.Length == 0 {
+		if s == nil || !s.whole() {
 			continue
 		}
-		if h.Length > uint64(len(s.records)) || s.records[h.Length-1].commitment != h.Commitment {
+		switch {
+		case h.Length > uint64(len(s.records)) || h.Length > 0 && s.records[h.Length-1].commitment != h.Commitment:
 			c.problem(e.where, fmt.Errorf("was decided on a state of %s that is not the one here", h.Stream))
+		case s.earliest(h.Length) < e.record.Checkpoint.Size:
+			c.problem(e.where, fmt.Errorf("was decided on an older state of %s than its checkpoint shows", h.Stream))
 		}
 		if h.Stream == e.record.Stream && h.Length != e.record.Sequence {
 			c.problem(e.where, errors.New("was decided on another place of its own stream"))
