@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"golang.org/x/mod/sumdb/note"
@@ -60,6 +61,20 @@ type stream struct {
 	head    streamHead
 	key     custody.TagKey
 	records []*entry
+	from    []uint64 // see earliest
+}
+
+// earliest returns the least position in the log of the stream's records from
+// a sequence on. Records of one stream need not stand in order in the log.
+func (s *stream) earliest(sequence uint64) uint64 {
+	if s.from == nil {
+		s.from = make([]uint64, len(s.records)+1)
+		s.from[len(s.records)] = math.MaxUint64
+		for n := len(s.records) - 1; n >= 0; n-- {
+			s.from[n] = min(s.from[n+1], s.records[n].index)
+		}
+	}
+	return s.from[sequence]
 }
 
 // entry is one record of a bundle, read and checked by itself.

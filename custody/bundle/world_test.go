@@ -60,7 +60,7 @@ func newStory(t testing.TB, seed byte) *guardtest.Story {
 
 func contents(t testing.TB, s *guardtest.Story, leaves bool) *bundle.Contents {
 	t.Helper()
-	c, err := s.Contents(t.Context(), s.Incident, s.Evidence, leaves)
+	c, err := s.Contents(t.Context(), s.Evidence, leaves)
 	require.NoError(t, err)
 	return c
 }
