@@ -28,7 +28,7 @@ var ErrConflict = errors.New("the identity is logged with another leaf")
 type Engine interface {
 	// Queue takes entries in; they are durable on return. The same entry again
 	// is fine and changes nothing. An identity that is there with another leaf
-	// is ErrConflict, and then none of the entries was taken in.
+	// is ErrConflict, and the other entries may or may not have been taken in.
 	Queue(ctx context.Context, entries []Entry) error
 	// Integrate puts all that was queued before the call at the end of the
 	// tree, durably, in the order of queueing, and returns the head after it.
@@ -38,8 +38,9 @@ type Engine interface {
 	// restart; a tree of no leaves has the root of RFC 6962, section 2.1.
 	Head(ctx context.Context) (Head, error)
 	// Leaves returns the entries from start up to but not including end, in
-	// order and without a gap, or an error: where the tree ends earlier, and
-	// where what is kept of a leaf contradicts itself.
+	// order and without a gap. What is kept of a leaf and contradicts itself, or
+	// is missing below the size of the tree, is ErrFork; a tree that ends before
+	// end is another error.
 	Leaves(ctx context.Context, start, end uint64) ([]Entry, error)
 	// Index returns the place in the tree of the entry of that identity; ok is
 	// false when it is not in the tree, be it that it is still queued.

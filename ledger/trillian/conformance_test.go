@@ -19,6 +19,8 @@ func fresh(ctx context.Context, t *testing.T) (storage.LogStorage, storage.Admin
 	t.Helper()
 	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "log.db"), sqlite.Options{})
 	require.NoError(t, err)
+	_, err = db.Write.ExecContext(ctx, schema)
+	require.NoError(t, err)
 	s, err := newLogStorage(ctx, db)
 	require.NoError(t, err)
 	t.Cleanup(func() {

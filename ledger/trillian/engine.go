@@ -21,13 +21,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/trillian"
 	"github.com/google/trillian/log"
 	"github.com/google/trillian/quota"
 	"github.com/google/trillian/storage"
-	"github.com/google/trillian/types"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -48,20 +49,89 @@ type Engine struct {
 
 var _ ledger.Engine = (*Engine)(nil)
 
-// Open opens the engine in the file at path, and makes an empty one where
-// there is none. now tells the times that Trillian keeps with its leaves.
-func Open(ctx context.Context, path string, now func() time.Time) (*Engine, error) {
+// Create makes an empty log in a new file at path, once: it refuses with
+// ledger.ErrExists when the file holds anything. The log is on disk, and so is
+// the file's name, when Create returns.
+func Create(ctx context.Context, path string) error {
+	if err := create(ctx, path, time.Now); err != nil {
+		return fmt.Errorf("create the log's engine in %s: %w", path, err)
+	}
+	return nil
+}
+
+func create(ctx context.Context, path string, now func() time.Time) (err error) {
+	db, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Tx(ctx, func(tx *sql.Tx) error {
+		return (&adminTX{adminStorage{db, now}, tx}).found(ctx)
+	}); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// found makes the tables, the tree, and its head of size 0.
+func (t *adminTX) found(ctx context.Context) error {
+	var tables int
+	if err := t.tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	if tables > 0 {
+		return ledger.ErrExists
+	}
+	if _, err := t.tx.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	tree, err := t.CreateTree(ctx, &trillian.Tree{
+		TreeState:       trillian.TreeState_ACTIVE,
+		TreeType:        trillian.TreeType_LOG,
+		DisplayName:     "custody",
+		MaxRootDuration: durationpb.New(0),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = t.tx.ExecContext(ctx, "INSERT INTO TreeHead (TreeId, TreeHeadTimestamp, TreeSize, RootHash) VALUES (?, ?, 0, ?)",
+		tree.TreeId, t.now().UnixNano(), rfc6962.DefaultHasher.EmptyRoot())
+	return err
+}
+
+// syncFolder makes the name of a file just made in a folder durable.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Open opens the log that Create made in the file at path. It refuses a file
+// that is missing, is empty, or holds no such log.
+func Open(ctx context.Context, path string) (*Engine, error) {
+	e, err := open(ctx, path, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("open the log's engine in %s: %w", path, err)
+	}
+	return e, nil
+}
+
+// open takes the clock for the times that Trillian keeps with its leaves.
+// Nothing is proven by them, so Open does not ask for one.
+func open(ctx context.Context, path string, now func() time.Time) (*Engine, error) {
 	if err := quieten(); err != nil {
 		return nil, err
 	}
 	log.InitMetrics(nil)
-	db, err := sqlite.Open(ctx, path, sqlite.Options{})
+	db, err := sqlite.Open(ctx, path, sqlite.Options{MustExist: true})
 	if err != nil {
-		return nil, fmt.Errorf("open the log's engine: %w", err)
+		return nil, err
 	}
 	e := &Engine{db: db, clock: &steady{now: now}}
 	if err := e.load(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the log's engine in %s: %w", path, err), e.Close())
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
@@ -75,14 +145,10 @@ func quieten() error {
 	return errors.Join(flags.Set("legacy_stderr_threshold_behavior", "false"), flags.Set("stderrthreshold", "ERROR"))
 }
 
-// load finds the tree, or makes it, and sets the clock past all times kept.
+// load finds the tree and sets the clock past all times kept.
 func (e *Engine) load(ctx context.Context) error {
 	var err error
-	if e.store, err = newLogStorage(ctx, e.db); err != nil {
-		return err
-	}
-	admin := adminStorage{e.db, e.clock.Now}
-	if e.tree, err = theTree(ctx, admin); err != nil {
+	if e.tree, err = theTree(ctx, adminStorage{e.db, e.clock.Now}); err != nil {
 		return err
 	}
 	var last int64
@@ -92,57 +158,27 @@ func (e *Engine) load(ctx context.Context) error {
 		return e.db.Explain(err)
 	}
 	e.clock.last = time.Unix(0, last)
-	return e.initialise(ctx)
-}
-
-// theTree returns the one tree in the file, and makes it where there is none.
-func theTree(ctx context.Context, admin adminStorage) (*trillian.Tree, error) {
-	var tree *trillian.Tree
-	err := admin.ReadWriteTransaction(ctx, func(ctx context.Context, tx storage.AdminTX) error {
-		trees, err := tx.ListTrees(ctx, true)
-		switch {
-		case err != nil:
-			return err
-		case len(trees) > 1:
-			return fmt.Errorf("%w: %d trees instead of one", ledger.ErrFork, len(trees))
-		case len(trees) == 1:
-			tree = trees[0]
-			return check(tree)
-		}
-		tree, err = tx.CreateTree(ctx, &trillian.Tree{
-			TreeState:       trillian.TreeState_ACTIVE,
-			TreeType:        trillian.TreeType_LOG,
-			DisplayName:     "custody",
-			MaxRootDuration: durationpb.New(0),
-		})
+	if e.store, err = newLogStorage(ctx, e.db); err != nil {
 		return err
-	})
-	return tree, err
-}
-
-func check(tree *trillian.Tree) error {
-	if tree.Deleted || tree.TreeState != trillian.TreeState_ACTIVE || tree.TreeType != trillian.TreeType_LOG || tree.MaxRootDuration.AsDuration() != 0 {
-		return fmt.Errorf("%w: the tree is not an active LOG without a root duration", ledger.ErrFork)
 	}
-	return nil
+	_, err = e.Head(ctx)
+	return err
 }
 
-// initialise gives a fresh tree its head of size 0.
-func (e *Engine) initialise(ctx context.Context) error {
-	return e.store.ReadWriteTransaction(ctx, e.tree, func(ctx context.Context, tx storage.LogTreeTX) error {
-		_, err := tx.LatestSignedLogRoot(ctx)
-		if !errors.Is(err, storage.ErrTreeNeedsInit) {
-			return err
-		}
-		b, err := (&types.LogRootV1{
-			RootHash:       rfc6962.DefaultHasher.EmptyRoot(),
-			TimestampNanos: uint64(e.clock.Now().UnixNano()),
-		}).MarshalBinary()
-		if err != nil {
-			return err
-		}
-		return tx.StoreSignedLogRoot(ctx, &trillian.SignedLogRoot{LogRoot: b})
-	})
+// theTree returns the one tree in the file.
+func theTree(ctx context.Context, admin adminStorage) (*trillian.Tree, error) {
+	trees, err := storage.ListTrees(ctx, admin, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(trees) != 1 {
+		return nil, fmt.Errorf("%w: %d trees instead of one", ledger.ErrFork, len(trees))
+	}
+	t := trees[0]
+	if t.Deleted || t.TreeState != trillian.TreeState_ACTIVE || t.TreeType != trillian.TreeType_LOG || t.MaxRootDuration.AsDuration() != 0 {
+		return nil, fmt.Errorf("%w: the tree is not an active LOG without a root duration", ledger.ErrFork)
+	}
+	return t, nil
 }
 
 // Close implements ledger.Engine.
@@ -212,10 +248,18 @@ func (e *Engine) Head(ctx context.Context) (ledger.Head, error) {
 	return ledger.Head{Size: uint64(size), Root: custody.Digest(root)}, nil
 }
 
-// Leaves implements ledger.Engine.
+// Leaves implements ledger.Engine. That a row contradicts itself does not
+// depend on the tree; a row that was replaced whole is for the log to notice.
 func (e *Engine) Leaves(ctx context.Context, start, end uint64) ([]ledger.Entry, error) {
 	if start >= end {
 		return nil, nil
+	}
+	head, err := e.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if end > head.Size {
+		return nil, fmt.Errorf("read leaves %d to %d of a tree of size %d", start, end, head.Size)
 	}
 	rows, err := e.db.Read.QueryContext(ctx, `SELECT SequenceNumber, LeafIdentityHash, MerkleLeafHash, LeafValue FROM LeafData
 		WHERE TreeId = ? AND SequenceNumber IS NOT NULL AND SequenceNumber >= ? AND SequenceNumber < ? ORDER BY SequenceNumber`,

@@ -1,7 +1,7 @@
 -- Trillian's storage in one SQLite file. The names are those of Trillian's own
 -- schemas, so that its operators find their way.
 
-CREATE TABLE IF NOT EXISTS Trees (
+CREATE TABLE Trees (
   TreeId                INTEGER PRIMARY KEY,
   TreeState             TEXT    NOT NULL,
   TreeType              TEXT    NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS Trees (
 
 -- The latest head of each tree. Older ones are nowhere needed: what was signed
 -- is kept elsewhere.
-CREATE TABLE IF NOT EXISTS TreeHead (
+CREATE TABLE TreeHead (
   TreeId            INTEGER PRIMARY KEY REFERENCES Trees ON DELETE CASCADE,
   TreeHeadTimestamp INTEGER NOT NULL, -- nanoseconds since 1970
   TreeSize          INTEGER NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS TreeHead (
 
 -- Eight levels of the tree in each row, as the protocol buffer that Trillian's
 -- subtree cache makes.
-CREATE TABLE IF NOT EXISTS Subtree (
+CREATE TABLE Subtree (
   TreeId    INTEGER NOT NULL REFERENCES Trees ON DELETE CASCADE,
   SubtreeId BLOB    NOT NULL,
   Nodes     BLOB    NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS Subtree (
 -- A leaf, queued while SequenceNumber is NULL. One row holds what Trillian's
 -- other storages spread over three tables: duplicates are refused, so a leaf
 -- has one place.
-CREATE TABLE IF NOT EXISTS LeafData (
+CREATE TABLE LeafData (
   Arrival                 INTEGER PRIMARY KEY,
   TreeId                  INTEGER NOT NULL REFERENCES Trees ON DELETE CASCADE,
   LeafIdentityHash        BLOB    NOT NULL,
@@ -46,5 +46,5 @@ CREATE TABLE IF NOT EXISTS LeafData (
   IntegrateTimestampNanos INTEGER,
   UNIQUE (TreeId, LeafIdentityHash)
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS LeafSequence ON LeafData (TreeId, SequenceNumber) WHERE SequenceNumber IS NOT NULL;
-CREATE INDEX IF NOT EXISTS LeafQueue ON LeafData (TreeId, QueueTimestampNanos, Arrival) WHERE SequenceNumber IS NULL;
+CREATE UNIQUE INDEX LeafSequence ON LeafData (TreeId, SequenceNumber) WHERE SequenceNumber IS NOT NULL;
+CREATE INDEX LeafQueue ON LeafData (TreeId, QueueTimestampNanos, Arrival) WHERE SequenceNumber IS NULL;

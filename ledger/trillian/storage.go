@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	_ "embed" // the schema
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/trillian"
@@ -33,10 +32,8 @@ type logStorage struct {
 
 var _ storage.LogStorage = (*logStorage)(nil)
 
+// newLogStorage returns the storage in a file that has the schema.
 func newLogStorage(ctx context.Context, db *sqlite.DB) (*logStorage, error) {
-	if _, err := db.Write.ExecContext(ctx, schema); err != nil {
-		return nil, db.Explain(err)
-	}
 	s := &logStorage{db: db}
 	for _, p := range []struct {
 		to   **sql.Stmt
@@ -177,5 +174,3 @@ func outcome(leaf *trillian.LogLeaf, code codes.Code, why string) *trillian.Queu
 	}
 	return q
 }
-
-var errHash = fmt.Errorf("a leaf's identity or Merkle hash is not %d bytes", rfc6962.DefaultHasher.Size())

@@ -388,7 +388,7 @@ func (t *logTX) addSequenced(ctx context.Context, leaves []*trillian.LogLeaf, at
 func (t *logTX) insert(ctx context.Context, insert *sql.Stmt, leaf *trillian.LogLeaf, at time.Time, index, integrated any) (bool, error) {
 	size := rfc6962.DefaultHasher.Size()
 	if len(leaf.LeafIdentityHash) != size || len(leaf.MerkleLeafHash) != size {
-		return false, status.Error(codes.InvalidArgument, errHash.Error())
+		return false, status.Errorf(codes.InvalidArgument, "a leaf's identity or Merkle hash is not %d bytes", size)
 	}
 	value := leaf.LeafValue
 	if value == nil {
