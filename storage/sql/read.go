@@ -1,0 +1,140 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+)
+
+const (
+	selectRecord = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, p.receipt
+		FROM records r LEFT JOIN receipts p ON p.stream = r.stream AND p.sequence = r.sequence `
+	selectUnproven = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, NULL
+		FROM outbox o JOIN records r ON r.stream = o.stream AND r.sequence = o.sequence ORDER BY o.position`
+	selectByPayload = selectRecord + `WHERE r.payload = $1`
+	selectRecords   = selectRecord + `WHERE r.stream = $1 AND r.sequence >= $2 ORDER BY r.sequence LIMIT $3`
+	selectProven    = selectRecord + `WHERE r.stream = $1 AND r.sequence >= $2
+		AND r.sequence < (SELECT s.proven FROM streams s WHERE s.stream = $1) ORDER BY r.sequence LIMIT $3`
+	selectOpened  = `SELECT stream, tag_key FROM streams WHERE declared_by = $1 ORDER BY stream`
+	selectOpening = `SELECT s.declared_by, s.stream, s.tag_key FROM records r JOIN streams s ON s.declared_by = r.payload
+		WHERE r.stream = $1 AND r.sequence >= $2 AND r.sequence <= $3 ORDER BY s.stream`
+	selectStream = `SELECT tag_key, declared_by, length, proven FROM streams WHERE stream = $1`
+)
+
+// Unproven implements guard.Store.
+func (s *Store) Unproven(ctx context.Context) ([]guard.Stored, error) {
+	list, err := s.records(ctx, selectUnproven)
+	for i := range list {
+		if err == nil {
+			err = s.complete(ctx, &list[i])
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("records without a receipt: %w", err)
+	}
+	return list, nil
+}
+
+// ByPayload implements guard.Store.
+func (s *Store) ByPayload(ctx context.Context, payload custody.Digest) (guard.Stored, error) {
+	list, err := s.records(ctx, selectByPayload, payload[:])
+	if err == nil && len(list) == 0 {
+		return guard.Stored{}, custody.ErrUnknown
+	}
+	if err == nil {
+		err = s.complete(ctx, &list[0])
+	}
+	if err != nil {
+		return guard.Stored{}, fmt.Errorf("record of statement %s: %w", payload, err)
+	}
+	return list[0], nil
+}
+
+// Records implements guard.Store.
+func (s *Store) Records(ctx context.Context, name custody.Stream, from uint64, limit int, proven bool) ([]guard.Stored, error) {
+	if from > math.MaxInt64 || limit <= 0 {
+		return nil, nil
+	}
+	text := selectRecords
+	if proven {
+		text = selectProven
+	}
+	list, err := s.records(ctx, text, string(name), from, limit)
+	if err == nil && len(list) > 0 {
+		err = s.addOpened(ctx, list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("records of %s: %w", name, err)
+	}
+	return list, nil
+}
+
+// Stream implements guard.Store.
+func (s *Store) Stream(ctx context.Context, name custody.Stream) (guard.StreamInfo, error) {
+	var i guard.StreamInfo
+	err := s.row(ctx, selectStream, []any{string(name)}, into(&i.TagKey), into(&i.DeclaredBy), &i.Length, &i.Proven)
+	if errors.Is(err, sql.ErrNoRows) {
+		return guard.StreamInfo{}, custody.ErrUnknown
+	}
+	if err != nil {
+		return guard.StreamInfo{}, fmt.Errorf("stream %s: %w", name, err)
+	}
+	return i, nil
+}
+
+func (s *Store) records(ctx context.Context, text string, args ...any) (list []guard.Stored, err error) {
+	err = s.rows(ctx, text, args, func(scan func(...any) error) error {
+		var r guard.Stored
+		var tag custody.Tag
+		if err := scan(&r.Stream, &r.Sequence, into(&r.Payload), &r.Record, into(&r.Opening), into(&r.Commitment), into(&tag), &r.Receipt); err != nil {
+			return err
+		}
+		r.Leaf = custody.NewLeaf(r.Commitment, tag)
+		list = append(list, r)
+		return nil
+	})
+	return list, err
+}
+
+// complete adds the basis, which the record says, and the streams it opens.
+func (s *Store) complete(ctx context.Context, r *guard.Stored) error {
+	said, err := custody.ParseRecord(r.Record)
+	if err != nil {
+		return err
+	}
+	r.Basis = said.Basis
+	if len(said.Declares) == 0 {
+		return nil
+	}
+	return s.rows(ctx, selectOpened, []any{r.Payload[:]}, func(scan func(...any) error) error {
+		var o guard.OpenedStream
+		if err := scan(&o.Stream, into(&o.TagKey)); err != nil {
+			return err
+		}
+		r.Opens = append(r.Opens, o)
+		return nil
+	})
+}
+
+// addOpened adds the streams that a stretch of a stream's records opens.
+func (s *Store) addOpened(ctx context.Context, list []guard.Stored) error {
+	at := map[custody.Digest]*guard.Stored{}
+	for i := range list {
+		at[list[i].Payload] = &list[i]
+	}
+	args := []any{string(list[0].Stream), list[0].Sequence, list[len(list)-1].Sequence}
+	return s.rows(ctx, selectOpening, args, func(scan func(...any) error) error {
+		var by custody.Digest
+		var o guard.OpenedStream
+		if err := scan(into(&by), &o.Stream, into(&o.TagKey)); err != nil {
+			return err
+		}
+		at[by].Opens = append(at[by].Opens, o)
+		return nil
+	})
+}
