@@ -40,14 +40,28 @@ var rows = map[string]row{
 
 	"investigate": {"custody", ""},
 
+	"ledger":            {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
+	"ledger/enginetest": {"custody ledger", "github.com/stretchr/testify"},
+	"ledger/keep":       {"custody ledger storage/sqlite", ""},
+	"ledger/trillian":   {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
+
 	"storage":            {"custody custody/guard", "filippo.io/age golang.org/x/sync"},
 	"storage/buckettest": {"storage storage/s3", "github.com/minio/minio-go github.com/stretchr/testify golang.org/x/sync"},
 	"storage/file":       {"storage", "golang.org/x/sys"},
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},
+	"storage/intake":     {"custody storage storage/sql", ""},
+	"storage/sql":        {"custody custody/guard storage/sqlite", "github.com/pressly/goose golang.org/x/sync"},
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
-	"api":        {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
-	"api/client": {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
+	"api":                {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
+	"api/client":         {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
+	"api/client/keyring": {"custody", "github.com/sigstore/sigstore/pkg/cryptoutils golang.org/x/crypto/ssh"},
+
+	"cmd/house": {"api custody custody/bundle custody/guard custody/policy investigate ledger ledger/keep ledger/trillian " +
+		"storage storage/file storage/intake storage/s3 storage/sql storage/sqlite",
+		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
+	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle investigate",
+		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/term"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},
 }
