@@ -3,14 +3,12 @@ package trillian_test
 import (
 	"context"
 	"crypto/rand"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
-	"github.com/forensic-custody/custody/ledger/trillian"
 )
 
 // Benchmark64 queues and integrates 64 leaves at a time.
@@ -21,10 +19,7 @@ func Benchmark1(b *testing.B) { benchmark(b, 1) }
 
 func benchmark(b *testing.B, batch int) {
 	ctx := context.Background()
-	path := filepath.Join(b.TempDir(), "log.db")
-	require.NoError(b, trillian.Create(ctx, path))
-	e, err := trillian.Open(ctx, path)
-	require.NoError(b, err)
+	e := open(b, place(b))
 	defer e.Close()
 	for b.Loop() {
 		entries := make([]ledger.Entry, batch)

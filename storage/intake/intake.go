@@ -56,7 +56,7 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	if err := in.Bucket.Barrier(ctx); err != nil {
 		return err
 	}
-	return in.Rows.AddChunk(ctx, e, index, chunk.Digest, chunk.Length, chunk.Version)
+	return in.Rows.AddChunk(ctx, e, index, chunk.Digest, uint64(chunk.Length), chunk.Version)
 }
 
 // upload returns an item's upload, beginning it when there is none.
@@ -114,7 +114,7 @@ func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) ([]st
 			if r.Index != uint64(len(chunks)) {
 				return nil, custody.Unlawful{Why: fmt.Sprintf("chunk %d did not arrive", len(chunks))}
 			}
-			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: r.Length, Version: r.Version})
+			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: uint32(r.Length), Version: r.Version}) //nolint:gosec // a chunk has at most 8 MiB
 			digests = append(digests, r.Digest)
 			size += r.Length
 		}
