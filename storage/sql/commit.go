@@ -14,7 +14,7 @@ import (
 
 const (
 	selectHead     = `SELECT length, head FROM streams WHERE stream = $1`
-	updateHead     = `UPDATE streams SET length = $2, head = $3 WHERE stream = $1 AND length = $4`
+	updateHead     = `UPDATE streams SET length = $1, head = $2 WHERE stream = $3 AND length = $4`
 	insertStream   = `INSERT INTO streams (stream, tag_key, declared_by, length, head, proven) VALUES ($1, $2, $3, 0, $4, 0) ON CONFLICT (stream) DO NOTHING`
 	insertRecord   = `INSERT INTO records (stream, sequence, payload, record, opening, commitment, tag) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (payload) DO NOTHING`
 	selectPosition = `SELECT coalesce(max(position), 0) FROM outbox`
@@ -174,7 +174,7 @@ func (c *commit) finish() error {
 	}
 	slices.SortFunc(moved, func(a, b *head) int { return cmp.Compare(a.Stream, b.Stream) })
 	for _, h := range moved {
-		n, err := c.t.exec(updateHead, string(h.Stream), h.Length, h.Commitment[:], h.was)
+		n, err := c.t.exec(updateHead, h.Length, h.Commitment[:], string(h.Stream), h.was)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ const (
 	insertTicket  = `INSERT INTO tickets (` + ticketColumns + `, closed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, FALSE) ON CONFLICT DO NOTHING`
 	beginUse      = `UPDATE tickets SET begun = begun + 1 WHERE token = $1 AND NOT closed RETURNING ` + ticketColumns
-	endUse        = `UPDATE tickets SET ended = ended + 1, sent = sent + $2 WHERE granted = $1 AND ended < begun`
+	endUse        = `UPDATE tickets SET ended = ended + 1, sent = sent + $1 WHERE granted = $2 AND ended < begun`
 	selectTickets = `SELECT ` + ticketColumns + ` FROM tickets WHERE NOT closed ORDER BY granted`
 	closeTicket   = `UPDATE tickets SET closed = TRUE WHERE granted = $1`
 )
@@ -48,7 +48,7 @@ func (s *Store) BeginUse(ctx context.Context, token custody.Digest) (guard.Ticke
 // EndUse implements guard.Store. It fails with custody.ErrUnknown when no use of
 // the ticket is under way. A ticket that was closed meanwhile counts it still.
 func (s *Store) EndUse(ctx context.Context, grant custody.Digest, sent uint64) error {
-	return s.changeOne(ctx, custody.ErrUnknown, "use of the ticket for "+grant.String(), endUse, grant[:], sent)
+	return s.changeOne(ctx, custody.ErrUnknown, "use of the ticket for "+grant.String(), endUse, sent, grant[:])
 }
 
 // CloseTicket implements guard.Store. A closed one stays closed; it fails with
