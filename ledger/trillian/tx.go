@@ -1,6 +1,7 @@
 package trillian
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -20,6 +21,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/forensic-custody/custody/ledger"
 )
 
 const (
@@ -148,11 +151,18 @@ func oneRow(done sql.Result, otherwise string) error {
 	return nil
 }
 
-// GetMerkleNodes implements storage.LogTreeTX.
+// GetMerkleNodes implements storage.LogTreeTX. Nodes are asked for that must
+// be there, so a subtree that is missing is ledger.ErrFork.
 func (t *logTX) GetMerkleNodes(ctx context.Context, ids []compact.NodeID) ([]tree.Node, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.cache.GetNodes(ids, t.subtrees(ctx))
+	return t.cache.GetNodes(ids, func(ids [][]byte) ([]*storagepb.SubtreeProto, error) {
+		found, err := t.subtrees(ctx)(ids)
+		if err == nil && len(found) < len(ids) {
+			err = fmt.Errorf("%w: %d of %d subtrees are missing", ledger.ErrFork, len(ids)-len(found), len(ids))
+		}
+		return found, err
+	})
 }
 
 // SetMerkleNodes implements storage.LogTreeTX. Commit writes the nodes.
@@ -177,10 +187,13 @@ func (t *logTX) subtrees(ctx context.Context) cache.GetSubtreesFunc {
 			}
 			s := new(storagepb.SubtreeProto)
 			if err := proto.Unmarshal(b, s); err != nil {
-				return nil, fmt.Errorf("subtree %x: %w", id, err)
+				return nil, fmt.Errorf("%w: subtree %x: %w", ledger.ErrFork, id, err)
 			}
 			if s.Prefix == nil {
 				s.Prefix = []byte{}
+			}
+			if !bytes.Equal(s.Prefix, id) {
+				return nil, fmt.Errorf("%w: subtree %x stands in the row of %x", ledger.ErrFork, s.Prefix, id)
 			}
 			out = append(out, s)
 		}
