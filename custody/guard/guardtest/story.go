@@ -21,8 +21,8 @@ type Story struct {
 	Administrator *Person
 	Lead          *Person // incident manager and on call
 	Engineer      *Person // assigned to the incident
-	Outsider      *Person // a forensic engineer too, not assigned
-	Counsel       *Person // legal advisor
+	Outsider      *Person // a forensic engineer too, not assigned; see Others
+	Counsel       *Person // legal advisor; see Others
 	Incident      custody.IncidentID
 	Evidence      custody.EvidenceID
 	Artifact      []byte
@@ -30,7 +30,8 @@ type Story struct {
 	Grant         custody.Digest
 }
 
-// Team lets the administrator enrol the team, and the lead open the incident.
+// Team lets the administrator enrol the lead and the engineer, and the lead open
+// the incident.
 func (w *World) Team(ctx context.Context, acts Incidents) (*Story, error) {
 	s := &Story{World: w, Artifact: []byte("what was on the disk\n")}
 	for name, p := range map[string]**Person{
@@ -49,8 +50,6 @@ func (w *World) Team(ctx context.Context, acts Incidents) (*Story, error) {
 		{s.Administrator, nil},
 		{s.Lead, []custody.Role{custody.RoleIncidentManager}},
 		{s.Engineer, []custody.Role{custody.RoleForensicEngineer}},
-		{s.Outsider, []custody.Role{custody.RoleForensicEngineer}},
-		{s.Counsel, []custody.Role{custody.RoleLegalAdvisor}},
 	} {
 		if err := s.Administrator.Enrols(ctx, e.who, e.roles...); err != nil {
 			return nil, err
@@ -65,6 +64,14 @@ func (w *World) Team(ctx context.Context, acts Incidents) (*Story, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Others lets the administrator enrol those who are not of the incident.
+func (s *Story) Others(ctx context.Context) error {
+	if err := s.Administrator.Enrols(ctx, s.Outsider, custody.RoleForensicEngineer); err != nil {
+		return err
+	}
+	return s.Administrator.Enrols(ctx, s.Counsel, custody.RoleLegalAdvisor)
 }
 
 // TakeIn lets the engineer take the artifact in.
