@@ -1,0 +1,58 @@
+package custody_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
+
+func states() guard.States {
+	return guard.States{
+		"policy":    func() custody.State { return custody.NewPolicy() },
+		"incidents": func() custody.State { return &investigate.Incidents{} },
+		"principal": func() custody.State { return custody.NewStanding() },
+		"incident":  func() custody.State { return investigate.NewIncident() },
+		"evidence":  func() custody.State { return custody.NewEvidence() },
+	}
+}
+
+// newStory lives the story up to the retrieved exhibit, under the default policy.
+func newStory(t testing.TB) *guardtest.Story {
+	t.Helper()
+	ctx := t.Context()
+	w, err := guardtest.New(ctx, guardtest.Setup{Origin: "custody.example/demo", Seed: 7, Words: words(), States: states()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	s, err := w.Team(ctx, guardtest.Incidents{
+		Open: func(title string, at custody.Time) custody.Act {
+			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
+		},
+		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Assign{Incident: i, Principal: p}
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.TakeIn(ctx))
+	require.NoError(t, s.Retrieve(ctx))
+	return s
+}
+
+// must returns v, or fails the test.
+func must[T any](t testing.TB) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
+}
