@@ -111,8 +111,8 @@ as eve evidence get "$item" -o copy.dd --purpose "timeline of the intrusion"
 run cmp "$artifact" copy.dd
 
 step "Refused to the auditor and to the administrator, who may not have it"
-refused 'refused: no such thing, or not for you' custody --home otto evidence get "$item" -o no.dd --purpose curiosity
-refused 'refused: no such thing, or not for you' custody --home admin evidence get "$item" -o no.dd --purpose curiosity
+refused 'no such thing, or not for you' custody --home otto evidence get "$item" -o no.dd --purpose curiosity
+refused 'no such thing, or not for you' custody --home admin evidence get "$item" -o no.dd --purpose curiosity
 [ ! -e no.dd ] || { echo "demo: bytes were left behind" >&2; exit 1; }
 
 step "The custody history, read by the legal advisor: the auditor's attempt is in it"

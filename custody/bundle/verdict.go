@@ -80,7 +80,10 @@ func detail(act custody.Act) string {
 		}
 		return "read back from the store: NOT the sealed bytes"
 	case *custody.RetrieveEvidence:
-		return fmt.Sprintf("%d bytes from byte %d", a.Length, a.Offset)
+		if a.Length == 0 {
+			return fmt.Sprintf("all bytes from byte %d on", a.Offset)
+		}
+		return fmt.Sprintf("%d bytes from byte %d on", a.Length, a.Offset)
 	case *custody.ReleaseEvidence:
 		return fmt.Sprintf("%s, %d bytes handed over", a.Outcome, a.Sent)
 	case *custody.ReceiveEvidence:
@@ -120,7 +123,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		for _, p := range v.Problems {
 			fmt.Fprintf(&b, "  %s: %s\n", p.Where, p.What)
 		}
-		b.WriteString("\nNothing below may be relied upon.\n\n")
+		b.WriteString("\nNothing that this bundle says may be relied upon.\n")
+		_, err := io.WriteString(w, b.String())
+		return err
 	}
 	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", v.Exhibit, v.Evidence, v.Incident)
 	fmt.Fprintf(&b, "Item        %s: %s\n", v.Type, v.Name)

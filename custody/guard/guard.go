@@ -191,7 +191,7 @@ type Admission struct {
 
 // RefusedText is the whole answer to an actor who may not know more: the same
 // for what does not exist and for what is not his.
-const RefusedText = "refused: no such thing, or not for you"
+const RefusedText = "no such thing, or not for you"
 
 // Admit takes a signed statement in: verifies it, decides, puts the decision
 // on record, waits until the log proves that, and answers. A statement that is

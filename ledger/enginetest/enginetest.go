@@ -99,8 +99,10 @@ func Holds(t testing.TB, e ledger.Engine, entries []ledger.Entry) {
 	}
 	_, err = e.Leaves(ctx, 0, size+1)
 	require.Error(t, err, "a leaf beyond the tree")
+	require.NotErrorIs(t, err, ledger.ErrFork, "a leaf beyond the tree")
 	_, err = e.Leaves(ctx, size, size+1)
 	require.Error(t, err, "a leaf beyond the tree")
+	require.NotErrorIs(t, err, ledger.ErrFork, "a leaf beyond the tree")
 	for n := range entries {
 		if n%7 != 0 && n != len(entries)-1 {
 			continue

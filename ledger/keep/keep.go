@@ -19,6 +19,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -43,7 +45,19 @@ func OpenLock(ctx context.Context, path string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log's lock: %w", err)
 	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the log's lock: %w", err), db.Close())
+	}
 	return &Lock{db}, nil
+}
+
+// syncFolder makes the names of files just made in a folder durable.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Load implements ledger.Lock.

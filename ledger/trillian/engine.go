@@ -137,9 +137,9 @@ func open(ctx context.Context, path string, now func() time.Time) (*Engine, erro
 	return e, nil
 }
 
-// quieten makes Trillian's logger print errors only; it prints a line for each
-// batch otherwise. The logger's settings are global to the process, but its
-// flags are not put on the command line.
+// quieten makes Trillian's logger print errors only: what it has to say of
+// batches is of no use to an operator. The logger's settings are global to the
+// process, but its flags are not put on the command line.
 func quieten() error {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"k8s.io/klog/v2"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
@@ -47,6 +48,7 @@ func victim(path, start string) error {
 	if err != nil {
 		return err
 	}
+	klog.Info("Trillian says something")
 	for batch := 1; ; batch++ {
 		size := uint64(1 + batch*7%20)
 		if err := e.Queue(ctx, enginetest.Entries(n, n+size)); err != nil {
