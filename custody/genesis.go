@@ -2,8 +2,7 @@ package custody
 
 import (
 	"errors"
-
-	"golang.org/x/mod/sumdb/note"
+	"fmt"
 )
 
 // KindGenesis is the kind of the first record of all.
@@ -31,9 +30,9 @@ func (a *Genesis) Check(s *Statement) error {
 	if s.Actor != "" || s.Signer != key.ID() {
 		return errors.New("genesis has no actor and is signed by the key that it names")
 	}
-	v, err := note.NewVerifier(a.Log)
+	v, err := parseLogKey(a.Log)
 	if err != nil {
-		return err
+		return fmt.Errorf("log key: %w", err)
 	}
 	if v.Name() != s.Audience {
 		return errors.New("the log's key does not bear the name of the audience")

@@ -285,13 +285,19 @@ func (a *RevokeRole) Subject() Subject { return Subject{Name: string(a.Principal
 // Check implements Act.
 func (a *RevokeRole) Check(*Statement) error { return checkPrincipal("principal", a.Principal) }
 
-// Lawful implements Act.
-func (a *RevokeRole) Lawful(v View, _ *Statement) (Outcome, error) {
+// Lawful implements Act. An administrator is made to step down by another one,
+// so that there always is one left.
+func (a *RevokeRole) Lawful(v View, s *Statement) (Outcome, error) {
 	p, out, err := onPrincipal(v, a.Principal)
-	if err == nil && !p.Has(a.Role) {
-		err = unlawful("%s does not hold the role %s", a.Principal, a.Role)
+	switch {
+	case err != nil:
+		return out, err
+	case !p.Has(a.Role):
+		return out, unlawful("%s does not hold the role %s", a.Principal, a.Role)
+	case a.Role == RoleAdministrator && s.Actor == a.Principal:
+		return out, unlawful("an administrator does not step down by himself: another one has to remain")
 	}
-	return out, err
+	return out, nil
 }
 
 // SuspendPrincipal makes all keys of a principal unusable, at once, until
@@ -308,12 +314,17 @@ func (a *SuspendPrincipal) Subject() Subject { return Subject{Name: string(a.Pri
 func (a *SuspendPrincipal) Check(*Statement) error { return checkPrincipal("principal", a.Principal) }
 
 // Lawful implements Act.
-func (a *SuspendPrincipal) Lawful(v View, _ *Statement) (Outcome, error) {
+func (a *SuspendPrincipal) Lawful(v View, s *Statement) (Outcome, error) {
 	p, out, err := onPrincipal(v, a.Principal)
-	if err == nil && p.Suspended {
-		err = unlawful("%s is suspended already", a.Principal)
+	switch {
+	case err != nil:
+		return out, err
+	case p.Suspended:
+		return out, unlawful("%s is suspended already", a.Principal)
+	case s.Actor == a.Principal:
+		return out, unlawful("nobody suspends himself: an administrator has to remain")
 	}
-	return out, err
+	return out, nil
 }
 
 // ReinstatePrincipal ends a suspension.
@@ -400,7 +411,7 @@ func (a *RevokeKey) Subject() Subject { return Subject{Name: string(a.Principal)
 func (a *RevokeKey) Check(*Statement) error { return checkPrincipal("principal", a.Principal) }
 
 // Lawful implements Act.
-func (a *RevokeKey) Lawful(v View, _ *Statement) (Outcome, error) {
+func (a *RevokeKey) Lawful(v View, s *Statement) (Outcome, error) {
 	p, out, err := onPrincipal(v, a.Principal)
 	if err != nil {
 		return out, err
@@ -411,6 +422,8 @@ func (a *RevokeKey) Lawful(v View, _ *Statement) (Outcome, error) {
 		return out, unlawful("key %s is not one of %s", a.Key, a.Principal)
 	case p.revoked[a.Key]:
 		return out, unlawful("key %s is revoked already", a.Key)
+	case s.Actor == a.Principal && p.Has(RoleAdministrator) && len(p.Keys()) == 1:
+		return out, unlawful("an administrator does not revoke his last key: enrol another, or let another administrator do it")
 	}
 	return out, nil
 }

@@ -98,6 +98,15 @@ func (r *Record) check() error {
 	if !r.Decision.Permit && len(r.Declares) > 0 {
 		return errors.New("a refusal declares no stream")
 	}
+	byName := func(a, b Declaration) int { return cmp.Compare(a.Stream, b.Stream) }
+	if !slices.IsSortedFunc(r.Declares, byName) || hasRepeats(r.Declares, byName) {
+		return errors.New("the declarations are not in order of stream")
+	}
+	for _, d := range r.Declares {
+		if _, err := ParseStream(string(d.Stream)); err != nil {
+			return err
+		}
+	}
 	if !slices.IsSorted(r.Decision.Rules) {
 		return errors.New("the rules are not in order")
 	}

@@ -223,6 +223,8 @@ func (s *Statement) check(said []subject) error {
 		if _, err := ParsePrincipalID(string(s.Actor)); err != nil {
 			return err
 		}
+	} else if s.Kind != KindGenesis && s.Kind != KindEnrolPrincipal {
+		return errors.New("actor is missing")
 	}
 	if s.Audience == "" {
 		return errors.New("audience is missing")

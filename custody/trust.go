@@ -1,8 +1,11 @@
 package custody
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -59,7 +62,7 @@ func (t *Trust) Fingerprint() (Digest, error) {
 
 // LogVerifier returns the log's key.
 func (t *Trust) LogVerifier() (note.Verifier, error) {
-	v, err := note.NewVerifier(t.Log)
+	v, err := parseLogKey(t.Log)
 	if err != nil {
 		return nil, fmt.Errorf("trust file: log key: %w", err)
 	}
@@ -67,4 +70,22 @@ func (t *Trust) LogVerifier() (note.Verifier, error) {
 		return nil, fmt.Errorf("trust file: log key is of %q, not of %q", v.Name(), t.Origin)
 	}
 	return v, nil
+}
+
+// parseLogKey reads a verifier key (c2sp.org/signed-note) in its one spelling:
+// name, "+", key ID in eight lower-case hexadecimal digits, "+", base64.
+func parseLogKey(text string) (note.Verifier, error) {
+	v, err := note.NewVerifier(text)
+	if err != nil {
+		return nil, err
+	}
+	id, key, _ := strings.Cut(strings.TrimPrefix(text, v.Name()+"+"), "+")
+	raw, err := base64.StdEncoding.Strict().DecodeString(key)
+	if err != nil || id != fmt.Sprintf("%08x", v.KeyHash()) || base64.StdEncoding.EncodeToString(raw) != key {
+		return nil, errors.New("not in canonical form")
+	}
+	if len(raw) != 1+ed25519.PublicKeySize {
+		return nil, errors.New("not an Ed25519 key")
+	}
+	return v, checkEd25519(raw[1:])
 }

@@ -24,7 +24,7 @@ import (
 // TestEveryByteOfABundleCounts changes each byte of a whole bundle, with its
 // leaves and artifact, one at a time.
 func TestEveryByteOfABundleCounts(t *testing.T) {
-	s := newStory(t, 1)
+	s := sealed(t, 1)
 	c := contents(t, s, true)
 	c.Artifact, c.Size = bytes.NewReader(s.Artifact), uint64(len(s.Artifact))
 	whole := written(t, c)

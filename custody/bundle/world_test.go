@@ -40,6 +40,14 @@ permit (principal, action, resource) unless { principal in Role::"administrator"
 // newStory lives the story up to the retrieved exhibit.
 func newStory(t testing.TB, seed byte) *guardtest.Story {
 	t.Helper()
+	s := sealed(t, seed)
+	require.NoError(t, s.Retrieve(t.Context()))
+	return s
+}
+
+// sealed lives the story up to the sealed exhibit.
+func sealed(t testing.TB, seed byte) *guardtest.Story {
+	t.Helper()
 	ctx := t.Context()
 	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: shortPolicy})
 	require.NoError(t, err)
@@ -54,7 +62,6 @@ func newStory(t testing.TB, seed byte) *guardtest.Story {
 	})
 	require.NoError(t, err)
 	require.NoError(t, s.TakeIn(ctx))
-	require.NoError(t, s.Retrieve(ctx))
 	return s
 }
 
