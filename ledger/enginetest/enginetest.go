@@ -162,7 +162,7 @@ func testOrder(t *testing.T, p Place) {
 
 func testMany(t *testing.T, p Place) {
 	e := open(t, p)
-	const n = 70_000 // a tree of three levels of tiles
+	const n = 9000
 	queue(t, e, Entries(0, n))
 	integrate(t, e, Entries(0, n))
 }

@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/enginetest"
 	"github.com/forensic-custody/custody/ledger/trillian"
+	"github.com/forensic-custody/custody/storage/sqlite"
 )
 
 // place makes a new log and returns its file.
@@ -55,5 +57,36 @@ func TestCreatedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, trillian.Create(ctx, path), ledger.ErrExists)
 	enginetest.Holds(t, e, enginetest.Entries(0, 3))
+	require.NoError(t, e.Close())
+}
+
+// TestFullDisk: a full disk is told from other failures, takes nothing that
+// was acknowledged, and is over once there is room.
+func TestFullDisk(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	path := filepath.Join(dir, "engine.db")
+	require.NoError(t, trillian.Create(ctx, path))
+	e := open(t, path)
+	var queued uint64
+	for {
+		err := e.Queue(ctx, enginetest.Entries(queued, queued+100))
+		if err != nil {
+			require.ErrorIs(t, err, sqlite.ErrFull)
+			break
+		}
+		queued += 100
+		require.Less(t, queued, uint64(100_000))
+	}
+	_, err := e.Integrate(ctx)
+	require.ErrorIs(t, err, sqlite.ErrFull)
+	enginetest.Holds(t, e, nil)
+
+	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT, "size=64m"))
+	head, err := e.Integrate(ctx)
+	require.NoError(t, err)
+	require.Equal(t, queued, head.Size)
+	enginetest.Holds(t, e, enginetest.Entries(0, queued))
 	require.NoError(t, e.Close())
 }

@@ -1,6 +1,7 @@
 package trillian
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	_ "embed" // the schema
@@ -98,14 +99,15 @@ func (s *logStorage) SnapshotForTree(ctx context.Context, tree *trillian.Tree) (
 	return t, err
 }
 
-// ReadWriteTransaction implements storage.LogStorage. It never repeats do.
+// ReadWriteTransaction implements storage.LogStorage. It never repeats do. Where
+// the file failed, that is the error, whatever do made of it.
 func (s *logStorage) ReadWriteTransaction(ctx context.Context, tree *trillian.Tree, do storage.LogTXFunc) error {
 	t, err := s.beginWrite(ctx, tree)
 	if err != nil && !errors.Is(err, storage.ErrTreeNeedsInit) {
 		return err
 	}
 	if err := do(ctx, t); err != nil {
-		return errors.Join(err, t.Close())
+		return errors.Join(cmp.Or(t.failed, err), t.Close())
 	}
 	return t.Commit(ctx)
 }

@@ -45,10 +45,21 @@ type logTX struct {
 	root       *types.LogRootV1 // nil before the first head
 	cache      *cache.SubtreeCache
 	dequeued   map[string]int64 // arrival of leaves by identity
+	failed     error            // the first failure of the file
 	done       bool
 }
 
 var _ storage.LogTreeTX = (*logTX)(nil)
+
+// explain is for every error of the file: it makes it known to the storage,
+// since Trillian's sequencer passes on no more than its text.
+func (t *logTX) explain(err error) error {
+	err = t.storage.db.Explain(err)
+	if t.failed == nil {
+		t.failed = err
+	}
+	return err
+}
 
 // Commit implements storage.LogTreeTX: what was done is on disk on return.
 func (t *logTX) Commit(ctx context.Context) error {
@@ -60,11 +71,11 @@ func (t *logTX) Commit(ctx context.Context) error {
 	}
 	for _, s := range tiles {
 		if err := t.saveSubtree(ctx, s); err != nil {
-			return errors.Join(t.storage.db.Explain(err), t.close())
+			return errors.Join(t.explain(err), t.close())
 		}
 	}
 	t.done = true
-	return t.storage.db.Explain(t.tx.Commit())
+	return t.explain(t.tx.Commit())
 }
 
 func (t *logTX) saveSubtree(ctx context.Context, s *storagepb.SubtreeProto) error {
@@ -134,7 +145,7 @@ func (t *logTX) StoreSignedLogRoot(ctx context.Context, slr *trillian.SignedLogR
 		WHERE excluded.TreeHeadTimestamp > TreeHeadTimestamp AND excluded.TreeSize >= TreeSize`,
 		t.tree, int64(root.TimestampNanos), int64(root.TreeSize), root.RootHash)
 	if err != nil {
-		return t.storage.db.Explain(err)
+		return t.explain(err)
 	}
 	return oneRow(done, "a tree head that is older or smaller than the last")
 }
@@ -183,7 +194,7 @@ func (t *logTX) subtrees(ctx context.Context) cache.GetSubtreesFunc {
 			case errors.Is(err, sql.ErrNoRows):
 				continue
 			case err != nil:
-				return nil, t.storage.db.Explain(err)
+				return nil, t.explain(err)
 			}
 			s := new(storagepb.SubtreeProto)
 			if err := proto.Unmarshal(b, s); err != nil {
@@ -227,7 +238,7 @@ func (t *logTX) leaves(ctx context.Context, start, count int64) ([]*trillian.Log
 	rows, err := t.tx.QueryContext(ctx, selectLeaves+`WHERE TreeId = ? AND SequenceNumber IS NOT NULL
 		AND SequenceNumber >= ? AND SequenceNumber < ? ORDER BY SequenceNumber`, t.tree, start, start+count)
 	if err != nil {
-		return nil, t.storage.db.Explain(err)
+		return nil, t.explain(err)
 	}
 	found, err := t.scan(rows)
 	if err != nil {
@@ -257,7 +268,7 @@ func (t *logTX) GetLeavesByHash(ctx context.Context, hashes [][]byte, _ bool) ([
 		rows, err := t.tx.QueryContext(ctx, selectLeaves+`WHERE TreeId = ? AND MerkleLeafHash = ? AND SequenceNumber IS NOT NULL
 			ORDER BY SequenceNumber`, t.tree, h)
 		if err != nil {
-			return nil, t.storage.db.Explain(err)
+			return nil, t.explain(err)
 		}
 		found, err := t.scan(rows)
 		if err != nil {
@@ -274,11 +285,11 @@ func (t *logTX) scan(rows *sql.Rows) ([]*trillian.LogLeaf, error) {
 	for rows.Next() {
 		leaf, err := scanLeaf(rows)
 		if err != nil {
-			return nil, t.storage.db.Explain(err)
+			return nil, t.explain(err)
 		}
 		out = append(out, leaf)
 	}
-	return out, t.storage.db.Explain(rows.Err())
+	return out, t.explain(rows.Err())
 }
 
 // scanLeaf reads a row of selectLeaves.
@@ -312,7 +323,7 @@ func (t *logTX) DequeueLeaves(ctx context.Context, limit int, cutoff time.Time) 
 		WHERE TreeId = ? AND SequenceNumber IS NULL AND QueueTimestampNanos <= ?
 		ORDER BY QueueTimestampNanos, Arrival LIMIT ?`, t.tree, cutoff.UnixNano(), limit)
 	if err != nil {
-		return nil, t.storage.db.Explain(err)
+		return nil, t.explain(err)
 	}
 	defer rows.Close()
 	var out []*trillian.LogLeaf
@@ -320,7 +331,7 @@ func (t *logTX) DequeueLeaves(ctx context.Context, limit int, cutoff time.Time) 
 		leaf := new(trillian.LogLeaf)
 		var arrival, queued int64
 		if err := rows.Scan(&arrival, &leaf.LeafIdentityHash, &leaf.MerkleLeafHash, &queued); err != nil {
-			return nil, t.storage.db.Explain(err)
+			return nil, t.explain(err)
 		}
 		if _, again := t.dequeued[string(leaf.LeafIdentityHash)]; again {
 			continue
@@ -329,7 +340,7 @@ func (t *logTX) DequeueLeaves(ctx context.Context, limit int, cutoff time.Time) 
 		leaf.QueueTimestamp = timestamppb.New(time.Unix(0, queued))
 		out = append(out, leaf)
 	}
-	return out, t.storage.db.Explain(rows.Err())
+	return out, t.explain(rows.Err())
 }
 
 // UpdateSequencedLeaves implements storage.LogTreeTX.
@@ -345,7 +356,7 @@ func (t *logTX) UpdateSequencedLeaves(ctx context.Context, leaves []*trillian.Lo
 		}
 		done, err := sequence.ExecContext(ctx, leaf.LeafIndex, leaf.IntegrateTimestamp.AsTime().UnixNano(), arrival)
 		if err != nil {
-			return t.storage.db.Explain(err)
+			return t.explain(err)
 		}
 		if err := oneRow(done, "a leaf that was sequenced already"); err != nil {
 			return err
@@ -371,7 +382,7 @@ func (t *logTX) queue(ctx context.Context, leaves []*trillian.LogLeaf, at time.T
 		}
 		first, err := scanLeaf(t.tx.StmtContext(ctx, t.storage.find).QueryRowContext(ctx, t.tree, leaf.LeafIdentityHash))
 		if err != nil {
-			return nil, t.storage.db.Explain(err)
+			return nil, t.explain(err)
 		}
 		out[i] = outcome(first, codes.AlreadyExists, "the identity is there already")
 	}
@@ -409,7 +420,7 @@ func (t *logTX) insert(ctx context.Context, insert *sql.Stmt, leaf *trillian.Log
 	}
 	done, err := insert.ExecContext(ctx, t.tree, leaf.LeafIdentityHash, leaf.MerkleLeafHash, value, leaf.ExtraData, at.UnixNano(), index, integrated)
 	if err != nil {
-		return false, t.storage.db.Explain(err)
+		return false, t.explain(err)
 	}
 	n, err := done.RowsAffected()
 	return n == 1, err
