@@ -237,6 +237,8 @@ func checkLog(t testing.TB, p *place, l *ledger.Log, g *given) {
 		require.Equal(t, want.Bytes(), b, path)
 	}
 
+	require.NoError(t, l.Check(ctx))
+
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	grown := map[string]bool{}

@@ -266,6 +266,35 @@ func parsePath(path string) (tlog.Tile, bool) {
 	return p, err == nil && p.N >= 0
 }
 
+// Check reads the whole log, the engine's leaves and the stored tiles, and
+// compares both with the published checkpoint. ErrFork when anything is not
+// what was signed, also where nobody has read it for long.
+func (l *Log) Check(ctx context.Context) error {
+	v := l.view()
+	h := &head{tree: emptyTree(), checkpoint: v.checkpoint}
+	for h.tree.size < v.tree.size {
+		entries, err := l.readBack(ctx, h.tree.size, min(h.tree.size+chunk, v.tree.size))
+		if err != nil {
+			return fmt.Errorf("check the log: %w", err)
+		}
+		t, tiles := h.tree.grow(entries)
+		for _, tile := range tiles {
+			b, err := v.stored(ctx, tile.Level, tile.N)
+			if err == nil && !bytes.HasPrefix(b, tile.Data) {
+				err = fmt.Errorf("%w: tile %d of level %d and the engine's leaves differ", ErrFork, tile.N, tile.Level)
+			}
+			if err != nil {
+				return fmt.Errorf("check the log: %w", err)
+			}
+		}
+		h.tree = t
+	}
+	if err := h.check(); err != nil {
+		return fmt.Errorf("check the log: %w", err)
+	}
+	return nil
+}
+
 // tileCache keeps full tiles that were computed or verified. A full tile never
 // changes.
 type tileCache struct {
