@@ -87,16 +87,19 @@ func New(c Config) *API {
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
 	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })
-	r.MethodNotAllowed(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemMethod) })
+	r.MethodNotAllowed(a.methodNotAllowed)
 
-	r.Get("/livez", a.livez)
-	r.Get("/readyz", a.readyz)
-	r.Get("/openapi.json", a.openAPI)
-	r.Get("/log/checkpoint", a.tile)
-	r.Get("/log/tile/*", a.tile)
+	r.Group(func(r chi.Router) {
+		r.Use(deadline(answerWithin))
+		r.Get("/livez", a.livez)
+		r.Get("/readyz", a.readyz)
+		r.Get("/openapi.json", a.openAPI)
+		r.Get("/log/checkpoint", a.tile)
+		r.Get("/log/tile/*", a.tile)
+	})
 
 	r.Route("/v1", func(r chi.Router) {
-		r.Use(middleware.ThrottleBacklog(maxConcurrent, maxWaiting, waitAtMost))
+		r.Use(a.throttle(maxConcurrent, maxWaiting, waitAtMost))
 		r.Group(func(r chi.Router) {
 			r.Use(deadline(answerWithin))
 			r.Post("/statements", a.postStatement)
@@ -109,8 +112,8 @@ func New(c Config) *API {
 			r.Get("/streams/{kind}/records", a.session(a.records))
 			r.Get("/streams/{kind}/{id}/records", a.session(a.records))
 			r.Get("/evidence/{evidence}/chunks", a.haveChunks)
-			r.Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
 		})
+		r.With(deadline(chunkWithin+answerWithin)).Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
 		r.Get("/evidence/{evidence}/content", a.content)
 		r.Get("/bundle", a.bundle)
 	})
@@ -123,6 +126,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.Serve
 
 // Routes returns the router, for tests that walk it.
 func (a *API) Routes() chi.Routes { return a.router }
+
+// methodNotAllowed names the methods that there are (RFC 9110, section 15.5.6).
+func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	for _, m := range []string{http.MethodDelete, http.MethodGet, http.MethodPost, http.MethodPut} {
+		if a.router.Match(chi.NewRouteContext(), m, r.URL.Path) {
+			w.Header().Add("Allow", m)
+		}
+	}
+	a.problem(w, r, problemMethod)
+}
 
 func (a *API) livez(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, r, http.StatusOK, struct {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -96,13 +97,54 @@ func deadline(d time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
+// throttle lets so many requests be answered at once, has so many more wait for
+// their turn, each no longer than patience, and turns away the others.
+func (a *API) throttle(concurrent, waiting int, patience time.Duration) func(http.Handler) http.Handler {
+	admitted := make(chan struct{}, concurrent+waiting)
+	working := make(chan struct{}, concurrent)
+	busy := problemTooMany.with("the service is busy; try again")
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case admitted <- struct{}{}:
+				defer func() { <-admitted }()
+			default:
+				a.problem(w, r, busy)
+				return
+			}
+			turn := time.NewTimer(patience)
+			defer turn.Stop()
+			select {
+			case working <- struct{}{}:
+				defer func() { <-working }()
+				next.ServeHTTP(w, r)
+			case <-turn.C:
+				a.problem(w, r, busy)
+			case <-r.Context().Done(): // nobody is there to read an answer
+			}
+		})
+	}
+}
+
 // limits bounds failed authentications by address.
 type limits struct{ failures *httprate.RateLimiter }
 
 const failuresPerMinute = 300
 
 func newLimits() *limits {
-	return &limits{httprate.NewRateLimiter(failuresPerMinute, time.Minute)}
+	return &limits{httprate.NewRateLimiter(failuresPerMinute, time.Minute, httprate.WithResponseHeaders(httprate.ResponseHeaders{}))}
+}
+
+// failed counts a failure.
+func (l *limits) failed(w http.ResponseWriter, r *http.Request) {
+	l.failures.OnLimit(w, r, addressOf(r))
+}
+
+// reached says whether an address has as many failures as it may have. The
+// limiter counts no further than its limit, and rounds.
+func (l *limits) reached(r *http.Request) bool {
+	_, rate, err := l.failures.Status(addressOf(r))
+	return err != nil || math.Round(rate) >= failuresPerMinute
 }
 
 func addressOf(r *http.Request) string {

@@ -26,8 +26,7 @@ type Admitted struct {
 // postStatement takes in a signed statement: 201 when it is put on record, 200
 // when it was before.
 func (a *API) postStatement(w http.ResponseWriter, r *http.Request) {
-	address := addressOf(r)
-	if ok, _, err := a.limit.failures.Status(address); err != nil || !ok {
+	if a.limit.reached(r) {
 		a.problem(w, r, problemTooMany.with("too many statements from your address could not be authenticated; wait a minute"))
 		return
 	}
@@ -39,7 +38,7 @@ func (a *API) postStatement(w http.ResponseWriter, r *http.Request) {
 	admission, err := a.Guard.Admit(r.Context(), body, r.Header.Get(EnrolmentCode))
 	if errors.Is(err, guard.ErrMalformed) || errors.Is(err, guard.ErrUnauthenticated) {
 		a.metrics.rejected.Inc()
-		a.limit.failures.OnLimit(w, r, address)
+		a.limit.failed(w, r)
 	}
 	if err != nil {
 		a.fail(w, r, err)

@@ -24,23 +24,32 @@ type Chunks struct {
 
 const chunkPage = 1000
 
+// upload is what a request needs to know of the upload that it continues.
+type upload struct {
+	incident custody.IncidentID
+	evidence custody.EvidenceID
+	atMost   uint64 // bytes that were announced
+	sealed   bool
+}
+
 // uploading finds the upload that a request's session may continue.
-func (a *API) uploading(r *http.Request) (custody.IncidentID, custody.EvidenceID, custody.Item, error) {
-	id, err := custody.ParseEvidenceID(chi.URLParam(r, "evidence"))
-	if err != nil {
-		return "", "", custody.Item{}, custody.ErrUnknown
+func (a *API) uploading(r *http.Request) (u upload, err error) {
+	if u.evidence, err = custody.ParseEvidenceID(chi.URLParam(r, "evidence")); err != nil {
+		return upload{}, custody.ErrUnknown
 	}
-	var incident custody.IncidentID
-	var item custody.Item
-	err = a.Guard.Read(r.Context(), bearer(r), func(read *guard.Reader) (err error) {
-		item, incident, err = read.Uploading(id)
-		return err
+	err = a.Guard.Read(r.Context(), bearer(r), func(read *guard.Reader) error {
+		item, incident, err := read.Uploading(u.evidence)
+		if err != nil {
+			return err
+		}
+		u.incident, u.atMost, u.sealed = incident, item.Begun.AtMost, item.Sealed
+		return nil
 	})
-	return incident, id, item, err
+	return u, err
 }
 
 func (a *API) haveChunks(w http.ResponseWriter, r *http.Request) {
-	_, id, _, err := a.uploading(r)
+	u, err := a.uploading(r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -50,7 +59,7 @@ func (a *API) haveChunks(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	list, err := a.Intake.Have(r.Context(), id, from, chunkPage)
+	list, err := a.Intake.Have(r.Context(), u.evidence, from, chunkPage)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -63,9 +72,12 @@ func (a *API) haveChunks(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, r, http.StatusOK, page)
 }
 
+// chunkWithin is how long the bytes of a chunk may take to come.
+const chunkWithin = shortestWait + custody.ChunkSize/slowest*time.Second
+
 // putChunk takes in one chunk: 204 when it is stored for good.
 func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
-	incident, id, item, err := a.uploading(r)
+	u, err := a.uploading(r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -80,21 +92,21 @@ func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fmt.Errorf("%w: %s: %w", guard.ErrMalformed, ChunkDigest, err))
 		return
 	}
-	if item.Sealed {
+	if u.sealed {
 		a.fail(w, r, fmt.Errorf("%w: the item is sealed", ErrConflict))
 		return
 	}
-	if index >= custody.ChunkCount(item.Begun.AtMost) {
-		a.fail(w, r, fmt.Errorf("%w: chunk %d lies beyond the %d bytes announced", ErrConflict, index, item.Begun.AtMost))
+	if index >= custody.ChunkCount(u.atMost) {
+		a.fail(w, r, fmt.Errorf("%w: chunk %d lies beyond the %d bytes announced", ErrConflict, index, u.atMost))
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(shortestWait + custody.ChunkSize/slowest*time.Second))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(chunkWithin))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, custody.ChunkSize))
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	if err := a.Intake.Put(r.Context(), incident, id, index, digest, b); err != nil {
+	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, b); err != nil {
 		a.fail(w, r, err)
 		return
 	}
