@@ -3,6 +3,10 @@ package trillian_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/enginetest"
+	"github.com/forensic-custody/custody/ledger/trillian"
 	"github.com/forensic-custody/custody/storage/sqlite"
 )
 
@@ -106,4 +111,48 @@ func TestEditedRows(t *testing.T) {
 			c.found(t, e)
 		})
 	}
+}
+
+// TestDamagedPages: a page that the disk lost is found by whoever needs it,
+// and is told from an error that passes.
+func TestDamagedPages(t *testing.T) {
+	const pageSize = 4096
+	ctx, path := t.Context(), place(t)
+	e := open(t, path)
+	require.NoError(t, e.Queue(ctx, enginetest.Entries(0, 200)))
+	_, err := e.Integrate(ctx)
+	require.NoError(t, err)
+	require.NoError(t, e.Queue(ctx, enginetest.Entries(200, 400)))
+	require.NoError(t, e.Close())
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	use := func(damaged string) error {
+		e, err := trillian.Open(ctx, damaged)
+		if err != nil {
+			return err
+		}
+		defer func() { require.NoError(t, e.Close()) }()
+		if _, err := e.Integrate(ctx); err != nil {
+			return err
+		}
+		got, err := e.Leaves(ctx, 0, 400)
+		if err == nil {
+			require.Equal(t, enginetest.Entries(0, 400), got)
+		}
+		return err
+	}
+	require.NoError(t, use(path))
+	found := 0
+	for page := 1; page < len(whole)/pageSize; page++ {
+		b := slices.Clone(whole)
+		clear(b[page*pageSize : (page+1)*pageSize])
+		damaged := filepath.Join(t.TempDir(), "engine.db")
+		require.NoError(t, os.WriteFile(damaged, b, 0o600))
+		if err := use(damaged); err != nil {
+			found++
+			require.True(t, errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, ledger.ErrFork), "page %d: %v", page, err)
+		}
+	}
+	require.Greater(t, found, len(whole)/pageSize/2)
 }
