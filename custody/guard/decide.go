@@ -145,6 +145,12 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if err != nil {
 		return nil, err
 	}
+	if act, ok := s.Act.(*custody.RetrieveEvidence); ok && d.permit {
+		if p.stored.Ticket, p.token, err = g.ticket(ctx, s, act); err != nil {
+			clear(g.folds.cache)
+			return nil, err
+		}
+	}
 	g.queue = append(g.queue, p)
 	g.flight[s.Payload] = p
 	g.poke()

@@ -37,33 +37,38 @@ func (g *Guard) admission(ctx context.Context, p *pending) (*Admission, error) {
 	case *custody.ExportEvidence:
 		a.Token, err = g.exports.issue(Export{Evidence: act.Evidence}, exportLife, exportLife)
 	case *custody.RetrieveEvidence:
-		a.Token, err = g.ticket(ctx, session, p.statement.Payload, act)
+		a.Token, err = g.lastLook(ctx, p)
 	}
 	return a, err
 }
 
-// ticket hands out a ticket for a proven grant, after a last look at whether
-// the right is still there. Where it is not, that is put on record.
-func (g *Guard) ticket(ctx context.Context, s Session, grant custody.Digest, act *custody.RetrieveEvidence) (string, error) {
+// ticket makes the ticket that a retrieval earns, and its token. It is
+// committed with the grant's record, so that no grant is ever without one, and
+// what becomes of it can be put on record after any crash. The caller holds
+// g.mu, and hands out the token only after the proof and lastLook.
+func (g *Guard) ticket(ctx context.Context, s *custody.Statement, act *custody.RetrieveEvidence) (*Ticket, string, error) {
 	token, _, err := newToken(g.Rand)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	item, err := g.Item(ctx, act.Evidence)
+	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), act.Evidence)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	t := Ticket{
-		Token: g.ticketDigest(token), Grant: grant, Principal: s.Principal, Key: s.Key, Evidence: act.Evidence,
+	return &Ticket{
+		Token: g.ticketDigest(token), Grant: s.Payload, Principal: s.Actor, Key: s.Signer, Evidence: act.Evidence,
 		Span: Range{Offset: act.Offset, Length: act.Span(item.Artifact.Size)}, Expires: g.Now().Add(ticketLife),
-	}
-	if err := g.Store.AddTicket(ctx, t); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
+	}, token, nil
+}
+
+// lastLook returns the token of a proven grant if the right to it is still
+// there. Where it is not, that is put on record.
+func (g *Guard) lastLook(ctx context.Context, p *pending) (string, error) {
+	t := *p.stored.Ticket
 	if _, err := g.stillPermitted(ctx, t); err != nil {
 		return "", errors.Join(err, g.settle(ctx, t, custody.ReleaseWithheld, 0))
 	}
-	return token, nil
+	return p.token, nil
 }
 
 // ticketDigest is what the store holds of a token. A restart changes it for

@@ -20,6 +20,7 @@ type Stored struct {
 	Basis      []custody.Head // as in the record
 	Opens      []OpenedStream // as the record declares, with the keys
 	Receipt    []byte         // first receipt, with the opening and the tag; nil until proven
+	Ticket     *Ticket        // that the record earns; nil for most
 }
 
 // OpenedStream is a stream that a record declares, and its tag key.
@@ -55,8 +56,8 @@ var (
 // method returns nil; when it returns an error the change is there whole or
 // not at all.
 type Store interface {
-	// Commit adds records in one transaction, in order: a record may stand on
-	// one before it in the list. It fails whole, with ErrStale when for any
+	// Commit adds records, and the tickets that they earn, in one transaction,
+	// in order: a record may stand on one before it in the list. It fails whole, with ErrStale when for any
 	// record the stream's head (sequence and previous commitment, found in the
 	// record) or a head of its basis is not the one in the store, with
 	// ErrDuplicate when a payload digest is there or a stream is declared
@@ -75,8 +76,6 @@ type Store interface {
 	// Stream returns what is known of a stream, or custody.ErrUnknown.
 	Stream(ctx context.Context, s custody.Stream) (StreamInfo, error)
 
-	// AddTicket keeps a new ticket.
-	AddTicket(ctx context.Context, t Ticket) error
 	// BeginUse counts a use of the open ticket with this token, before its
 	// first byte, and returns it; custody.ErrUnknown when there is none.
 	BeginUse(ctx context.Context, token custody.Digest) (Ticket, error)

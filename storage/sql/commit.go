@@ -56,10 +56,14 @@ func previousOf(r guard.Stored) (custody.Commitment, error) {
 		return custody.Commitment{}, err
 	}
 	if said.Stream != r.Stream || said.Sequence != r.Sequence || custody.Hash(said.Envelope.Payload) != r.Payload ||
-		!slices.Equal(said.Basis, r.Basis) || r.Leaf.Commitment() != r.Commitment {
+		r.Leaf.Commitment() != r.Commitment || !slices.Equal(said.Basis, r.Basis) || !slices.EqualFunc(said.Declares, r.Opens, declares) {
 		return custody.Commitment{}, fmt.Errorf("record %d of %s: its row says something else", r.Sequence, r.Stream)
 	}
 	return said.Previous, nil
+}
+
+func declares(d custody.Declaration, o guard.OpenedStream) bool {
+	return d.Stream == o.Stream && d.TagKey == o.TagKey.Digest()
 }
 
 // commit is a list of records being added. It reads each head once and writes
@@ -119,6 +123,11 @@ func (c *commit) add(r guard.Stored, previous custody.Commitment) error {
 	}
 	if n == 0 {
 		return guard.ErrDuplicate
+	}
+	if r.Ticket != nil {
+		if err := c.t.ticket(*r.Ticket); err != nil {
+			return err
+		}
 	}
 	c.position++
 	if _, err := c.t.exec(insertOutbox, c.position, string(r.Stream), r.Sequence); err != nil {

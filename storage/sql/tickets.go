@@ -21,12 +21,20 @@ const (
 	closeTicket   = `UPDATE tickets SET closed = TRUE WHERE granted = $1`
 )
 
-// AddTicket implements guard.Store. It fails with guard.ErrDuplicate when there
-// is or was a ticket for the grant, or with the token.
-func (s *Store) AddTicket(ctx context.Context, t guard.Ticket) error {
-	return s.changeOne(ctx, guard.ErrDuplicate, "ticket for "+t.Grant.String(), insertTicket,
-		t.Grant[:], t.Token[:], string(t.Principal), t.Key[:], string(t.Evidence),
-		t.Span.Offset, t.Span.Length, t.Expires.UnixMicro(), t.Begun, t.Ended, t.Sent)
+// ticket adds a ticket. It fails with guard.ErrDuplicate when there is or was
+// one for the grant, or with the token.
+func (t *transaction) ticket(k guard.Ticket) error {
+	n, err := t.exec(insertTicket, k.Grant[:], k.Token[:], string(k.Principal), k.Key[:], string(k.Evidence),
+		k.Span.Offset, k.Span.Length, k.Expires.UnixMicro(), k.Begun, k.Ended, k.Sent)
+	if err == nil && n == 0 {
+		err = guard.ErrDuplicate
+	}
+	return err
+}
+
+// AddTicket adds a ticket by itself.
+func (s *Store) AddTicket(ctx context.Context, k guard.Ticket) error {
+	return s.write(ctx, func(t *transaction) error { return t.ticket(k) })
 }
 
 // BeginUse implements guard.Store.

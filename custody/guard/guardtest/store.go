@@ -78,6 +78,9 @@ func (s *Store) add(r guard.Stored) error {
 		return guard.ErrStale
 	}
 	r.Receipt = nil
+	if r.Ticket != nil {
+		s.tickets[r.Payload] = &ticket{Ticket: *r.Ticket}
+	}
 	s.records = append(s.records, &r)
 	home.records = append(home.records, &r)
 	home.info.Length++
@@ -87,6 +90,7 @@ func (s *Store) add(r guard.Stored) error {
 // forget takes back all records but the first n.
 func (s *Store) forget(n int) {
 	for _, r := range s.records[n:] {
+		delete(s.tickets, r.Payload)
 		for _, o := range r.Opens {
 			delete(s.streams, o.Stream)
 		}
@@ -188,17 +192,6 @@ func (s *Store) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.records)
-}
-
-// AddTicket implements guard.Store.
-func (s *Store) AddTicket(_ context.Context, t guard.Ticket) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tickets[t.Grant] != nil {
-		return guard.ErrDuplicate
-	}
-	s.tickets[t.Grant] = &ticket{Ticket: t}
-	return nil
 }
 
 // BeginUse implements guard.Store.
