@@ -59,6 +59,9 @@ func previousOf(r guard.Stored) (custody.Commitment, error) {
 		r.Leaf.Commitment() != r.Commitment || !slices.Equal(said.Basis, r.Basis) || !slices.EqualFunc(said.Declares, r.Opens, declares) {
 		return custody.Commitment{}, fmt.Errorf("record %d of %s: its row says something else", r.Sequence, r.Stream)
 	}
+	if r.Ticket != nil && r.Ticket.Grant != r.Payload {
+		return custody.Commitment{}, fmt.Errorf("record %d of %s: its ticket is for another", r.Sequence, r.Stream)
+	}
 	return said.Previous, nil
 }
 

@@ -1,7 +1,6 @@
 package sql_test
 
 import (
-	"context"
 	"math"
 	"slices"
 	"sync"
@@ -33,6 +32,7 @@ func contract(t *testing.T, open func(*testing.T) guard.Store) {
 		"proven records are the first ones of their kind": provenPrefix,
 		"pages":                     pages,
 		"a ticket's life":           ticketLife,
+		"a failed list earns none":  ticketOfFailed,
 		"uses of a ticket at once":  ticketUses,
 		"a closed ticket is closed": ticketClosed,
 	} {
@@ -322,9 +322,18 @@ func pages(t *testing.T, s guard.Store) {
 	}
 }
 
-func newTicket() guard.Ticket {
-	return guard.Ticket{
-		Token: random[custody.Digest](), Grant: random[custody.Digest](),
+// earned commits a record that earns a ticket for it, and returns that.
+func earned(t *testing.T, s guard.Store, h *history, stream custody.Stream) guard.Ticket {
+	t.Helper()
+	r := h.record(t, stream, nil)
+	r.Ticket = newTicket(r)
+	require.NoError(t, s.Commit(t.Context(), only(r)))
+	return *r.Ticket
+}
+
+func newTicket(r guard.Stored) *guard.Ticket {
+	return &guard.Ticket{
+		Token: random[custody.Digest](), Grant: r.Payload,
 		Principal: custody.NewPrincipalID(random[custody.Digest]()), Key: random[custody.KeyID](),
 		Evidence: custody.NewEvidenceID(random[custody.Digest]()),
 		Span:     guard.Range{Offset: 1 << 40, Length: 1 << 33},
@@ -333,11 +342,10 @@ func newTicket() guard.Ticket {
 }
 
 func ticketLife(t *testing.T, s guard.Store) {
-	k := newTicket()
-	_, err := s.BeginUse(t.Context(), k.Token)
+	h, streams := begin(t, s, 1)
+	_, err := s.BeginUse(t.Context(), random[custody.Digest]())
 	require.ErrorIs(t, err, custody.ErrUnknown)
-	require.NoError(t, addTicket(t, s, k))
-	require.ErrorIs(t, addTicket(t, s, k), guard.ErrDuplicate)
+	k := earned(t, s, h, streams[0])
 	open, err := s.OpenTickets(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []guard.Ticket{k}, open)
@@ -353,9 +361,21 @@ func ticketLife(t *testing.T, s guard.Store) {
 	require.Equal(t, []guard.Ticket{k}, open)
 }
 
+func ticketOfFailed(t *testing.T, s guard.Store) {
+	h, streams := begin(t, s, 1)
+	r := h.record(t, streams[0], nil)
+	r.Ticket = newTicket(r)
+	require.ErrorIs(t, s.Commit(t.Context(), []guard.Stored{r, r}), guard.ErrDuplicate)
+	_, err := s.BeginUse(t.Context(), r.Ticket.Token)
+	require.ErrorIs(t, err, custody.ErrUnknown)
+	open, err := s.OpenTickets(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, open)
+}
+
 func ticketUses(t *testing.T, s guard.Store) {
-	k := newTicket()
-	require.NoError(t, addTicket(t, s, k))
+	h, streams := begin(t, s, 1)
+	k := earned(t, s, h, streams[0])
 	const uses = 20
 	var all sync.WaitGroup
 	failed := make(chan error, uses)
@@ -379,9 +399,8 @@ func ticketUses(t *testing.T, s guard.Store) {
 }
 
 func ticketClosed(t *testing.T, s guard.Store) {
-	k, other := newTicket(), newTicket()
-	require.NoError(t, addTicket(t, s, k))
-	require.NoError(t, addTicket(t, s, other))
+	h, streams := begin(t, s, 1)
+	k, other := earned(t, s, h, streams[0]), earned(t, s, h, streams[0])
 	_, err := s.BeginUse(t.Context(), k.Token)
 	require.NoError(t, err)
 	require.NoError(t, s.CloseTicket(t.Context(), k.Grant))
@@ -392,16 +411,4 @@ func ticketClosed(t *testing.T, s guard.Store) {
 	open, err := s.OpenTickets(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []guard.Ticket{other}, open)
-	k.Token = random[custody.Digest]()
-	require.ErrorIs(t, addTicket(t, s, k), guard.ErrDuplicate, "for good")
-}
-
-// addTicket adds a ticket without the record that earns it.
-func addTicket(t *testing.T, s guard.Store, k guard.Ticket) error {
-	t.Helper()
-	adder, ok := s.(interface {
-		AddTicket(context.Context, guard.Ticket) error
-	})
-	require.True(t, ok)
-	return adder.AddTicket(t.Context(), k)
 }

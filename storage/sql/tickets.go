@@ -21,8 +21,8 @@ const (
 	closeTicket   = `UPDATE tickets SET closed = TRUE WHERE granted = $1`
 )
 
-// ticket adds a ticket. It fails with guard.ErrDuplicate when there is or was
-// one for the grant, or with the token.
+// ticket adds the ticket that a record earns. It fails with guard.ErrDuplicate
+// when there is or was one with the token.
 func (t *transaction) ticket(k guard.Ticket) error {
 	n, err := t.exec(insertTicket, k.Grant[:], k.Token[:], string(k.Principal), k.Key[:], string(k.Evidence),
 		k.Span.Offset, k.Span.Length, k.Expires.UnixMicro(), k.Begun, k.Ended, k.Sent)
@@ -30,11 +30,6 @@ func (t *transaction) ticket(k guard.Ticket) error {
 		err = guard.ErrDuplicate
 	}
 	return err
-}
-
-// AddTicket adds a ticket by itself.
-func (s *Store) AddTicket(ctx context.Context, k guard.Ticket) error {
-	return s.write(ctx, func(t *transaction) error { return t.ticket(k) })
 }
 
 // BeginUse implements guard.Store.
