@@ -400,7 +400,7 @@ func TestWhatTheOperatorCannotForge(t *testing.T) {
 		}, "never enrolled"},
 		{"nobody", func(r *custody.Record) {
 			r.Envelope = signed(other.Key, func(h *custody.Header) { h.Actor = "" })
-		}, "names no actor"},
+		}, "actor is missing"},
 		{"recorded before it was signed", func(r *custody.Record) { r.Recorded = r.Recorded.Add(-3600e9) }, "recorded"},
 		{"another state of the policy", func(r *custody.Record) {
 			r.Basis[head(r, custody.PolicyStream)].Commitment = custody.Hash([]byte("x"))

@@ -1,0 +1,117 @@
+package custody_test
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+type thing struct {
+	Bytes  []byte   `json:"bytes"`
+	Flag   bool     `json:"flag"`
+	List   []string `json:"list"`
+	Number int64    `json:"number"`
+	Text   string   `json:"text"`
+}
+
+const canonicalThing = `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a\"é"}`
+
+func TestDecodeAcceptsWhatEncodeWrites(t *testing.T) {
+	var v thing
+	require.NoError(t, custody.Decode([]byte(canonicalThing), &v))
+	require.Equal(t, thing{[]byte("hi"), true, []string{"x"}, 7, `a"é`}, v)
+	b, err := custody.Encode(v)
+	require.NoError(t, err)
+	require.Equal(t, canonicalThing, string(b))
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing":               ``,
+		"null":                  `null`,
+		"a list":                `[]`,
+		"an unknown key":        `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a","zebra":1}`,
+		"a missing key":         `{"bytes":"aGk=","flag":true,"list":["x"],"number":7}`,
+		"a repeated key":        `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"number":7,"text":"a"}`,
+		"another order":         `{"flag":true,"bytes":"aGk=","list":["x"],"number":7,"text":"a"}`,
+		"another case":          `{"Bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"white space":           `{"bytes":"aGk=", "flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"white space before":    ` {"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"a line feed after":     `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}` + "\n",
+		"trailing data":         `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}{}`,
+		"null bytes":            `{"bytes":null,"flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"a null list":           `{"bytes":"aGk=","flag":true,"list":null,"number":7,"text":"a"}`,
+		"null text":             `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":null}`,
+		"a fraction":            `{"bytes":"aGk=","flag":true,"list":["x"],"number":1.0,"text":"a"}`,
+		"an exponent":           `{"bytes":"aGk=","flag":true,"list":["x"],"number":1e3,"text":"a"}`,
+		"a negative zero":       `{"bytes":"aGk=","flag":true,"list":["x"],"number":-0,"text":"a"}`,
+		"a leading zero":        `{"bytes":"aGk=","flag":true,"list":["x"],"number":07,"text":"a"}`,
+		"a plus":                `{"bytes":"aGk=","flag":true,"list":["x"],"number":+7,"text":"a"}`,
+		"a number in quotes":    `{"bytes":"aGk=","flag":true,"list":["x"],"number":"7","text":"a"}`,
+		"an integer too large":  `{"bytes":"aGk=","flag":true,"list":["x"],"number":9007199254740992,"text":"a"}`,
+		"an escape not needed":  `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"\u0061"}`,
+		"an escaped slash":      `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a\/"}`,
+		"an escape in a key":    `{"byt\u0065s":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"a long escape":         `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"\u000a"}`,
+		"a lone surrogate":      `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"\ud800"}`,
+		"invalid UTF-8":         `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"` + "\xff" + `"}`,
+		"a control character":   `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"` + "\n" + `"}`,
+		"base64 without pad":    `{"bytes":"aGk","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"base64 with other end": `{"bytes":"aGl=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"base64 of URLs":        `{"bytes":"_-8=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"base64 over lines":     `{"bytes":"aG\nk=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"a byte order mark":     "\ufeff" + `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}`,
+		"a comment":             `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a"}//`,
+		"a trailing comma":      `{"bytes":"aGk=","flag":true,"list":["x"],"number":7,"text":"a",}`,
+	} {
+		require.Error(t, custody.Decode([]byte(text), new(thing)), name)
+	}
+}
+
+// TestIntegersThatSomeWouldRound are neither written nor read.
+func TestIntegersThatSomeWouldRound(t *testing.T) {
+	for n, good := range map[int64]bool{
+		0: true, -1: true, 1<<53 - 1: true, -(1<<53 - 1): true,
+		1 << 53: false, -(1 << 53): false, 1<<53 + 1: false, 1 << 60: false, math.MaxInt64: false, math.MinInt64: false,
+	} {
+		b, err := custody.Encode(thing{Bytes: []byte{}, List: []string{}, Number: n})
+		require.Equal(t, good, err == nil, "%d: %v", n, err)
+		if good {
+			var again thing
+			require.NoError(t, custody.Decode(b, &again))
+			require.Equal(t, n, again.Number)
+		}
+	}
+	_, err := custody.Encode(uint64(math.MaxUint64))
+	require.Error(t, err)
+	_, err = custody.Encode(1.5)
+	require.Error(t, err)
+}
+
+// TestKeysAreOrderedByUTF16 as RFC 8785, section 3.2.3, has it.
+func TestKeysAreOrderedByUTF16(t *testing.T) {
+	b, err := custody.Encode(map[string]int{
+		"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\u0080": 6, "\u00f6": 7, "": 8, `\`: 9,
+	})
+	require.NoError(t, err)
+	require.Equal(t, `{"":8,"\r":2,"1":4,"\\":9,"`+"\u0080"+`":6,"ö":7,"€":1,"😀":5,"`+"\ufb33"+`":3}`, string(b))
+}
+
+// FuzzDecode: whatever is accepted is what Encode writes.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(canonicalThing))
+	f.Add([]byte(`{"bytes":"","flag":false,"list":[],"number":-1,"text":"\\\""}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v thing
+		if custody.Decode(b, &v) != nil {
+			return
+		}
+		again, err := custody.Encode(v)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(b, again))
+	})
+}
