@@ -130,6 +130,8 @@ func TestEveryStepFails(t *testing.T) {
 						require.ErrorIs(t, l.Ready(), broken)
 						f.armed.Store(false)
 						require.Positive(t, struck.Load())
+						_, _, err = l.Prove(ctx, identities)
+						require.ErrorIs(t, err, custody.ErrUnknown, "it is not published")
 						checkLog(t, p, l, &g)
 						if !restart {
 							g.append(t, l, 250, 270)
@@ -220,31 +222,77 @@ func TestRollbacks(t *testing.T) {
 		g.append(t, l, 5500, 5501)
 		checkLog(t, p, l, &g)
 	})
-	t.Run("engine while running", func(t *testing.T) {
-		p := newPlace(t)
-		fill(t, p)
-		var back atomic.Bool
-		p.wrap = func(c *ledger.Config) { c.Engine = shrunk{c.Engine, &back} }
-		l := p.open(t)
-		back.Store(true)
-		leaves, identities := leavesOf(900, 901)
-		_, err := l.Append(ctx, leaves, identities)
-		require.ErrorIs(t, err, ledger.ErrRollback)
-		require.ErrorIs(t, l.Ready(), ledger.ErrRollback)
-	})
 }
 
-type shrunk struct {
+// TestLyingEngine has an engine that says what is not so, while the log runs.
+func TestLyingEngine(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lie  *liar
+		want error
+	}{
+		{"smaller", &liar{head: func(h *ledger.Head) { h.Size = 3 }}, ledger.ErrRollback},
+		{"smaller by the new leaves", &liar{head: func(h *ledger.Head) { h.Size = 300 }}, ledger.ErrFork},
+		{"other root", &liar{head: func(h *ledger.Head) { h.Root[5] ^= 1 }}, ledger.ErrFork},
+		{"other leaf", &liar{leaves: func(e []ledger.Entry) []ledger.Entry { e[1].Leaf[9] ^= 1; return e }}, ledger.ErrFork},
+		{"a leaf too few", &liar{leaves: func(e []ledger.Entry) []ledger.Entry { return e[1:] }}, ledger.ErrFork},
+		{"leaves swapped", &liar{leaves: func(e []ledger.Entry) []ledger.Entry { e[0], e[1] = e[1], e[0]; return e }}, ledger.ErrFork},
+		{"identities swapped", &liar{leaves: func(e []ledger.Entry) []ledger.Entry {
+			e[0].Identity, e[1].Identity = e[1].Identity, e[0].Identity
+			return e
+		}}, ledger.ErrFork},
+		{"other index", &liar{index: func(uint64) uint64 { return 7 }}, ledger.ErrFork},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlace(t)
+			p.wrap = func(parts *ledger.Config) { c.lie.Engine, parts.Engine = parts.Engine, c.lie }
+			l := p.open(t)
+			var g given
+			g.append(t, l, 0, 300)
+			c.lie.now.Store(true)
+			leaves, identities := leavesOf(298, 302) // two of them are there
+			_, err := l.Append(ctx, leaves, identities)
+			require.ErrorIs(t, err, c.want)
+			require.ErrorIs(t, l.Ready(), c.want, "it has stopped")
+			c.lie.now.Store(false)
+			_, err = l.Append(ctx, leaves, identities)
+			require.ErrorIs(t, err, c.want, "for good")
+			checkLog(t, p, l, &g)
+		})
+	}
+}
+
+// liar is an engine that changes its answers once it is told to.
+type liar struct {
 	ledger.Engine
-	back *atomic.Bool
+	now    atomic.Bool
+	head   func(*ledger.Head)
+	leaves func([]ledger.Entry) []ledger.Entry
+	index  func(uint64) uint64
 }
 
-func (e shrunk) Integrate(ctx context.Context) (ledger.Head, error) {
+func (e *liar) Integrate(ctx context.Context) (ledger.Head, error) {
 	h, err := e.Engine.Integrate(ctx)
-	if e.back.Load() {
-		h.Size = 3
+	if e.now.Load() && e.head != nil {
+		e.head(&h)
 	}
 	return h, err
+}
+
+func (e *liar) Leaves(ctx context.Context, start, end uint64) ([]ledger.Entry, error) {
+	list, err := e.Engine.Leaves(ctx, start, end)
+	if e.now.Load() && e.leaves != nil && err == nil {
+		list = e.leaves(list)
+	}
+	return list, err
+}
+
+func (e *liar) Index(ctx context.Context, identity custody.Digest) (uint64, bool, error) {
+	n, ok, err := e.Engine.Index(ctx, identity)
+	if e.now.Load() && e.index != nil {
+		n = e.index(n)
+	}
+	return n, ok, err
 }
 
 // TestAltered edits rows of the engine and of the tiles behind the log's back.
@@ -323,6 +371,15 @@ func TestAltered(t *testing.T) {
 			require.True(t, errors.Is(err, ledger.ErrFork) || errors.Is(err, ledger.ErrRollback), "%v", err)
 		})
 	}
+	t.Run("root, while the clock is behind", func(t *testing.T) {
+		p := newPlace(t)
+		var g given
+		p.during(t, func(l *ledger.Log) { g.append(t, l, 0, 600) })
+		exec(t, p, "engine", "UPDATE TreeHead SET RootHash = zeroblob(32)")
+		p.clock.set(-time.Hour)
+		_, err := p.try(t)
+		require.ErrorIs(t, err, ledger.ErrFork)
+	})
 	for name, change := range map[string]string{"leaf value": value, "leaf hash": merkle, "leaf value and hash": value + "," + merkle} {
 		t.Run("old "+name, func(t *testing.T) {
 			p := newPlace(t)

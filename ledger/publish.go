@@ -177,7 +177,7 @@ func halts(err error) bool {
 // publish is the life of a batch: queue, integrate, read back and compute,
 // sign, lock, store the tiles, show, prove.
 func (l *Log) publish(ctx context.Context, batch []*request) error {
-	if entries := distinct(batch); len(entries) > 0 {
+	if entries := entriesOf(batch); len(entries) > 0 {
 		if err := l.c.Engine.Queue(ctx, entries); err != nil {
 			return err
 		}
@@ -206,17 +206,10 @@ func (l *Log) publish(ctx context.Context, batch []*request) error {
 	return l.receipts(ctx, after, grown.places, batch)
 }
 
-// distinct returns the entries of a batch, each once, in order.
-func distinct(batch []*request) []Entry {
-	seen := map[Entry]bool{}
+func entriesOf(batch []*request) []Entry {
 	var out []Entry
 	for _, r := range batch {
-		for _, e := range r.entries {
-			if !seen[e] {
-				seen[e] = true
-				out = append(out, e)
-			}
-		}
+		out = append(out, r.entries...)
 	}
 	return out
 }

@@ -36,7 +36,11 @@ func (l *Log) Prove(ctx context.Context, identities []custody.Digest) (receipts 
 		if err != nil {
 			return nil, nil, fmt.Errorf("prove %s in the log: %w", id, err)
 		}
-		r, err := v.receipt(ctx, index)
+		hash, err := v.hashes(ctx)([]int64{tlog.StoredHashIndex(0, int64(index))})
+		if err != nil {
+			return nil, nil, fmt.Errorf("prove leaf %d of the log: %w", index, err)
+		}
+		r, err := v.receipt(ctx, index, hash[0])
 		if err != nil {
 			return nil, nil, fmt.Errorf("prove leaf %d of the log: %w", index, err)
 		}
@@ -57,24 +61,18 @@ func (v view) find(ctx context.Context, identity custody.Digest) (uint64, error)
 	return index, nil
 }
 
-// receipt proves the leaf at an index, and verifies the proof against the hash
-// in the tiles.
-func (v view) receipt(ctx context.Context, index uint64) (*custody.Receipt, error) {
-	read := v.hashes(ctx)
-	proof, err := tlog.ProveRecord(int64(v.tree.size), int64(index), read)
+// receipt proves that the leaf at an index has a hash, and verifies the proof.
+func (v view) receipt(ctx context.Context, index uint64, leaf tlog.Hash) (*custody.Receipt, error) {
+	proof, err := tlog.ProveRecord(int64(v.tree.size), int64(index), v.hashes(ctx))
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := read([]int64{tlog.StoredHashIndex(0, int64(index))})
-	if err != nil {
-		return nil, err
+	if err := tlog.CheckRecord(proof, int64(v.tree.size), tlog.Hash(v.checkpoint.Root), int64(index), leaf); err != nil {
+		return nil, fmt.Errorf("%w: at index %d is another leaf: %w", ErrFork, index, err)
 	}
-	if err := tlog.CheckRecord(proof, int64(v.tree.size), tlog.Hash(v.checkpoint.Root), int64(index), leaf[0]); err != nil {
-		return nil, fmt.Errorf("%w: leaf %d: %w", ErrFork, index, err)
-	}
-	r := &custody.Receipt{Index: index, Checkpoint: v.signed}
-	for _, h := range proof {
-		r.Proof = append(r.Proof, custody.Digest(h))
+	r := &custody.Receipt{Index: index, Checkpoint: v.signed, Proof: make([]custody.Digest, len(proof))}
+	for i, h := range proof {
+		r.Proof[i] = custody.Digest(h)
 	}
 	return r, nil
 }
@@ -93,14 +91,10 @@ func (l *Log) receipts(ctx context.Context, h *head, at map[custody.Digest]uint6
 					return fmt.Errorf("the engine has not put identity %s into the log: %w", e.Identity, err)
 				}
 			}
-			r, err := v.receipt(ctx, index)
-			if err != nil {
+			var err error
+			if req.receipts[i], err = v.receipt(ctx, index, tlog.RecordHash(e.Leaf[:])); err != nil {
 				return err
 			}
-			if err := r.VerifyUnder(h.checkpoint, e.Leaf); err != nil {
-				return fmt.Errorf("%w: %w", ErrFork, err)
-			}
-			req.receipts[i] = r
 		}
 	}
 	return nil
