@@ -166,8 +166,8 @@ func rangeOf(header string, span guard.Range) (guard.Range, bool, error) {
 // leaves=0 asks for one without the leaves of the log.
 func (a *API) bundle(w http.ResponseWriter, r *http.Request) {
 	var export guard.Export
-	err := a.Guard.Read(r.Context(), bearer(r), func(*guard.Reader) (err error) {
-		export, err = a.Guard.Exporting(r.Header.Get(ExportHeader))
+	err := a.Guard.Read(r.Context(), bearer(r), func(read *guard.Reader) (err error) {
+		export, err = read.Exporting(r.Header.Get(ExportHeader))
 		return err
 	})
 	if err != nil {

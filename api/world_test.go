@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,7 @@ func newService(t *testing.T, change ...func(*api.Config)) *service {
 		},
 	})
 	require.NoError(t, err)
+	require.NoError(t, s.Others(t.Context()))
 	s.config = api.Config{
 		Guard: w.Guard, Log: publicLog{w.Log}, Vault: vault{in.Vault}, Intake: uploads{in}, Registry: prometheus.NewRegistry(),
 		Bundle: func(ctx context.Context, out io.Writer, e guard.Export, leaves bool) error {
@@ -242,7 +244,7 @@ func admitted(t *testing.T, a answer) (said api.Admitted, payload custody.Digest
 func problem(t *testing.T, a answer, status int, kind string) api.Problem {
 	t.Helper()
 	var p api.Problem
-	require.Equal(t, status, a.StatusCode, "%s", a.body)
+	require.Equal(t, status, a.StatusCode, "%.300s", a.body)
 	require.NoError(t, json.Unmarshal(a.body, &p))
 	require.Equal(t, kind, strings.TrimPrefix(p.Type, "https://github.com/forensic-custody/custody/problems/"))
 	return p
@@ -363,4 +365,16 @@ func noise(n int, seed byte) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
 	return b
+}
+
+// listed is an intake whose uploads have these chunks.
+type listed struct {
+	api.Intake
+	chunks []api.Chunk
+}
+
+func (l listed) Have(_ context.Context, _ custody.EvidenceID, from uint64, limit int) ([]api.Chunk, error) {
+	n, _ := slices.BinarySearchFunc(l.chunks, from, func(c api.Chunk, from uint64) int { return cmp.Compare(c.Index, from) })
+	rest := l.chunks[n:]
+	return rest[:min(limit, len(rest))], nil
 }

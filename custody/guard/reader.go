@@ -24,7 +24,10 @@ const (
 )
 
 // Export is what an admitted evidence.export earned.
-type Export struct{ Evidence custody.EvidenceID }
+type Export struct {
+	Evidence  custody.EvidenceID
+	Principal custody.PrincipalID // who earned it, and alone can use it
+}
 
 // Reader reads records for the holder of a session: proven ones only, and only
 // what policy lets him know. What he may not know looks to him as if it were
@@ -179,10 +182,18 @@ func (r *Reader) Uploading(id custody.EvidenceID) (custody.Item, custody.Inciden
 	return item, res.Incident, nil
 }
 
-// Exporting returns what an export token was earned for.
-func (g *Guard) Exporting(token string) (Export, error) {
-	e, ok := g.exports.find(token)
-	if !ok {
+// Exporting returns what an export token was earned for: custody.ErrUnknown
+// unless the session's principal earned it and policy permits it to him still.
+func (r *Reader) Exporting(token string) (Export, error) {
+	e, ok := r.g.exports.find(token)
+	if !ok || e.Principal != r.Principal {
+		return Export{}, custody.ErrUnknown
+	}
+	res, err := r.Resource(e.Evidence.Stream())
+	if err != nil {
+		return Export{}, err
+	}
+	if !r.May(custody.KindExportEvidence, res) {
 		return Export{}, custody.ErrUnknown
 	}
 	return e, nil
