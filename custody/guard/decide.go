@@ -131,8 +131,8 @@ func (g *Guard) policyInForce(v custody.View) (*policy.Policy, error) {
 func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Statement, objection error) (*pending, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.flight[s.Payload]; p != nil {
-		return nil, fmt.Errorf("%w: the same statement is being recorded", ErrUnavailable)
+	if g.flight[s.Payload] != nil {
+		return nil, errInFlight
 	}
 	d, err := g.decide(ctx, s)
 	if err != nil {

@@ -124,7 +124,7 @@ func newGuard(c Config) *Guard {
 		proofs:   make(chan []*pending, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),
-		uses:     &uses{active: map[custody.Digest]int{}},
+		uses:     &uses{active: map[custody.Digest]*underWay{}},
 	}
 	g.folds, g.proven = g.newFolds(false), g.newFolds(true)
 	return g
@@ -245,32 +245,34 @@ func (g *Guard) admitAfter(ctx context.Context, e *custody.Envelope, s *custody.
 const attempts = 5
 
 func (g *Guard) admit(ctx context.Context, e *custody.Envelope, s *custody.Statement, objection error) (*Admission, error) {
+	raw, err := e.Marshal()
+	if err != nil {
+		return nil, err
+	}
 	for range attempts {
 		p, err := g.enqueue(ctx, e, s, objection)
-		if err != nil {
+		if err == nil {
+			err = g.await(ctx, p)
+		}
+		if err == nil {
+			return g.admission(ctx, p)
+		}
+		if !errors.Is(err, errInFlight) && !overtaken(err) {
 			return nil, err
 		}
-		err = g.await(ctx, p)
-		switch {
-		case err == nil:
-			return g.admission(ctx, p)
-		case errors.Is(err, ErrStale):
-			continue
-		case errors.Is(err, ErrDuplicate):
-			raw, err := e.Marshal()
-			if err != nil {
-				return nil, err
-			}
-			if a, err := g.repeat(ctx, e, raw); a != nil || err != nil {
-				return a, err
-			}
-			return nil, fmt.Errorf("%w: this statement is on record under another signature", ErrMalformed)
-		default:
-			return nil, err
+		if a, err := g.repeat(ctx, e, raw); a != nil || err != nil {
+			return a, err
 		}
 	}
 	return nil, fmt.Errorf("%w: too many others write to the same streams", ErrUnavailable)
 }
+
+// errInFlight says that another request has brought the same statement.
+var errInFlight = errors.New("the same statement is being recorded")
+
+// overtaken says whether a record could not be committed because another came
+// before it. What was decided is decided again.
+func overtaken(err error) bool { return errors.Is(err, ErrStale) || errors.Is(err, ErrDuplicate) }
 
 // Attest puts a statement of the service itself on record.
 func (g *Guard) Attest(ctx context.Context, purpose string, act custody.Act) (*Admission, error) {
@@ -294,7 +296,8 @@ func (g *Guard) Attest(ctx context.Context, purpose string, act custody.Act) (*A
 	return a, err
 }
 
-// repeat answers a statement that is on record or in flight.
+// repeat answers a statement that is on record or in flight, and returns nil
+// for any other.
 func (g *Guard) repeat(ctx context.Context, e *custody.Envelope, raw []byte) (*Admission, error) {
 	payload := custody.Hash(e.Payload)
 	g.mu.Lock()
@@ -316,7 +319,9 @@ func (g *Guard) repeat(ctx context.Context, e *custody.Envelope, raw []byte) (*A
 			return answerRepeat(stored, raw)
 		}
 	}
-	if err := g.await(ctx, p); err != nil {
+	if err := g.await(ctx, p); overtaken(err) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	return answerRepeat(p.stored, raw)

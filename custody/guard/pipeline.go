@@ -15,7 +15,7 @@ type pending struct {
 	record    *custody.Record
 	statement *custody.Statement
 	told      string
-	token     string // of the ticket that the record earns
+	token     string        // of the ticket that the record earns
 	done      chan struct{} // closed when err is set, or the receipt
 	err       error
 }

@@ -113,24 +113,51 @@ type Use struct {
 	ticket Ticket
 }
 
-// uses counts the uses under way of each ticket.
+// uses keeps the uses under way of each ticket.
 type uses struct {
 	mu     sync.Mutex
-	active map[custody.Digest]int
+	active map[custody.Digest]*underWay
 }
 
-func (u *uses) add(grant custody.Digest, n int) {
+type underWay struct {
+	uses  int
+	sent  uint64 // bytes handed over in all uses that ended
+	ended bool   // one of them came to the end of the stretch
+}
+
+func (u *uses) begin(t Ticket) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.active[grant] += n; u.active[grant] == 0 {
+	if u.active[t.Grant] == nil {
+		u.active[t.Grant] = &underWay{sent: t.Sent}
+	}
+	u.active[t.Grant].uses++
+}
+
+// end ends one use. last says that no other is under way, and then what became
+// of all of them together.
+func (u *uses) end(grant custody.Digest, sent uint64, toTheEnd bool) (all underWay, last bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	w := u.active[grant]
+	w.uses--
+	w.sent += sent
+	w.ended = w.ended || toTheEnd
+	if w.uses == 0 {
 		delete(u.active, grant)
 	}
+	return *w, w.uses == 0
 }
 
-func (u *uses) any(grant custody.Digest) bool {
+// busy returns the grants of which uses are under way.
+func (u *uses) busy() map[custody.Digest]bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.active[grant] > 0
+	list := map[custody.Digest]bool{}
+	for grant := range u.active {
+		list[grant] = true
+	}
+	return list
 }
 
 // Begin begins a use of a ticket by the holder of a session who is the one
@@ -150,14 +177,14 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	u := &Use{g: g, ticket: t}
-	g.uses.add(t.Grant, 1)
+	g.uses.begin(t)
 	now := g.Now()
 	if t.Principal != s.Principal || !now.Before(t.Expires) {
-		return nil, errors.Join(custody.ErrUnknown, u.End(ctx, 0, false))
+		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), 0, false))
 	}
 	item, err := g.stillPermitted(ctx, t)
 	if err != nil {
-		return nil, errors.Join(err, u.End(ctx, 0, false))
+		return nil, errors.Join(err, u.End(context.WithoutCancel(ctx), 0, false))
 	}
 	u.Pass = Pass{
 		grant: t.Grant, incident: item.Incident, evidence: t.Evidence, artifact: item.Artifact,
@@ -176,17 +203,14 @@ func (u *Use) Permitted(ctx context.Context) error {
 // End ends the use: sent bytes were handed over, to the end of the ticket's
 // stretch or not. When that completes the stretch the release is put on record
 // and the ticket is closed; otherwise the ticket can be used again until it
-// expires.
+// expires. ctx has to outlive the client's request.
 func (u *Use) End(ctx context.Context, sent uint64, toTheEnd bool) error {
-	defer u.g.uses.add(u.ticket.Grant, -1)
-	if err := u.g.Store.EndUse(ctx, u.ticket.Grant, sent); err != nil {
+	err := u.g.Store.EndUse(ctx, u.ticket.Grant, sent)
+	all, last := u.g.uses.end(u.ticket.Grant, sent, toTheEnd)
+	if err != nil || !last || !all.ended || all.sent < u.ticket.Span.Length {
 		return err
 	}
-	total := u.ticket.Sent + sent
-	if !toTheEnd || total < u.ticket.Span.Length {
-		return nil
-	}
-	return u.g.settle(ctx, u.ticket, custody.ReleaseFinished, total)
+	return u.g.settle(ctx, u.ticket, custody.ReleaseFinished, all.sent)
 }
 
 // settle puts on record what became of a grant, and closes its ticket.
@@ -206,9 +230,10 @@ func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
+		busy := g.uses.busy() // before the tickets are read: what ends in between is settled the next time
 		if open, err := g.Store.OpenTickets(ctx); err == nil {
 			for _, t := range open {
-				over := !g.Now().Before(t.Expires) && !g.uses.any(t.Grant)
+				over := !g.Now().Before(t.Expires) && !busy[t.Grant]
 				if (left[t.Grant] || over) && g.settle(ctx, t, outcomeOf(t), t.Sent) == nil {
 					delete(left, t.Grant)
 				}

@@ -94,6 +94,9 @@ func (w *World) Reopen(ctx context.Context) error {
 	return err
 }
 
+// Replica starts a second service upon the same store and log.
+func (w *World) Replica(ctx context.Context) (*guard.Guard, error) { return guard.Open(ctx, w.config) }
+
 // Bundle writes the bundle of an item.
 func (w *World) Bundle(ctx context.Context, e custody.EvidenceID, leaves bool, out io.Writer) error {
 	c, err := w.Contents(ctx, e, leaves)
