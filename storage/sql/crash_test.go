@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -184,34 +185,42 @@ func TestFullDisk(t *testing.T) {
 	defer func() { require.NoError(t, s.Close()) }()
 	h, streams := begin(t, s, 4)
 
-	acknowledged, refused := make([]uint64, len(streams)), make([][]guard.Stored, len(streams))
-	failed := make([]error, len(streams))
-	var all sync.WaitGroup
-	for n, name := range streams {
-		side := h.aside()
-		all.Go(func() {
-			for failed[n] == nil {
-				refused[n] = nil
-				for range together {
-					refused[n] = append(refused[n], side.record(t, name, nil))
-				}
-				if failed[n] = s.Commit(t.Context(), refused[n]); failed[n] == nil {
+	var lists [][]guard.Stored
+	acknowledged, failed := make([]uint64, len(streams)), make([]error, len(streams))
+	for errors.Join(failed...) == nil {
+		lists = nil
+		var all sync.WaitGroup
+		release := busy(t, s)
+		for n, name := range streams {
+			list := []guard.Stored{}
+			for range together {
+				list = append(list, h.record(t, name, nil))
+			}
+			lists = append(lists, list)
+			all.Go(func() {
+				if failed[n] = s.Commit(t.Context(), list); failed[n] == nil {
 					acknowledged[n] += together
 				}
-			}
-		})
+			})
+		}
+		requireWaiting(t, len(streams))
+		release()
+		all.Wait()
 	}
-	all.Wait()
 	for n, name := range streams {
-		require.ErrorIs(t, failed[n], sqlite.ErrFull)
+		if failed[n] != nil {
+			require.ErrorIs(t, failed[n], sqlite.ErrFull)
+		}
 		info, err := s.Stream(t.Context(), name)
 		require.NoError(t, err)
 		require.Equal(t, acknowledged[n], info.Length)
 		requireChain(t, s, name, info)
 	}
 	require.NoError(t, os.Remove(ballast))
-	for _, list := range refused {
-		require.NoError(t, s.Commit(t.Context(), list))
+	for n, list := range lists {
+		if failed[n] != nil {
+			require.NoError(t, s.Commit(t.Context(), list))
+		}
 	}
 	require.NoError(t, s.Check(t.Context()))
 }

@@ -74,7 +74,7 @@ func TestRefusesWhatIsNotWhole(t *testing.T) {
 		"a damaged page":     func(_ *testing.T, _ string, b []byte) []byte { return noise(b, len(b)/pageSize/2) },
 		"the last page":      func(_ *testing.T, _ string, b []byte) []byte { return noise(b, len(b)/pageSize-1) },
 		"of another program": other("CREATE TABLE notes (text TEXT)"),
-		"of a later version": other("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"),
+		"without a record":   other("DELETE FROM records"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filled(t)
@@ -93,6 +93,14 @@ func TestRefusesWhatIsNotWhole(t *testing.T) {
 	}
 	_, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "gone.db"), store.Options{MustExist: true})
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestRefusesLaterVersion(t *testing.T) {
+	path := filled(t)
+	other("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)")(t, path, nil)
+	_, err := store.Open(t.Context(), path, store.Options{})
+	require.ErrorContains(t, err, "version 999")
+	require.NotErrorIs(t, err, sqlite.ErrDamaged)
 }
 
 func noise(b []byte, page int) []byte {

@@ -18,8 +18,8 @@ var migrations embed.FS
 
 // Options say how a database is opened.
 type Options struct {
-	// MustExist refuses a file that is missing, empty, or not of this service,
-	// where the caller knows that records were kept in it.
+	// MustExist refuses a file that is missing, empty, not of this service, or
+	// without a record, where the caller knows that records were kept in it.
 	MustExist bool
 }
 
@@ -29,9 +29,9 @@ const checkedWhole = 64 << 20
 
 // Open opens the SQLite file at path, creating it unless it must exist, and
 // brings its tables up to date. It fails with sqlite.ErrDamaged for a file that
-// is cut short, is not of this service though it must be, was written by a
-// later version, or has a damaged page (see checkedWhole). The context bounds
-// the opening only.
+// is cut short, has a damaged page (see checkedWhole), or must exist and holds
+// no records; and for one that a later version of this program has written. The
+// context bounds the opening only.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	db, err := sqlite.Open(ctx, path, sqlite.Options{MustExist: o.MustExist})
 	if err != nil {
@@ -55,15 +55,29 @@ func open(ctx context.Context, db *sqlite.DB, path string, o Options) (*Store, e
 		}
 	}
 	if o.MustExist {
-		var streams int
-		if err := db.Read.QueryRowContext(ctx, "SELECT count(*) FROM streams").Scan(&streams); err != nil {
-			return nil, fmt.Errorf("%w: no records of this service are in it: %w", sqlite.ErrDamaged, err)
+		if err := inUse(ctx, db); err != nil {
+			return nil, err
 		}
 	}
 	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
 	return start(ctx, db)
+}
+
+// inUse returns an error unless there are records.
+func inUse(ctx context.Context, db *sqlite.DB) error {
+	var found bool
+	err := db.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM records)").Scan(&found)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("%w: no records of this service are in it: %w", sqlite.ErrDamaged, err)
+	case !found:
+		return fmt.Errorf("%w: no records are in it", sqlite.ErrDamaged)
+	}
+	return nil
 }
 
 func migrate(ctx context.Context, db *sqlite.DB) error {
@@ -81,7 +95,7 @@ func migrate(ctx context.Context, db *sqlite.DB) error {
 		return err
 	}
 	if current > target {
-		return fmt.Errorf("%w: its tables are of version %d; this program knows version %d", sqlite.ErrDamaged, current, target)
+		return fmt.Errorf("its tables are of version %d and this program knows no later one than %d: a later program wrote it", current, target)
 	}
 	_, err = p.Up(ctx)
 	return err
@@ -89,12 +103,12 @@ func migrate(ctx context.Context, db *sqlite.DB) error {
 
 // Check reads the whole file and returns sqlite.ErrDamaged when its structure
 // is not sound. What the rows say is for their readers to check.
-func (s *Store) Check(ctx context.Context) error { return check(ctx, s.db) }
+func (s *Store) Check(ctx context.Context) error { return s.db.Explain(check(ctx, s.db)) }
 
 func check(ctx context.Context, db *sqlite.DB) error {
 	var found string
 	if err := db.Read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
-		return db.Explain(err)
+		return err
 	}
 	if found != "ok" {
 		return fmt.Errorf("%w: %s", sqlite.ErrDamaged, found)

@@ -77,7 +77,7 @@ func TestUploadsLife(t *testing.T) {
 	require.NoError(t, s.AddUpload(ctx, open))
 	require.NoError(t, s.AddChunk(ctx, open.Evidence, 0, custody.Hash(nil), 1, ""))
 	require.NoError(t, s.Close())
-	s = openAt(t, path, sql.Options{MustExist: true})
+	s = openAt(t, path, sql.Options{})
 	u.Sealed = true
 	sealed, err := s.SealedUploads(ctx)
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +33,16 @@ func busy(t *testing.T, s *sql.Store) (release func()) {
 	}
 }
 
+// requireWaiting waits until n calls wait for the writer, which is busy.
+func requireWaiting(t *testing.T, n int) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	require.Eventually(t, func() bool {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		return strings.Count(all, "sql.(*Store).write(") == n+1
+	}, time.Minute, time.Millisecond)
+}
+
 // TestFailureLeavesOthers: calls that wait together succeed and fail each by
 // itself.
 func TestFailureLeavesOthers(t *testing.T) {
@@ -41,8 +52,7 @@ func TestFailureLeavesOthers(t *testing.T) {
 		before, err := s.Unproven(t.Context())
 		require.NoError(t, err)
 		outcome, good := make([]error, len(streams)), []custody.Digest{}
-		var begun, all sync.WaitGroup
-		begun.Add(len(streams))
+		var all sync.WaitGroup
 		release := busy(t, s)
 		for n, name := range streams {
 			var list []guard.Stored
@@ -57,13 +67,9 @@ func TestFailureLeavesOthers(t *testing.T) {
 				list = only(h.record(t, name, nil))
 				good = append(good, list[0].Payload)
 			}
-			all.Go(func() {
-				begun.Done()
-				outcome[n] = s.Commit(t.Context(), list)
-			})
+			all.Go(func() { outcome[n] = s.Commit(t.Context(), list) })
 		}
-		begun.Wait()
-		runtime.Gosched()
+		requireWaiting(t, len(streams))
 		release()
 		all.Wait()
 		for n, err := range outcome {
@@ -159,6 +165,11 @@ func TestClose(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
 	require.Eventually(t, func() bool { return s.Commit(t.Context(), only(r)) != nil }, time.Minute, time.Millisecond)
+	select {
+	case err := <-closed:
+		require.Fail(t, "it closed under the writer", "%v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
 	release()
 	require.NoError(t, <-closed)
 	require.Error(t, s.Commit(t.Context(), only(r)))
