@@ -84,13 +84,16 @@ func New(ctx context.Context, s Setup) (*World, error) {
 	return w, err
 }
 
-// Reopen starts the service again, as after a crash, upon the same store and log.
+// Reopen starts the service again, as after a crash, upon the same store and
+// log. When that fails, the stopped one stays.
 func (w *World) Reopen(ctx context.Context) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	var err error
-	w.Guard, err = guard.Open(ctx, w.config)
+	opened, err := guard.Open(ctx, w.config)
+	if err == nil {
+		w.Guard = opened
+	}
 	return err
 }
 

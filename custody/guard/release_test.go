@@ -1,0 +1,254 @@
+package guard_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+)
+
+// login returns a session of somebody.
+func (s stage) login(p *guardtest.Person) string {
+	s.t.Helper()
+	return s.as(p).tries("", &custody.OpenSession{Client: "a test"}).recorded().Token
+}
+
+// ticket returns a ticket of the engineer's for the whole artifact.
+func (s stage) ticket() string {
+	s.t.Helper()
+	return s.as(s.Engineer).tries("to look at it", s.Retrieval()).recorded().Token
+}
+
+// released returns the last release on record.
+func (s stage) released() *custody.ReleaseEvidence {
+	s.t.Helper()
+	_, _, last := s.history(s.Evidence.Stream())
+	r, ok := last.Act.(*custody.ReleaseEvidence)
+	require.True(s.t, ok, "the last record is %s", last.Kind)
+	require.Equal(s.t, s.ServiceID(), last.Actor, "it is the service's word")
+	return r
+}
+
+func TestATicketIsUsedOnceToTheEnd(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	whole := guard.Range{Length: 21}
+	require.NoError(t, use.Pass.Permits(whole, s.Now()))
+	require.NoError(t, use.Pass.Permits(guard.Range{Offset: 20, Length: 1}, s.Now()))
+	require.ErrorIs(t, use.Pass.Permits(guard.Range{Offset: 1, Length: 21}, s.Now()), guard.ErrNoPass)
+	require.ErrorIs(t, use.Pass.Permits(guard.Range{Offset: 1, Length: 1<<64 - 1}, s.Now()), guard.ErrNoPass)
+	require.ErrorIs(t, use.Pass.Permits(whole, s.Now().Add(24*time.Hour)), guard.ErrNoPass)
+	require.ErrorIs(t, guard.Pass{}.Permits(guard.Range{}, s.Now()), guard.ErrNoPass, "the zero pass")
+	require.Equal(t, s.Evidence, use.Pass.Evidence())
+	require.Equal(t, s.Incident, use.Pass.Incident())
+	require.Equal(t, custody.Hash(s.Artifact), use.Pass.Artifact().SHA256)
+	require.NoError(t, use.Permitted(t.Context()))
+	require.NoError(t, use.End(t.Context(), 21, true))
+	r := s.released()
+	require.Equal(t, custody.ReleaseFinished, r.Outcome)
+	require.Equal(t, uint64(21), r.Sent)
+	require.Equal(t, use.Pass.Grant(), r.Grant)
+	_, err = s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, custody.ErrUnknown, "used up")
+	s.verifies()
+}
+
+func TestATicketForAPart(t *testing.T) {
+	s := newStage(t)
+	session := s.login(s.Engineer)
+	token := s.as(s.Engineer).tries("the header", &custody.RetrieveEvidence{Evidence: s.Evidence, Offset: 5, Length: 4}).recorded().Token
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	require.Equal(t, guard.Range{Offset: 5, Length: 4}, use.Pass.Span())
+	require.NoError(t, use.Pass.Permits(guard.Range{Offset: 5, Length: 4}, s.Now()))
+	for _, r := range []guard.Range{{Offset: 4, Length: 1}, {Offset: 5, Length: 5}, {Offset: 9, Length: 1}, {Length: 21}} {
+		require.ErrorIs(t, use.Pass.Permits(r, s.Now()), guard.ErrNoPass)
+	}
+	require.NoError(t, use.End(t.Context(), 4, true))
+
+	rest := s.as(s.Engineer).tries("the rest", &custody.RetrieveEvidence{Evidence: s.Evidence, Offset: 9}).recorded().Token
+	use, err = s.Begin(t.Context(), session, rest)
+	require.NoError(t, err)
+	require.Equal(t, guard.Range{Offset: 9, Length: 12}, use.Pass.Span(), "length 0 is to the end")
+	require.NoError(t, use.End(t.Context(), 12, true))
+}
+
+func TestATicketIsForItsEarner(t *testing.T) {
+	s := newStage(t)
+	token := s.ticket()
+	_, err := s.Begin(t.Context(), s.login(s.Lead), token)
+	require.ErrorIs(t, err, custody.ErrUnknown, "another person's session")
+	_, err = s.Begin(t.Context(), "", token)
+	require.ErrorIs(t, err, guard.ErrUnauthenticated, "no session")
+	_, err = s.Begin(t.Context(), s.login(s.Engineer), "guessed")
+	require.ErrorIs(t, err, custody.ErrUnknown, "a guess")
+	use, err := s.Begin(t.Context(), s.login(s.Engineer), token)
+	require.NoError(t, err, "his own is good still")
+	require.NoError(t, use.End(t.Context(), 0, false))
+}
+
+func TestATicketExpires(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	s.Pass(15 * time.Minute)
+	_, err := s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, custody.ErrUnknown)
+	require.NoError(t, s.Reopen(t.Context()))
+	s.wait("what became of it is on record", func() bool { return s.isReleased() })
+	require.Equal(t, custody.ReleaseWithheld, s.released().Outcome)
+	s.verifies()
+}
+
+func TestAnAbortedUseIsResumed(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	n := s.records()
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	require.NoError(t, use.End(t.Context(), 10, false))
+	require.Equal(t, n, s.records(), "one record for each ticket, when it is over")
+	use, err = s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	require.NoError(t, use.End(t.Context(), 11, true))
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+	require.Equal(t, uint64(21), s.released().Sent)
+}
+
+// TestTwoUsesAtOnce: the last to end says what became of both.
+func TestTwoUsesAtOnce(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	first, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	second, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	require.NoError(t, second.End(t.Context(), 11, true))
+	require.NoError(t, first.End(t.Context(), 10, false))
+	require.Equal(t, uint64(21), s.released().Sent)
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+}
+
+// TestARestartSettlesTickets: what a stopped service left is on record as what
+// is known of it.
+func TestARestartSettlesTickets(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		uses    func(*testing.T, stage, string, string)
+		outcome string
+		sent    uint64
+	}{
+		{"never used", func(*testing.T, stage, string, string) {}, custody.ReleaseWithheld, 0},
+		{"in use", func(t *testing.T, s stage, session, token string) {
+			_, err := s.Begin(t.Context(), session, token)
+			require.NoError(t, err)
+		}, custody.ReleaseUnknown, 0},
+		{"used in part", func(t *testing.T, s stage, session, token string) {
+			use, err := s.Begin(t.Context(), session, token)
+			require.NoError(t, err)
+			require.NoError(t, use.End(t.Context(), 5, false))
+		}, custody.ReleaseAborted, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			session, token := s.login(s.Engineer), s.ticket()
+			c.uses(t, s, session, token)
+			require.NoError(t, s.Reopen(t.Context()))
+			s.wait("what became of it is on record", func() bool { return s.isReleased() })
+			require.Equal(t, c.outcome, s.released().Outcome)
+			require.Equal(t, c.sent, s.released().Sent)
+			s.wait("its ticket is closed", func() bool {
+				open, err := s.World.Store.OpenTickets(t.Context())
+				return err == nil && len(open) == 0
+			})
+			_, err := s.Begin(t.Context(), s.login(s.Engineer), token)
+			require.ErrorIs(t, err, custody.ErrUnknown)
+			s.verifies()
+		})
+	}
+}
+
+// isReleased says whether the last record of the item is a release.
+func (s stage) isReleased() bool {
+	kinds, _, _ := s.history(s.Evidence.Stream())
+	return kinds[len(kinds)-1] == custody.KindReleaseEvidence && len(s.unproven()) == 0
+}
+
+// TestARightLostBetweenDecisionAndRelease: the retrieval was permitted; before
+// it is proven, the key is revoked. No ticket, and that is on record.
+func TestARightLostBetweenDecisionAndRelease(t *testing.T) {
+	for name, takes := range map[string]func(stage) (*guardtest.Person, custody.Act){
+		"the key": func(s stage) (*guardtest.Person, custody.Act) {
+			return s.Administrator, &custody.RevokeKey{Principal: s.Engineer.ID, Key: s.Engineer.Key.Public().ID()}
+		},
+		"the person": func(s stage) (*guardtest.Person, custody.Act) {
+			return s.Administrator, &custody.SuspendPrincipal{Principal: s.Engineer.ID}
+		},
+		"the role": func(s stage) (*guardtest.Person, custody.Act) {
+			return s.Administrator, &custody.RevokeRole{Principal: s.Engineer.ID, Role: custody.RoleForensicEngineer}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			release := s.Log.Hold()
+			retrieval, err := s.Engineer.Sign("to look at it", s.Retrieval())
+			require.NoError(t, err)
+			retrieved := make(chan error, 1)
+			go func() { _, err := s.Admit(s.ctx, retrieval, ""); retrieved <- err }()
+			s.wait("the retrieval is decided", func() bool { return len(s.unproven()) == 1 })
+
+			who, act := takes(s)
+			revocation, err := who.Sign("at once", act)
+			require.NoError(t, err)
+			revoked := make(chan error, 1)
+			go func() { _, err := s.Admit(s.ctx, revocation, ""); revoked <- err }()
+			s.wait("the revocation is decided", func() bool { return len(s.unproven()) == 2 })
+			release()
+
+			require.NoError(t, <-revoked)
+			require.ErrorIs(t, <-retrieved, guard.ErrWithdrawn)
+			require.Equal(t, custody.ReleaseWithheld, s.released().Outcome)
+			require.Equal(t, guardtest.PayloadOf(retrieval), s.released().Grant)
+			require.Equal(t, uint64(0), s.released().Sent)
+			s.verifies()
+		})
+	}
+}
+
+// TestARightLostWhileBytesFlow: who asks again is told.
+func TestARightLostWhileBytesFlow(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	require.NoError(t, use.Permitted(t.Context()))
+	s.as(s.Administrator).tries("at once", &custody.SuspendPrincipal{Principal: s.Engineer.ID}).recorded()
+	require.ErrorIs(t, use.Permitted(t.Context()), guard.ErrWithdrawn)
+	require.NoError(t, use.End(t.Context(), 5, false))
+	_, err = s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, guard.ErrWithdrawn)
+}
+
+// TestDamagedEvidenceIsNotReleased: the service's own check stops it.
+func TestDamagedEvidenceIsNotReleased(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	_, err := s.Attest(t.Context(), "read back", &custody.CheckEvidence{Evidence: s.Evidence, SHA256: custody.Hash([]byte("rot"))})
+	require.NoError(t, err)
+	_, err = s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, guard.ErrWithdrawn)
+	s.as(s.Engineer).tries("to look at it", s.Retrieval()).refused("is damaged")
+	require.True(t, s.verifies().Damaged)
+}
+
+func TestAnExportIsForItsEarner(t *testing.T) {
+	s := newStage(t)
+	earned := s.as(s.Counsel).tries("for the court", &custody.ExportEvidence{Evidence: s.Evidence}).recorded()
+	require.NotEmpty(t, earned.Token)
+	s.as(s.Outsider).tries("for myself", &custody.ExportEvidence{Evidence: s.Evidence}).refused(guard.RefusedText)
+}
