@@ -326,6 +326,7 @@ func TestARevokedKeyIsRefusedAtOnce(t *testing.T) {
 	require.ErrorIs(t, s.Read(t.Context(), login.Token, func(*guard.Reader) error { return nil }), guard.ErrUnauthenticated, "its session is over")
 	s.as(s.Administrator).tries("again", &custody.RevokeKey{Principal: s.Engineer.ID, Key: s.Engineer.Key.Public().ID()}).refused("revoked already")
 	require.NoError(t, s.Reopen(t.Context()))
+	s.wait("what became of the grant is on record", s.isReleased)
 	s.as(s.Engineer).tries("to look at it", s.Retrieval()).failed(guard.ErrUnauthenticated)
 	s.verifies()
 }

@@ -100,7 +100,7 @@ func TestATicketExpires(t *testing.T) {
 	_, err := s.Begin(t.Context(), session, token)
 	require.ErrorIs(t, err, custody.ErrUnknown)
 	require.NoError(t, s.Reopen(t.Context()))
-	s.wait("what became of it is on record", func() bool { return s.isReleased() })
+	s.wait("what became of it is on record", s.isReleased)
 	require.Equal(t, custody.ReleaseWithheld, s.released().Outcome)
 	s.verifies()
 }
@@ -159,7 +159,7 @@ func TestARestartSettlesTickets(t *testing.T) {
 			session, token := s.login(s.Engineer), s.ticket()
 			c.uses(t, s, session, token)
 			require.NoError(t, s.Reopen(t.Context()))
-			s.wait("what became of it is on record", func() bool { return s.isReleased() })
+			s.wait("what became of it is on record", s.isReleased)
 			require.Equal(t, c.outcome, s.released().Outcome)
 			require.Equal(t, c.sent, s.released().Sent)
 			s.wait("its ticket is closed", func() bool {
