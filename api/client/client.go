@@ -5,9 +5,17 @@
 //
 //   - A statement counts as admitted only when the record that came back holds
 //     exactly what was signed, and its receipt verifies under the trust file.
-//   - No byte of evidence reaches the caller's writer before the chunk it
-//     belongs to has been measured; what was received is confirmed with a
-//     signature over the digest measured here.
+//   - Records that are read back are verified likewise, and follow one another
+//     without a gap.
+//   - What is retrieved is measured as it comes, held against the seal in the
+//     log where all of an artifact was asked for, and confirmed with a signature
+//     over the digest measured here.
+//   - Redirections are not followed, so that no session or ticket goes elsewhere.
+//
+// Lists (Whoami, Principals, Incidents, Incident, Evidence) are what the
+// service says, for finding one's way; what matters is in the records.
+// Bytes reach the caller's writer before all of them are measured: they count
+// when Retrieve returns without an error.
 //
 // Begin reading at Client.Say.
 package client
@@ -37,7 +45,7 @@ type Config struct {
 	Trust  *custody.Trust      // whom to believe
 	Signer custody.Signer      // the actor's key; nil only reads what needs no session
 	Actor  custody.PrincipalID // whose key that is; empty before enrolment
-	HTTP   *http.Client        // nil means one with sane limits
+	HTTP   *http.Client        // nil means one with sane limits; of another, redirections are not followed either
 	Name   string              // of the program, as sessions show it
 	Token  string              // of a session opened before; may be empty
 	Now    func() time.Time
@@ -62,8 +70,11 @@ func New(c Config) (*Client, error) {
 		c.HTTP = &http.Client{Transport: &http.Transport{
 			MaxIdleConnsPerHost: 128, ResponseHeaderTimeout: 2 * time.Minute, DisableCompression: true,
 			Proxy: http.ProxyFromEnvironment,
-		}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		}}
 	}
+	h := *c.HTTP
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.HTTP = &h
 	return &Client{Config: c, token: c.Token}, nil
 }
 
@@ -235,6 +246,7 @@ func (c *Client) do(q *http.Request) (*http.Response, error) {
 	if err != nil || json.Unmarshal(b, &e.Problem) != nil || e.Title == "" {
 		return nil, fmt.Errorf("%w: answered %s", ErrUnreachable, r.Status)
 	}
+	e.Status = r.StatusCode
 	return nil, e
 }
 
@@ -265,7 +277,10 @@ func decode(r *http.Response, answer any) error {
 	if answer == nil {
 		return nil
 	}
-	return json.Unmarshal(b, answer)
+	if err := json.Unmarshal(b, answer); err != nil {
+		return fmt.Errorf("%w: its answer cannot be read: %w", ErrUnreachable, err)
+	}
+	return nil
 }
 
 // get reads JSON under the session.
@@ -316,32 +331,86 @@ type Recorded struct {
 // against the trust file, and in an unbroken chain.
 func (c *Client) Records(ctx context.Context, s custody.Stream) ([]Recorded, error) {
 	list := []Recorded{}
+	err := c.walk(ctx, s, allAtOnce, func(r Recorded) bool {
+		list = append(list, r)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// How many records are asked for at once: all that a page holds, or the few
+// among which a seal is found.
+const (
+	allAtOnce = 200
+	fewAtOnce = 8
+)
+
+// walk calls yield with the records of a stream from the first on, verified
+// and in an unbroken chain, until it returns false.
+func (c *Client) walk(ctx context.Context, s custody.Stream, limit int, yield func(Recorded) bool) error {
+	var next uint64
 	var previous custody.Commitment
-	for from := uint64(0); ; {
+	for {
 		var page api.Records
-		if err := c.get(ctx, fmt.Sprintf("/v1/streams/%s/records?from=%d", s, from), &page); err != nil {
-			return nil, err
+		if err := c.get(ctx, fmt.Sprintf("/v1/streams/%s/records?from=%d&limit=%d", s, next, limit), &page); err != nil {
+			return err
 		}
 		for _, r := range page.Records {
 			record, receipt, point, err := verify(c.Trust, r.Record, r.Receipt)
 			if err != nil {
-				return nil, fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, len(list), s, err)
+				return fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, next, s, err)
 			}
-			if record.Stream != s || record.Sequence != uint64(len(list)) || record.Previous != previous {
-				return nil, fmt.Errorf("%w: record %d of %s does not follow the one before it", ErrUntrusted, len(list), s)
+			if record.Stream != s || record.Sequence != next || record.Previous != previous {
+				return fmt.Errorf("%w: record %d of %s does not follow the one before it", ErrUntrusted, next, s)
 			}
 			leaf, err := receipt.Leaf(r.Record)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			previous = leaf.Commitment()
-			list = append(list, Recorded{record, receipt, point, r.Record})
+			next++
+			if !yield(Recorded{record, receipt, point, r.Record}) {
+				return nil
+			}
 		}
 		if page.Next == nil {
-			return list, nil
+			return nil
 		}
-		from = *page.Next
+		if len(page.Records) == 0 || *page.Next != next {
+			return fmt.Errorf("%w: the page after record %d of %s is said to begin at %d", ErrUntrusted, next, s, *page.Next)
+		}
 	}
+}
+
+// sealed returns what an item is by the seal that is in the log.
+func (c *Client) sealed(ctx context.Context, id custody.EvidenceID) (custody.Artifact, error) {
+	var found *custody.SealEvidence
+	var broken error
+	err := c.walk(ctx, id.Stream(), fewAtOnce, func(r Recorded) bool {
+		if !r.Record.Decision.Permit {
+			return true
+		}
+		s, err := r.Record.Envelope.Statement(custody.Acts())
+		if err != nil {
+			broken = fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, r.Record.Sequence, id.Stream(), err)
+			return false
+		}
+		act, ok := s.Act.(*custody.SealEvidence)
+		if ok && act.Evidence == id {
+			found = act
+		}
+		return found == nil
+	})
+	if err := errors.Join(err, broken); err != nil {
+		return custody.Artifact{}, err
+	}
+	if found == nil {
+		return custody.Artifact{}, fmt.Errorf("%w: the log has no seal of %s", ErrUntrusted, id)
+	}
+	return found.Artifact, nil
 }
 
 // Checkpoint returns the log's latest checkpoint, verified, and its bytes.

@@ -51,10 +51,11 @@ func (c *Client) Upload(ctx context.Context, id custody.EvidenceID, source io.Re
 		if n == 0 {
 			return last, nil
 		}
+		of := digest // the next chunk's comes while this one is sent
 		group.Go(func() error {
 			defer buffers.Put(buffer)
-			if have[index] != digest {
-				if err := c.putChunk(ctx, id, index, digest, buffer[:n]); err != nil {
+			if have[index] != of {
+				if err := c.putChunk(ctx, id, index, of, buffer[:n]); err != nil {
 					return err
 				}
 			}
@@ -87,6 +88,9 @@ func (c *Client) have(ctx context.Context, id custody.EvidenceID) (map[uint64]cu
 		if page.Next == nil {
 			return have, nil
 		}
+		if *page.Next <= from {
+			return nil, fmt.Errorf("%w: the page after chunk %d is said to begin at %d", ErrUntrusted, from, *page.Next)
+		}
 		from = *page.Next
 	}
 }
@@ -116,24 +120,25 @@ type Received struct {
 }
 
 // Retrieve fetches a stretch of an item's bytes, length 0 meaning to its end,
-// into w and confirms with a
-// signed statement what arrived. For a whole artifact the digest is compared
-// with the sealed one: where it differs, the confirmation says what arrived,
-// and the error that it was not what was sealed.
+// into w and confirms with a signed statement what arrived; got, unless nil, is
+// told of every stretch as it comes. A whole artifact is compared with the seal
+// in the log: where it differs, the confirmation says what arrived, and the
+// error that it was not what was sealed. Only without an error is w what was
+// asked for.
 func (c *Client) Retrieve(ctx context.Context, purpose string, id custody.EvidenceID, offset, length uint64, w io.Writer, got func(int)) (*Received, error) {
 	act := &custody.RetrieveEvidence{Evidence: id, Offset: offset, Length: length}
 	grant, err := c.Say(ctx, purpose, act)
 	if err != nil {
 		return nil, err
 	}
-	e, err := c.Evidence(ctx, id)
+	artifact, err := c.sealed(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if e.Artifact == nil || offset > e.Artifact.Size {
+	if offset > artifact.Size || length > artifact.Size-offset {
 		return nil, fmt.Errorf("%w: the item is not what was granted", ErrUntrusted)
 	}
-	length = act.Span(e.Artifact.Size)
+	length = act.Span(artifact.Size)
 	r, err := c.authed(ctx, func(string) (*http.Request, error) {
 		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/v1/evidence/"+string(id)+"/content", nil)
 		if err == nil {
@@ -161,8 +166,8 @@ func (c *Client) Retrieve(ctx context.Context, purpose string, id custody.Eviden
 	if err != nil {
 		return rec, fmt.Errorf("the bytes arrived; their receipt could not be put on record: %w", err)
 	}
-	if offset == 0 && length == e.Artifact.Size && measured != *e.Artifact {
-		return rec, fmt.Errorf("%w: the bytes that came have SHA-256 %s; sealed were those with %s", ErrUntrusted, measured.SHA256.Hex(), e.Artifact.SHA256.Hex())
+	if offset == 0 && length == artifact.Size && measured != artifact {
+		return rec, fmt.Errorf("%w: the bytes that came have SHA-256 %s; sealed were those with %s", ErrUntrusted, measured.SHA256.Hex(), artifact.SHA256.Hex())
 	}
 	return rec, nil
 }

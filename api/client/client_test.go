@@ -1,0 +1,681 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// service is a real one, and those who use it.
+type service struct {
+	t        *testing.T
+	url      string
+	trust    *custody.Trust
+	admin    *client.Client
+	lead     *client.Client
+	engineer *client.Client
+	incident custody.IncidentID
+}
+
+const origin = "custody.example/test"
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "service")
+	c := house.Default(origin)
+	c.Listen = "127.0.0.1:0"
+	trust, err := house.Create(t.Context(), dir, c)
+	require.NoError(t, err)
+	h, err := house.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	address, done := make(chan net.Addr, 1), make(chan error, 1)
+	go func() { done <- h.Serve(ctx, func(a net.Addr) { address <- a }) }()
+	s := &service{t: t, trust: trust}
+	select {
+	case a := <-address:
+		s.url = "http://" + a.String()
+	case err := <-done:
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-done)
+		require.NoError(t, h.Close())
+	})
+	s.admin = s.client(nil)
+	act := s.newcomer(s.admin, "Ada Administrator")
+	said, err := s.admin.Enrol(t.Context(), act, h.Code)
+	require.NoError(t, err)
+	s.admin.Actor = custody.NewPrincipalID(said.Payload)
+	s.lead = s.enrol("Lena Lead", custody.RoleIncidentManager)
+	s.engineer = s.enrol("Emil Engineer", custody.RoleForensicEngineer)
+	opened, err := s.lead.Say(t.Context(), "", &investigate.Open{
+		Class: investigate.Security, DetectedAt: custody.TimeOf(time.Now().Add(-time.Hour)), Title: "a login from two countries",
+	})
+	require.NoError(t, err)
+	s.incident = custody.NewIncidentID(opened.Payload)
+	_, err = s.lead.Say(t.Context(), "he examines the disk", &investigate.Assign{Incident: s.incident, Principal: s.engineer.Actor})
+	require.NoError(t, err)
+	return s
+}
+
+// client returns a client with a new key, or for somebody who has one.
+func (s *service) client(like *client.Client, change ...func(*client.Config)) *client.Client {
+	s.t.Helper()
+	transport := &http.Transport{}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	c := client.Config{Server: s.url, Trust: s.trust, Name: "a test", Now: time.Now, HTTP: &http.Client{Transport: transport}}
+	if like == nil {
+		_, key, err := ed25519.GenerateKey(nil)
+		require.NoError(s.t, err)
+		c.Signer, err = custody.NewSigner(key)
+		require.NoError(s.t, err)
+	} else {
+		c.Signer, c.Actor = like.Signer, like.Actor
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	made, err := client.New(c)
+	require.NoError(s.t, err)
+	return made
+}
+
+func (s *service) newcomer(c *client.Client, name string) *custody.EnrolPrincipal {
+	proof, err := custody.ProvePossession(c.Signer, origin, name)
+	require.NoError(s.t, err)
+	return &custody.EnrolPrincipal{Contact: "+49 30 1234", Key: c.Signer.Public().Bytes(), Name: name, Possession: proof, Title: "of the team"}
+}
+
+func (s *service) enrol(name string, role custody.Role) *client.Client {
+	s.t.Helper()
+	c := s.client(nil)
+	said, err := s.admin.Say(s.t.Context(), "", s.newcomer(c, name))
+	require.NoError(s.t, err)
+	c.Actor = custody.NewPrincipalID(said.Payload)
+	_, err = s.admin.Say(s.t.Context(), "", &custody.GrantRole{Principal: c.Actor, Role: role})
+	require.NoError(s.t, err)
+	return c
+}
+
+func (s *service) begin(exhibit string, size int) custody.EvidenceID {
+	s.t.Helper()
+	name, err := custody.NewName([]byte("disk.img"))
+	require.NoError(s.t, err)
+	said, err := s.engineer.Say(s.t.Context(), "to examine it", &custody.BeginEvidence{
+		AtMost: uint64(size), Exhibit: exhibit, Incident: s.incident, Name: name, Type: "disk",
+	})
+	require.NoError(s.t, err)
+	return custody.NewEvidenceID(said.Payload)
+}
+
+func (s *service) seal(e custody.EvidenceID, a custody.Artifact) {
+	s.t.Helper()
+	_, err := s.engineer.Say(s.t.Context(), "taken at the scene", &custody.SealEvidence{
+		Acquisition: custody.Acquisition{
+			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead, write blocker", Place: "office", Source: "laptop SN 123", Tool: "dd 9.1",
+		},
+		Artifact: a, Evidence: e, Incident: s.incident,
+	})
+	require.NoError(s.t, err)
+}
+
+func (s *service) takeIn(exhibit string, data []byte) custody.EvidenceID {
+	s.t.Helper()
+	e := s.begin(exhibit, len(data))
+	a, err := s.engineer.Upload(s.t.Context(), e, bytes.NewReader(data), nil)
+	require.NoError(s.t, err)
+	s.seal(e, a)
+	return e
+}
+
+// kinds returns which statements an item's stream holds.
+func (s *service) kinds(e custody.EvidenceID) (list []custody.Kind) {
+	s.t.Helper()
+	records, err := s.engineer.Records(s.t.Context(), e.Stream())
+	require.NoError(s.t, err)
+	for _, r := range records {
+		statement, err := r.Record.Envelope.Statement(house.Words())
+		require.NoError(s.t, err)
+		list = append(list, statement.Kind)
+	}
+	return list
+}
+
+func noise(n int, seed byte) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
+	return b
+}
+
+// lies passes answers on after lie has had its way with them.
+type lies struct {
+	honest http.RoundTripper
+	lie    func(*http.Request, *http.Response)
+}
+
+func (l lies) RoundTrip(q *http.Request) (*http.Response, error) {
+	r, err := l.honest.RoundTrip(q)
+	if err == nil {
+		l.lie(q, r)
+	}
+	return r, err
+}
+
+// liar returns a client of somebody whose answers are changed on their way.
+func (s *service) liar(like *client.Client, lie func(*http.Request, *http.Response)) *client.Client {
+	return s.client(like, func(c *client.Config) { c.HTTP.Transport = lies{c.HTTP.Transport, lie} })
+}
+
+// instead replaces a body.
+func instead(r *http.Response, body []byte) {
+	_ = r.Body.Close()
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+}
+
+// edit replaces a body by what change makes of it.
+func edit(t *testing.T, r *http.Response, change func([]byte) []byte) {
+	b, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	instead(r, change(b))
+}
+
+// answered edits the answers to statements.
+func answered(t *testing.T, change func(*api.Admitted)) func(*http.Request, *http.Response) {
+	return func(q *http.Request, r *http.Response) {
+		if q.URL.Path != "/v1/statements" || r.StatusCode/100 != 2 {
+			return
+		}
+		edit(t, r, func(b []byte) []byte {
+			var a api.Admitted
+			require.NoError(t, json.Unmarshal(b, &a))
+			change(&a)
+			b, err := json.Marshal(a)
+			require.NoError(t, err)
+			return b
+		})
+	}
+}
+
+// TestLiesAboutStatements: a statement counts as admitted only when its own
+// record is proven by this log.
+func TestLiesAboutStatements(t *testing.T) {
+	s := newService(t)
+	var other api.Admitted
+	said, err := s.engineer.Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+	require.NoError(t, err)
+	other.Record, other.Receipt = said.Raw, string(said.Receipt.Marshal())
+	for name, change := range map[string]func(*api.Admitted){
+		"another record and its receipt": func(a *api.Admitted) { a.Record, a.Receipt = other.Record, other.Receipt },
+		"another receipt":                func(a *api.Admitted) { a.Receipt = other.Receipt },
+		"another record":                 func(a *api.Admitted) { a.Record = other.Record },
+		"no record":                      func(a *api.Admitted) { a.Record = nil },
+		"no receipt":                     func(a *api.Admitted) { a.Receipt = "" },
+		"no proof": func(a *api.Admitted) {
+			lines := strings.Split(a.Receipt, "\n")
+			a.Receipt = strings.Join(append(lines[:3:3], lines[slices.Index(lines, ""):]...), "\n")
+		},
+		"an unsigned checkpoint": func(a *api.Admitted) { a.Receipt = a.Receipt[:strings.Index(a.Receipt, "—")] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.liar(s.engineer, answered(t, change)).Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+			require.ErrorIs(t, err, client.ErrUntrusted)
+		})
+	}
+	t.Run("any bit", func(t *testing.T) {
+		for n := range 200 {
+			_, err := s.liar(s.engineer, answered(t, func(a *api.Admitted) {
+				receipt := []byte(a.Receipt)
+				if n%2 == 0 {
+					a.Record[n*len(a.Record)/200] ^= 1 << (n / 2 % 8)
+				} else if at := n * len(receipt) / 200; receipt[at] < 0x80 {
+					receipt[at] ^= 1 << (n / 2 % 7)
+				} else {
+					receipt[0] ^= 1 // a part of a dash would not be text
+				}
+				a.Receipt = string(receipt)
+			})).Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+			require.ErrorIs(t, err, client.ErrUntrusted, "bit in byte %d of 200", n)
+		}
+	})
+	t.Run("by another log of the same name", func(t *testing.T) {
+		_, public, err := note.GenerateKey(nil, origin)
+		require.NoError(t, err)
+		forged := *s.trust
+		forged.Log = public
+		c := s.client(s.engineer, func(c *client.Config) { c.Trust = &forged })
+		_, err = c.Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+		require.ErrorIs(t, err, client.ErrUntrusted)
+		_, _, err = c.Checkpoint(t.Context())
+		require.ErrorIs(t, err, client.ErrUntrusted)
+	})
+	point, signed, err := s.engineer.Checkpoint(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, signed)
+	require.GreaterOrEqual(t, point.Size, uint64(200))
+}
+
+// TestARefusalIsNoAdmission, though it is on record and proven.
+func TestARefusalIsNoAdmission(t *testing.T) {
+	s := newService(t)
+	envelope, err := s.engineer.Sign("to see more", &custody.SuspendPrincipal{Principal: s.admin.Actor})
+	require.NoError(t, err)
+	_, err = s.engineer.Send(t.Context(), envelope, nil)
+	problem := new(client.Error)
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, http.StatusForbidden, problem.Status)
+	records, err := s.admin.Records(t.Context(), s.engineer.Actor.Stream())
+	require.NoError(t, err)
+	refusal := records[len(records)-1]
+	require.False(t, refusal.Record.Decision.Permit)
+	require.Equal(t, envelope.Payload, refusal.Record.Envelope.Payload)
+
+	body, err := json.Marshal(api.Admitted{Record: refusal.Raw, Receipt: string(refusal.Receipt.Marshal())})
+	require.NoError(t, err)
+	_, err = s.liar(s.engineer, func(_ *http.Request, r *http.Response) {
+		r.StatusCode = http.StatusCreated
+		instead(r, body)
+	}).Send(t.Context(), envelope, nil)
+	require.ErrorIs(t, err, client.ErrUntrusted)
+}
+
+// TestLiesAboutStreams: left out, put in another order, from elsewhere.
+func TestLiesAboutStreams(t *testing.T) {
+	s := newService(t)
+	for n := range 3 {
+		s.begin(fmt.Sprintf("EX-%d", n), 10)
+	}
+	honest, err := s.lead.Records(t.Context(), s.incident.Stream())
+	require.NoError(t, err)
+	require.Len(t, honest, 4)
+	number := func(n uint64) *uint64 { return &n }
+	for name, change := range map[string]func(*api.Records){
+		"the first is left out": func(p *api.Records) { p.Records = p.Records[1:] },
+		"one is left out":       func(p *api.Records) { p.Records = slices.Delete(p.Records, 1, 2) },
+		"two change places":     func(p *api.Records) { p.Records[1], p.Records[2] = p.Records[2], p.Records[1] },
+		"one is there twice":    func(p *api.Records) { p.Records = append(p.Records, p.Records[3]) },
+		"a receipt of another":  func(p *api.Records) { p.Records[1].Receipt = p.Records[2].Receipt },
+		"no more pages to come": func(p *api.Records) { p.Records, p.Next = nil, number(0) },
+		"a page is left out":    func(p *api.Records) { p.Records, p.Next = p.Records[:2], number(3) },
+		"pages without an end":  func(p *api.Records) { p.Next = number(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := s.liar(s.lead, func(q *http.Request, r *http.Response) {
+				if strings.HasSuffix(q.URL.Path, "/records") {
+					edit(t, r, func(b []byte) []byte {
+						var p api.Records
+						require.NoError(t, json.Unmarshal(b, &p))
+						change(&p)
+						b, err := json.Marshal(p)
+						require.NoError(t, err)
+						return b
+					})
+				}
+			})
+			_, err := c.Records(t.Context(), s.incident.Stream())
+			require.ErrorIs(t, err, client.ErrUntrusted)
+		})
+	}
+	t.Run("another stream", func(t *testing.T) {
+		c := s.client(s.lead, func(c *client.Config) {
+			c.HTTP.Transport = rerouted{c.HTTP.Transport, s.incident.Stream(), custody.IncidentsStream}
+		})
+		_, err := c.Records(t.Context(), s.incident.Stream())
+		require.ErrorIs(t, err, client.ErrUntrusted)
+	})
+}
+
+// rerouted asks for another stream than it was asked to.
+type rerouted struct {
+	next     http.RoundTripper
+	from, to custody.Stream
+}
+
+func (r rerouted) RoundTrip(q *http.Request) (*http.Response, error) {
+	q = q.Clone(q.Context())
+	q.URL.Path = strings.Replace(q.URL.Path, string(r.from), string(r.to), 1)
+	return r.next.RoundTrip(q)
+}
+
+func TestUploadAndRetrieve(t *testing.T) {
+	s := newService(t)
+	for n, size := range []int{0, 1, custody.ChunkSize, 2*custody.ChunkSize + 77} {
+		data := noise(size, byte(n))
+		e := s.begin(fmt.Sprintf("EX-%d", n), size)
+		var sent, got atomic.Int64
+		a, err := s.engineer.Upload(t.Context(), e, bytes.NewReader(data), func(n int) { sent.Add(int64(n)) })
+		require.NoError(t, err)
+		require.EqualValues(t, size, sent.Load())
+		v := a.NewVerifier()
+		_, err = v.Write(data)
+		require.NoError(t, errors.Join(err, v.Close()))
+		s.seal(e, a)
+
+		var w bytes.Buffer
+		received, err := s.engineer.Retrieve(t.Context(), "to examine it", e, 0, 0, &w, func(n int) { got.Add(int64(n)) })
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, w.Bytes()))
+		require.EqualValues(t, size, got.Load())
+		require.Equal(t, custody.Hash(data), received.SHA256)
+		require.EqualValues(t, size, received.Size)
+		require.Subset(t, s.kinds(e), []custody.Kind{
+			custody.KindSealEvidence, custody.KindRetrieveEvidence, custody.KindReleaseEvidence, custody.KindReceiveEvidence,
+		})
+		if size > 100 {
+			w.Reset()
+			received, err = s.engineer.Retrieve(t.Context(), "the partition table", e, 50, 40, &w, nil)
+			require.NoError(t, err)
+			require.Equal(t, data[50:90], w.Bytes())
+			require.Equal(t, custody.Hash(data[50:90]), received.SHA256)
+		}
+	}
+}
+
+// TestUploadGoesOn where an earlier one broke off: what is there is not sent again.
+func TestUploadGoesOn(t *testing.T) {
+	s := newService(t)
+	data := noise(4*custody.ChunkSize+5, 1)
+	e := s.begin("EX-1", len(data))
+	_, err := s.engineer.Upload(t.Context(), e, io.MultiReader(bytes.NewReader(data[:2*custody.ChunkSize]), broken{}), nil)
+	require.ErrorContains(t, err, "read the artifact at byte 16777216")
+	var puts atomic.Int64
+	c := s.liar(s.engineer, func(q *http.Request, _ *http.Response) {
+		if q.Method == http.MethodPut {
+			puts.Add(1)
+		}
+	})
+	a, err := c.Upload(t.Context(), e, bytes.NewReader(data), nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, puts.Load())
+	s.seal(e, a)
+	var w bytes.Buffer
+	_, err = s.engineer.Retrieve(t.Context(), "to examine it", e, 0, 0, &w, nil)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, w.Bytes()))
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("the disk has a bad sector") }
+
+// TestUploadStops at the first chunk that is refused.
+func TestUploadStops(t *testing.T) {
+	s := newService(t)
+	e := s.begin("EX-1", custody.ChunkSize)
+	_, err := s.engineer.Upload(t.Context(), e, bytes.NewReader(noise(3*custody.ChunkSize, 1)), nil)
+	require.ErrorContains(t, err, "beyond")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.engineer.Upload(ctx, e, bytes.NewReader(nil), nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestLiesAboutEvidence: what is not the sealed artifact is not believed to be.
+func TestLiesAboutEvidence(t *testing.T) {
+	s := newService(t)
+	data := noise(custody.ChunkSize+100, 1)
+	e := s.takeIn("EX-1", data)
+	other := append(bytes.Clone(data[:len(data)-1]), data[len(data)-1]^1)
+	tree := custody.NewTreeHash(nil)
+	_, err := tree.Write(other)
+	require.NoError(t, err)
+	forged := tree.Finish()
+	content := func(change func(*http.Response)) func(*http.Request, *http.Response) {
+		return func(q *http.Request, r *http.Response) {
+			if strings.HasSuffix(q.URL.Path, "/content") {
+				change(r)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		lie      func(*http.Request, *http.Response)
+		says     string
+		received bool // whether there is a receipt, of what came
+	}{
+		"a bit was changed": {content(func(r *http.Response) { instead(r, other) }), "sealed were those with", true},
+		"and the item's description, to fit": {func(q *http.Request, r *http.Response) {
+			if strings.HasSuffix(q.URL.Path, "/content") {
+				instead(r, other)
+			} else if strings.HasSuffix(q.URL.Path, "/"+string(e)) {
+				edit(t, r, func(b []byte) []byte {
+					var item api.Evidence
+					require.NoError(t, json.Unmarshal(b, &item))
+					item.Artifact = &forged
+					b, err := json.Marshal(item)
+					require.NoError(t, err)
+					return b
+				})
+			}
+		}, "sealed were those with", true},
+		"less came": {content(func(r *http.Response) { instead(r, data[:1000]) }), "1000 bytes came instead", false},
+		"more came": {content(func(r *http.Response) { instead(r, append(bytes.Clone(data), 0)) }), "bytes came instead", false},
+		"it broke off": {content(func(r *http.Response) {
+			_ = r.Body.Close()
+			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data[:1000]), broken{}))
+		}), "broke off after 1000", false},
+		"a page of HTML came": {content(func(r *http.Response) { instead(r, []byte("<html>log in to the Wi-Fi</html>")) }), "bytes came instead", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(s.kinds(e))
+			received, err := s.liar(s.engineer, c.lie).Retrieve(t.Context(), "to examine it", e, 0, 0, io.Discard, nil)
+			require.ErrorContains(t, err, c.says)
+			if !c.received {
+				require.Nil(t, received)
+				require.NotContains(t, s.kinds(e)[before:], custody.KindReceiveEvidence)
+				return
+			}
+			require.ErrorIs(t, err, client.ErrUntrusted)
+			require.Equal(t, custody.Hash(other), received.SHA256)
+			require.Contains(t, s.kinds(e)[before:], custody.KindReceiveEvidence, "what came is on record")
+		})
+	}
+}
+
+// TestTransferCutShort: the connection ends before the length that was said.
+func TestTransferCutShort(t *testing.T) {
+	s := newService(t)
+	e := s.takeIn("EX-1", noise(100_000, 1))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := http.NewRequestWithContext(r.Context(), r.Method, s.url+r.URL.RequestURI(), r.Body)
+		if err != nil {
+			panic(err)
+		}
+		q.Header = r.Header.Clone()
+		a, err := http.DefaultTransport.RoundTrip(q)
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		for k, v := range a.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(a.StatusCode)
+		if strings.HasSuffix(r.URL.Path, "/content") {
+			_, _ = io.CopyN(w, a.Body, 70_000)
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.Copy(w, a.Body)
+	}))
+	t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
+	c := s.client(s.engineer, func(c *client.Config) { c.Server = front.URL })
+	received, err := c.Retrieve(t.Context(), "to examine it", e, 0, 0, io.Discard, nil)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Nil(t, received)
+	require.NotContains(t, s.kinds(e), custody.KindReceiveEvidence)
+}
+
+// TestRedirectionsAreNotFollowed: nothing that is secret goes elsewhere.
+func TestRedirectionsAreNotFollowed(t *testing.T) {
+	s := newService(t)
+	var asked atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		moved := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		t.Cleanup(moved.Close)
+		for _, own := range []bool{true, false} {
+			c := s.client(s.engineer, func(c *client.Config) {
+				c.Server, c.Token = moved.URL, "a session's token"
+				if own {
+					c.HTTP = nil
+				}
+			})
+			_, err := c.Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+			require.ErrorIs(t, err, client.ErrUnreachable)
+			_, err = c.Whoami(t.Context())
+			require.ErrorIs(t, err, client.ErrUnreachable)
+			c.HTTP.CloseIdleConnections()
+		}
+	}
+	require.Zero(t, asked.Load())
+}
+
+// TestAnswersThatAreNone: of a proxy, of a captive portal, of nobody.
+func TestAnswersThatAreNone(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct {
+		status int
+		body   string
+	}{
+		{200, "<html>Log in to the Wi-Fi</html>"}, {200, ""}, {200, "{"}, {200, "[]"},
+		{502, "<html>Bad gateway</html>"}, {500, ""}, {404, `{}`}, {403, `{"title":""}`}, {503, `"title"`},
+	} {
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		t.Cleanup(front.Close)
+		made := s.client(s.engineer, func(k *client.Config) { k.Server = front.URL })
+		_, err := made.Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+		require.ErrorIs(t, err, client.ErrUnreachable, "%d %s", c.status, c.body)
+		made.Token = "x"
+		_, err = made.Principals(t.Context())
+		require.Error(t, err)
+		_, _, err = made.Checkpoint(t.Context())
+		require.Error(t, err)
+	}
+	nobody := s.client(s.engineer, func(c *client.Config) { c.Server = "http://127.0.0.1:1" })
+	_, err := nobody.Whoami(t.Context())
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	for _, server := range []string{"", "custody.example", "ftp://custody.example", "http://", "://"} {
+		_, err := client.New(client.Config{Server: server})
+		require.Error(t, err, server)
+	}
+}
+
+// TestStatusIsTheAnswers: what a body says of its status counts for nothing.
+func TestStatusIsTheAnswers(t *testing.T) {
+	s := newService(t)
+	c := s.liar(s.engineer, func(_ *http.Request, r *http.Response) {
+		r.StatusCode = http.StatusForbidden
+		instead(r, []byte(`{"type":"x","title":"Fine","status":200}`))
+	})
+	_, err := c.Say(t.Context(), "", &custody.OpenSession{Client: "a test"})
+	problem := new(client.Error)
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, http.StatusForbidden, problem.Status)
+}
+
+// TestSessionIsOpenedAgain, once, without a word, when it is over.
+func TestSessionIsOpenedAgain(t *testing.T) {
+	s := newService(t)
+	var logins atomic.Int64
+	c := s.client(s.engineer, func(c *client.Config) {
+		c.Token = base64.RawURLEncoding.EncodeToString(noise(32, 1)) // of a session that is over
+		c.HTTP.Transport = lies{c.HTTP.Transport, func(q *http.Request, _ *http.Response) {
+			if q.URL.Path == "/v1/statements" {
+				logins.Add(1)
+			}
+		}}
+	})
+	me, err := c.Whoami(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, s.engineer.Actor, me.ID)
+	require.EqualValues(t, 1, logins.Load())
+	token, err := c.Session(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, c.Token, token)
+
+	same := s.client(s.engineer, func(c *client.Config) { c.Token = token })
+	require.NoError(t, same.Logout(t.Context()))
+	_, err = c.Incidents(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, logins.Load())
+
+	_, err = s.admin.Say(t.Context(), "he left", &custody.SuspendPrincipal{Principal: s.engineer.Actor})
+	require.NoError(t, err)
+	_, err = c.Whoami(t.Context())
+	problem := new(client.Error)
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, http.StatusUnauthorized, problem.Status)
+	require.EqualValues(t, 3, logins.Load(), "no more than one more try")
+}
+
+// TestOneSessionForMany: those who need one at once share it.
+func TestOneSessionForMany(t *testing.T) {
+	s := newService(t)
+	c := s.client(s.engineer)
+	results := make(chan error, 20)
+	for range cap(results) {
+		go func() {
+			_, err := c.Whoami(t.Context())
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		require.NoError(t, <-results)
+	}
+	records, err := s.admin.Records(t.Context(), s.engineer.Actor.Stream())
+	require.NoError(t, err)
+	opened := 0
+	for _, r := range records {
+		statement, err := r.Record.Envelope.Statement(house.Words())
+		require.NoError(t, err)
+		if statement.Kind == custody.KindOpenSession {
+			opened++
+		}
+	}
+	require.Equal(t, 1, opened)
+}
+
+func TestBundle(t *testing.T) {
+	s := newService(t)
+	e := s.takeIn("EX-1", []byte("what was on the disk"))
+	var whole, short bytes.Buffer
+	require.NoError(t, s.engineer.Bundle(t.Context(), "for the court", e, false, &short))
+	require.NoError(t, s.engineer.Bundle(t.Context(), "for the court", e, true, &whole))
+	require.Greater(t, whole.Len(), short.Len())
+	err := s.enrol("Otto Outsider", custody.RoleForensicEngineer).Bundle(t.Context(), "curious", e, true, io.Discard)
+	problem := new(client.Error)
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, http.StatusForbidden, problem.Status)
+}
