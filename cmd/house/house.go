@@ -50,6 +50,7 @@ type House struct {
 	Trust  *custody.Trust
 	Code   string // one-time code for the first administrator; empty when there is one
 
+	dir      string
 	api      *api.API
 	guard    *guard.Guard
 	log      *ledger.Log
@@ -177,7 +178,7 @@ func Open(ctx context.Context, dir string, logger *slog.Logger) (*House, error) 
 	if err != nil {
 		return nil, err
 	}
-	h := &House{Config: c, logger: logger, registry: prometheus.NewRegistry()}
+	h := &House{Config: c, dir: dir, logger: logger, registry: prometheus.NewRegistry()}
 	if err := h.open(ctx, dir); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -299,7 +300,11 @@ func (h *House) bucket(dir string) (b storage.Bucket, volume string, err error) 
 	if h.Config.S3 == nil {
 		path := under(dir, h.Config.Folder)
 		b, err := file.Open(path)
-		return b, path, err
+		if err != nil {
+			return nil, "", err
+		}
+		h.closing(b.Close)
+		return b, path, nil
 	}
 	s := h.Config.S3
 	access, err := readSecret(under(dir, s.AccessKeyFile))
@@ -310,11 +315,15 @@ func (h *House) bucket(dir string) (b storage.Bucket, volume string, err error) 
 	if err != nil {
 		return nil, "", err
 	}
-	b, err = s3.Open(s3.Config{
+	remote, err := s3.Open(s3.Config{
 		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region,
 		AccessKey: strings.TrimSpace(string(access)), SecretKey: strings.TrimSpace(string(secret)),
 	})
-	return b, "", err
+	if err != nil {
+		return nil, "", err
+	}
+	h.closing(remote.Close)
+	return remote, "", nil
 }
 
 // Close closes everything, the last opened first.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,12 +35,19 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 	if err := noCoreDumps(); err != nil {
 		return err
 	}
+	server := h.server(h.api)
+	if h.Config.Certificate != "" {
+		pair, err := h.certificate()
+		if err != nil {
+			return err
+		}
+		server.TLSConfig.Certificates = []tls.Certificate{pair}
+	}
 	config := net.ListenConfig{}
 	l, err := config.Listen(ctx, "tcp", h.Config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	server := h.server(h.api)
 	servers := []*http.Server{server}
 	failed := make(chan error, 2)
 	go func() { failed <- h.serve(server, l) }()
@@ -87,9 +95,26 @@ func (h *House) server(handler http.Handler) *http.Server {
 
 func (h *House) serve(s *http.Server, l net.Listener) error {
 	if h.Config.Certificate != "" {
-		return s.ServeTLS(l, h.Config.Certificate, h.Config.Key)
+		return s.ServeTLS(l, "", "")
 	}
 	return s.Serve(l)
+}
+
+// certificate reads what TLS is served with. Nobody else may read the key.
+func (h *House) certificate() (tls.Certificate, error) {
+	chain, err := os.ReadFile(under(h.dir, h.Config.Certificate)) //nolint:gosec // the operator names the file
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readSecret(under(h.dir, h.Config.Key))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("certificate %s and key %s: %w", h.Config.Certificate, h.Config.Key, err)
+	}
+	return pair, nil
 }
 
 // noCoreDumps keeps evidence and keys in memory out of files.
