@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/forensic-custody/custody/custody"
@@ -209,7 +210,7 @@ func (s *Store) Prove(ctx context.Context, proofs []guard.Proof) error {
 			}
 			touched[stream] = true
 		}
-		for stream := range touched {
+		for _, stream := range slices.Sorted(maps.Keys(touched)) {
 			if _, err := t.exec(updateProven, stream); err != nil {
 				return err
 			}

@@ -69,7 +69,7 @@ type line struct {
 // before that.
 func victim(t *testing.T, path string, lines int, end func(*os.Process)) map[line]uint64 {
 	t.Helper()
-	v := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$") //nolint:gosec // this test
+	v := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$")
 	v.Env = append(os.Environ(), victimsFile+"="+path)
 	out, err := v.StdoutPipe()
 	require.NoError(t, err)

@@ -11,12 +11,12 @@
 //   - Records and receipts are never changed, and records of a stream are
 //     proven from the first on, without gaps.
 //
-// It trusts nobody's reading of a record but its own place in its stream, and
-// is not trusted itself: whoever alters the rows is found out by those who read
-// them, since records chain and stand in the log.
+// Of a record it checks that its row says what it says itself, and no more. It
+// is not trusted: whoever alters the rows is found out by those who read them,
+// since records chain and stand in the log.
 //
-// The SQL is one text for SQLite and PostgreSQL; sqlite.go is all that is
-// particular to SQLite. On PostgreSQL a transaction must be SERIALIZABLE.
+// The SQL is one text for SQLite and PostgreSQL, but for the few words in
+// sqlite.go. On PostgreSQL a transaction must be SERIALIZABLE.
 //
 // Begin reading at migrations/0001_begin.sql, then Store.Commit.
 package sql
@@ -71,7 +71,7 @@ func start(ctx context.Context, db *sqlite.DB) (*Store, error) {
 func prepare(ctx context.Context, db *sql.DB, texts []string) (map[string]*sql.Stmt, error) {
 	m := map[string]*sql.Stmt{}
 	for _, text := range texts {
-		stmt, err := db.PrepareContext(ctx, text)
+		stmt, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
@@ -97,15 +97,16 @@ func (s *Store) row(ctx context.Context, text string, args []any, to ...any) err
 }
 
 // rows reads all rows, and calls each for every one.
-func (s *Store) rows(ctx context.Context, text string, args []any, each func(scan func(...any) error) error) error {
+func (s *Store) rows(ctx context.Context, text string, args []any, each func(scan func(...any) error) error) (err error) {
 	rows, err := s.reading[text].QueryContext(ctx, args...)
 	if err != nil {
 		return s.db.Explain(err)
 	}
+	defer func() { err = s.db.Explain(errors.Join(err, rows.Close())) }()
 	for rows.Next() {
 		if err := each(rows.Scan); err != nil {
-			return errors.Join(s.db.Explain(err), rows.Close())
+			return err
 		}
 	}
-	return s.db.Explain(errors.Join(rows.Err(), rows.Close()))
+	return rows.Err()
 }
