@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio golangci-lint govulncheck gotestsum benchstat gcc fuse3 e2fsprogs sleuthkit xz" >&2
+	echo "names: minio golangci-lint govulncheck gotestsum benchstat gcc fuse3 e2fsprogs openssh-client sleuthkit xz" >&2
 	exit 2
 }
 
@@ -62,6 +62,7 @@ for name in "$@"; do
 	gcc) from_debian gcc gcc libc6-dev ;; # the race detector
 	fuse3) from_debian fusermount3 fuse3 ;; # deploy/lossyfs, for those who are not root
 	e2fsprogs) from_debian mke2fs e2fsprogs ;;
+	openssh-client) from_debian ssh-agent openssh-client ;; # its agent is tried with keys of people
 	sleuthkit) from_debian fls sleuthkit ;;
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;

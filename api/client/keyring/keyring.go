@@ -120,10 +120,18 @@ func Agent(ctx context.Context, socket string, id custody.KeyID) (custody.Signer
 	if err != nil {
 		return nil, fmt.Errorf("ssh-agent: %w", err)
 	}
-	a := agent.NewClient(conn)
+	found, err := find(agent.NewClient(conn), id)
+	if err != nil {
+		return nil, fmt.Errorf("ssh-agent: %w", errors.Join(err, conn.Close()))
+	}
+	return found, nil // which needs the connection for as long as the program runs
+}
+
+// find chooses the agent's key.
+func find(a agent.Agent, id custody.KeyID) (custody.Signer, error) {
 	list, err := a.List()
 	if err != nil {
-		return nil, fmt.Errorf("ssh-agent: %w", err)
+		return nil, err
 	}
 	var found []agentSigner
 	for _, k := range list {
@@ -139,9 +147,9 @@ func Agent(ctx context.Context, socket string, id custody.KeyID) (custody.Signer
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, errors.New("ssh-agent: it has no such key; add it with ssh-add")
+		return nil, errors.New("it has no such key; add it with ssh-add")
 	default:
-		return nil, errors.New("ssh-agent: it has several keys; name one by its id")
+		return nil, errors.New("it has several keys; name one by its id")
 	}
 }
 
