@@ -109,14 +109,9 @@ func (t *transaction) apart(do func(*transaction) error) (failed, lost error) {
 	return failed, lost
 }
 
-// stmt returns a prepared statement, for as long as the transaction lives.
-func (t *transaction) stmt(text string) *sql.Stmt {
-	return t.tx.StmtContext(t.ctx, t.writing[text])
-}
-
 // exec runs a statement and returns how many rows it changed.
 func (t *transaction) exec(text string, args ...any) (int64, error) {
-	r, err := t.stmt(text).ExecContext(t.ctx, args...)
+	r, err := t.tx.StmtContext(t.ctx, t.writing[text]).ExecContext(t.ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +120,7 @@ func (t *transaction) exec(text string, args ...any) (int64, error) {
 
 // row runs a statement that returns at most one row.
 func (t *transaction) row(text string, args []any, to ...any) error {
-	return t.stmt(text).QueryRowContext(t.ctx, args...).Scan(to...)
+	return t.tx.StmtContext(t.ctx, t.writing[text]).QueryRowContext(t.ctx, args...).Scan(to...) //nolint:sqlclosecheck // closed with the transaction
 }
 
 // changeOne runs one statement that changes one row. It fails with none when it
