@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
@@ -86,7 +87,10 @@ func TestIntegersThatSomeWouldRound(t *testing.T) {
 			require.Equal(t, n, again.Number)
 		}
 	}
-	_, err := custody.Encode(uint64(math.MaxUint64))
+	b, err := custody.Encode(jsontext.Value("-0"))
+	require.NoError(t, err)
+	require.Equal(t, "0", string(b), "there is one zero")
+	_, err = custody.Encode(uint64(math.MaxUint64))
 	require.Error(t, err)
 	_, err = custody.Encode(1.5)
 	require.Error(t, err)
