@@ -25,7 +25,8 @@ const maxBatch = 1024
 // Append adds leaves under their identities (custody.Identity) and returns
 // their receipts, in order and without extra data. When it returns, the
 // checkpoint in the receipts is on disk in the lock and published, and each
-// receipt has been verified. Calls that wait at once share a checkpoint.
+// receipt has been verified. Calls that wait at once share a checkpoint, whose
+// bytes in the receipts must not be changed.
 //
 // A leaf that is in the log under its identity is not added again; its receipt
 // is under the latest checkpoint. ErrConflict when the identity is there with
