@@ -177,7 +177,7 @@ func (a *API) tile(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	if _, err := w.Write(b); err != nil {
+	if _, err := w.Write(b); err != nil { //nolint:gosec // neither kind of answer is shown as a page
 		a.Logger.DebugContext(r.Context(), "client went away", "error", err)
 	}
 }

@@ -230,7 +230,7 @@ func TestUndescribedAnswersAreNoticed(t *testing.T) {
 			d := described{t, s.description(), s.api.Routes(), answering{c.status, c.kind, c.body}}
 			q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://custody.example/livez", nil)
 			require.NoError(t, err)
-			_, err = d.RoundTrip(q) //nolint:bodyclose // it is in memory
+			_, err = d.RoundTrip(q)
 			require.Error(t, err)
 		})
 	}

@@ -113,7 +113,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind str
 	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
-	if _, err := w.Write(append(b, '\n')); err != nil {
+	if _, err := w.Write(append(b, '\n')); err != nil { //nolint:gosec // JSON, and the headers say so
 		a.Logger.DebugContext(r.Context(), "client went away", "path", routeOf(r), "error", err)
 	}
 }

@@ -261,7 +261,7 @@ func (c *Client) call(ctx context.Context, method, path string, h http.Header, b
 	for k, v := range h {
 		q.Header[http.CanonicalHeaderKey(k)] = v
 	}
-	r, err := c.do(q)
+	r, err := c.do(q) //nolint:bodyclose // decode closes it
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func decode(r *http.Response, answer any) error {
 
 // get reads JSON under the session.
 func (c *Client) get(ctx context.Context, path string, answer any) error {
-	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+	r, err := c.authed(ctx, func(string) (*http.Request, error) { //nolint:bodyclose // decode closes it
 		return http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
 	})
 	if err != nil {

@@ -96,7 +96,7 @@ func (c *Client) have(ctx context.Context, id custody.EvidenceID) (map[uint64]cu
 }
 
 func (c *Client) putChunk(ctx context.Context, id custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error {
-	r, err := c.authed(ctx, func(string) (*http.Request, error) {
+	r, err := c.authed(ctx, func(string) (*http.Request, error) { //nolint:bodyclose // decode closes it
 		q, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%s/v1/evidence/%s/chunks/%d", c.Server, id, index), bytes.NewReader(b))
 		if err == nil {
 			q.Header.Set(api.ChunkDigest, digest.String())

@@ -94,7 +94,7 @@ func (u *uploads) room() error {
 	if err := unix.Statfs(u.volume, &s); err != nil {
 		return err
 	}
-	size := uint64(s.Bsize) //nolint:gosec // a block size is positive
+	size := uint64(s.Bsize)
 	if s.Bavail*size < max(s.Blocks*size/reserveShare, reserveLeast) {
 		return fmt.Errorf("%w: the last of the volume is kept for records", api.ErrFull)
 	}

@@ -90,7 +90,7 @@ func Default(origin string) Config {
 
 func readConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, configFile)
-	b, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
+	b, err := os.ReadFile(path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return Config{}, fmt.Errorf("%s holds no service: make one with custody init", dir)

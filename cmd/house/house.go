@@ -189,7 +189,7 @@ func (h *House) open(ctx context.Context, dir string) error {
 	if err := h.lock(dir); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, trustFile)) //nolint:gosec // the operator names the folder
+	b, err := os.ReadFile(filepath.Join(dir, trustFile))
 	if err != nil {
 		return err
 	}
@@ -221,11 +221,11 @@ func (h *House) open(ctx context.Context, dir string) error {
 
 // lock keeps a second process out of the folder, for as long as this one lives.
 func (h *House) lock(dir string) error {
-	f, err := os.OpenFile(filepath.Join(dir, processLock), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the folder
+	f, err := os.OpenFile(filepath.Join(dir, processLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits an int
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return errors.Join(fmt.Errorf("%s is in use by another process: stop that one first", dir), f.Close())
 	}
 	h.closing(f.Close)

@@ -277,7 +277,7 @@ func TestOneProcessAtATime(t *testing.T) {
 	first := start(t, dir)
 	_, err := house.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "in use by another process")
-	q, err := first.as(nil).HTTP.Get("http://" + first.address + "/readyz") //nolint:noctx // a test's
+	q, err := first.as(nil).HTTP.Get("http://" + first.address + "/readyz")
 	require.NoError(t, err)
 	require.NoError(t, q.Body.Close())
 	require.Equal(t, http.StatusOK, q.StatusCode, "the first goes on")
@@ -525,8 +525,8 @@ func TestTLS(t *testing.T) {
 	require.EqualValues(t, tls.VersionTLS13, a.TLS.Version)
 	require.Equal(t, "max-age=31536000; includeSubDomains", a.Header.Get("Strict-Transport-Security"))
 
-	for name, c := range map[string]*tls.Config{"TLS 1.2": {RootCAs: pool, MaxVersion: tls.VersionTLS12}, "no trust": {}} { //nolint:gosec // it is to fail
-		_, err := with(c).Get("https://" + r.address + "/livez") //nolint:noctx,bodyclose // it is to fail
+	for name, c := range map[string]*tls.Config{"TLS 1.2": {RootCAs: pool, MaxVersion: tls.VersionTLS12}, "no trust": {}} {
+		_, err := with(c).Get("https://" + r.address + "/livez")
 		require.Error(t, err, name)
 	}
 	a, _ = get(t, with(nil), "http://"+r.address+"/livez")

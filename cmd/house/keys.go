@@ -110,13 +110,13 @@ func readSecret(path string) ([]byte, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s can be read by others: chmod 600 it, and ask who has read it", path)
 	}
-	return os.ReadFile(path) //nolint:gosec // the operator names the folder
+	return os.ReadFile(path)
 }
 
 // writeNew writes a file that must not exist, mode 0600, durable with its
 // folder's next sync.
 func writeNew(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the folder
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s is there already", path)
@@ -128,7 +128,7 @@ func writeNew(path string, b []byte) error {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names the folder
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func New(path, kind string, passphrase []byte) (custody.Signer, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: string(cryptoutils.EncryptedSigstorePrivateKeyPEMType), Bytes: der})
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the user names the file
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s is there already; a key is never overwritten", path)
 	}
@@ -91,7 +91,7 @@ func Open(path string, passphrase func() ([]byte, error)) (custody.Signer, error
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s can be read by others: chmod 600 it, and consider the key stolen if somebody did", path)
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
