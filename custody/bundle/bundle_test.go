@@ -2,6 +2,9 @@ package bundle_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +37,29 @@ func TestABundleVerifies(t *testing.T) {
 		}, kinds)
 		require.Equal(t, b, written(t, contents(t, s, leaves)), "the same contents make the same bytes")
 	}
+}
+
+// TestTheVerdictSaysWhatSigned: a further key of another algorithm is named as
+// what it is, where it signed.
+func TestTheVerdictSaysWhatSigned(t *testing.T) {
+	s := newStory(t, 1)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	further, err := custody.NewSigner(private)
+	require.NoError(t, err)
+	proof, err := custody.ProvePossession(further, "custody.example/test", string(s.Engineer.ID))
+	require.NoError(t, err)
+	a, err := s.Engineer.Does(t.Context(), "", &custody.EnrolKey{Key: further.Public().Bytes(), Possession: proof})
+	require.NoError(t, err)
+	require.True(t, a.Permit, a.Reason)
+	s.Engineer.Key = further
+	a, err = s.Engineer.Does(t.Context(), "once more", s.Retrieval())
+	require.NoError(t, err)
+	require.True(t, a.Permit, a.Reason)
+	v := verify(written(t, contents(t, s, true)), s.Trust)
+	require.Empty(t, v.Problems)
+	require.Equal(t, "Ed25519", v.Timeline[1].Signature)
+	require.Equal(t, "ECDSA P-256 with SHA-256", v.Timeline[len(v.Timeline)-1].Signature)
 }
 
 func TestTheArtifactIsMeasured(t *testing.T) {

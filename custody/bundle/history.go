@@ -321,7 +321,9 @@ func (c *check) checkSigner(p *signer) {
 		}
 		if err != nil {
 			c.problem(e.where, err)
+			continue
 		}
+		e.algorithm = key.Algorithm()
 	}
 }
 

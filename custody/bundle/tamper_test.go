@@ -451,6 +451,59 @@ func older(t *testing.T, s *guardtest.Story, r *custody.Record, stream custody.S
 	}
 }
 
+// TestTagsAndTheirKeys: a record under the tag of another place, or a stream
+// under another key, would hide from whoever looks for what is missing.
+func TestTagsAndTheirKeys(t *testing.T) {
+	s := newStory(t, 1)
+	c := forge(t, s, 1, s.Evidence.Stream(), 3, func(*custody.Record) {})
+	_, signer, err := guardtest.LogKey("custody.example/test", 1)
+	require.NoError(t, err)
+	f := &forger{signer: signer}
+	require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
+	i := slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.Evidence.Stream() })
+	c = edited(c, i, func(list []bundle.Record) []bundle.Record {
+		last := &list[len(list)-1]
+		old, err := last.Receipt.Leaf(last.Bytes)
+		require.NoError(t, err)
+		forged := *last.Receipt
+		forged.Open(custody.Opening(forged.Extra[:32]), c.Streams[i].TagKey.Tag(77))
+		last.Receipt = &forged
+		f.leaves[slices.Index(f.leaves, old)], err = forged.Leaf(last.Bytes)
+		require.NoError(t, err)
+		return list
+	})
+	v := verify(written(t, f.prove(t, c)), s.Trust)
+	require.Contains(t, fmt.Sprint(v.Problems), "does not have the tag of its place")
+
+	c = contents(t, s, true)
+	i = slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.Administrator.ID.Stream() })
+	require.True(t, c.Streams[i].Whole)
+	require.Empty(t, c.Streams[i].Records)
+	c.Streams[i].TagKey[0] ^= 1
+	v = verify(written(t, c), s.Trust)
+	require.Contains(t, fmt.Sprint(v.Problems), "is not the one that was declared")
+}
+
+// TestReceiptsAreCheckedWithoutLeavesToo changes every hash of every receipt.
+func TestReceiptsAreCheckedWithoutLeavesToo(t *testing.T) {
+	s := newStory(t, 1)
+	clean := contents(t, s, false)
+	for i, st := range clean.Streams {
+		for n, r := range st.Records {
+			for k := range r.Receipt.Proof {
+				c := edited(clean, i, func(list []bundle.Record) []bundle.Record {
+					forged := *list[n].Receipt
+					forged.Proof = slices.Clone(forged.Proof)
+					forged.Proof[k][31] ^= 1
+					list[n].Receipt = &forged
+					return list
+				})
+				require.False(t, verify(written(t, c), s.Trust).Verified)
+			}
+		}
+	}
+}
+
 // TestHostileArchives are no bundles, whatever other readers make of them.
 func TestHostileArchives(t *testing.T) {
 	s := newStory(t, 1)

@@ -48,7 +48,7 @@ type Event struct {
 	Purpose   string              `json:"purpose"`
 	Permitted bool                `json:"permitted"`
 	Detail    string              `json:"detail"`
-	Signature string              `json:"signature"` // algorithm
+	Signature string              `json:"signature"` // algorithm of the key that signed; empty when that could not be verified
 }
 
 // Problem is one thing that is wrong, and in which member.
@@ -63,7 +63,7 @@ func (c *check) timeline(s *stream) {
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
 			Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
-			Permitted: e.record.Decision.Permit, Detail: detail(e.statement.Act), Signature: who.Key.Algorithm(),
+			Permitted: e.record.Decision.Permit, Detail: detail(e.statement.Act), Signature: e.algorithm,
 		})
 	}
 }

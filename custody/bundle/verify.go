@@ -85,6 +85,7 @@ type entry struct {
 	commitment custody.Commitment
 	leaf       custody.Leaf
 	index      uint64
+	algorithm  string // of the key that signed, once that is verified
 }
 
 func (c *check) problem(where string, err error) {

@@ -149,6 +149,20 @@ func TestTheSameStatementTwiceIsOneRecord(t *testing.T) {
 	require.Equal(t, first.answer.Receipt.Marshal(), later.recorded().Receipt.Marshal(), "after a restart, and long expired")
 }
 
+// TestAnotherSignatureIsNoRepeat: an ECDSA signature has a twin, and any other
+// bytes may come instead; what is on record is answered to what was sent only.
+func TestAnotherSignatureIsNoRepeat(t *testing.T) {
+	s := newStage(t)
+	first := s.as(s.Engineer).tries("to look at it", s.Retrieval())
+	first.recorded()
+	e, err := custody.ParseEnvelope(first.raw)
+	require.NoError(t, err)
+	e.Signatures[0].Sig[5] ^= 1
+	raw, err := e.Marshal()
+	require.NoError(t, err)
+	s.send(raw).failed(guard.ErrMalformed)
+}
+
 func TestAHundredAtOnceAreOneRecord(t *testing.T) {
 	s := newStage(t)
 	for range 5 {
@@ -630,9 +644,23 @@ func TestADatabaseThatWasChangedIsNotBelieved(t *testing.T) {
 		r.Record = bytes.Replace(r.Record, []byte(`"permit":true`), []byte(`"permit":false`), 1)
 	}
 	require.Error(t, s.Reopen(t.Context()))
-	lying.lie = func(r *guard.Stored) { r.Commitment[0] ^= 1 }
-	_, err := s.Replica(t.Context())
-	require.ErrorContains(t, err, "not the one that was recorded")
+	for name, lie := range map[string]func(*guard.Stored){
+		"all commitments": func(r *guard.Stored) { r.Commitment[0] ^= 1 },
+		"the last commitment": func(r *guard.Stored) {
+			if r.Sequence == 5 {
+				r.Commitment[0] ^= 1
+			}
+		},
+		"the last opening": func(r *guard.Stored) {
+			if r.Sequence == 5 {
+				r.Opening[0] ^= 1
+			}
+		},
+	} {
+		lying.lie = lie
+		_, err := s.Replica(t.Context())
+		require.ErrorContains(t, err, "not the one that was recorded", name)
+	}
 	lying.lie = nil
 	require.NoError(t, s.Reopen(t.Context()))
 }
