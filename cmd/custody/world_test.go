@@ -22,7 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/api/client"
-	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
 )
@@ -70,9 +69,13 @@ func (l *lockedBuffer) String() string {
 // newService makes a service in a folder.
 func newService(t testing.TB, dir string) *service {
 	t.Helper()
-	c := house.Default("custody.example/test")
-	c.Listen = "127.0.0.1:0"
-	trust, err := house.Create(context.Background(), dir, c)
+	c := exec.Command(os.Args[0], "init", "--dir", dir, "--origin", "custody.example/test", "--listen", "127.0.0.1:0") //nolint:gosec // this test binary
+	c.Env = append(os.Environ(), asProgram+"=1")
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	b, err := os.ReadFile(filepath.Join(dir, "trust.json")) //nolint:gosec // a test's own file
+	require.NoError(t, err)
+	trust, err := custody.ParseTrust(b)
 	require.NoError(t, err)
 	return &service{t: t, dir: dir, trust: trust}
 }
