@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -147,3 +149,22 @@ type patient struct {
 
 func (p *patient) SetReadDeadline(t time.Time) error  { p.read = t; return nil }
 func (p *patient) SetWriteDeadline(t time.Time) error { p.write = t; return nil }
+
+// TestASealedItemTakesNothing, even when the intake has done with its upload
+// and forgotten it.
+func TestASealedItemTakesNothing(t *testing.T) {
+	s := newService(t, func(c *api.Config) { c.Intake = forgetful{c.Intake} })
+	v := s.login(s.Engineer)
+	e, _ := s.takeIn(v, "EX-1", s.Artifact)
+	problem(t, s.put(v, e, 0, s.Artifact), http.StatusConflict, "conflict")
+}
+
+// forgetful is an intake that does not know what was sealed.
+type forgetful struct{ api.Intake }
+
+func (f forgetful) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
+	if err := f.Intake.Put(ctx, i, e, index, d, b); !errors.Is(err, api.ErrConflict) {
+		return err
+	}
+	return nil
+}
