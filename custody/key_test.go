@@ -107,7 +107,7 @@ func TestPublicKeysHaveOneEncoding(t *testing.T) {
 	}
 	// The compressed form of a P-256 point is another encoding of the same key.
 	key := take(ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:]))
-	compressed := elliptic.MarshalCompressed(elliptic.P256(), key.X, key.Y) //nolint:staticcheck // it is what is to be refused
+	compressed := elliptic.MarshalCompressed(elliptic.P256(), key.X, key.Y)
 	head := take(hex.DecodeString("3039301306072a8648ce3d020106082a8648ce3d030107032200"))
 	_, err := custody.ParsePublicKey(append(head, compressed...))
 	require.Error(t, err)

@@ -638,7 +638,7 @@ func TestTwoReplicas(t *testing.T) {
 // TestADatabaseThatWasChangedIsNotBelieved.
 func TestADatabaseThatWasChangedIsNotBelieved(t *testing.T) {
 	s := newStage(t, func(c *guardtest.Setup) { c.Store = &lyingStore{Store: c.Store} })
-	lying, ok := s.World.Store.(*lyingStore)
+	lying, ok := s.Store.(*lyingStore)
 	require.True(t, ok)
 	lying.lie = func(r *guard.Stored) {
 		r.Record = bytes.Replace(r.Record, []byte(`"permit":true`), []byte(`"permit":false`), 1)

@@ -163,7 +163,7 @@ func TestARestartSettlesTickets(t *testing.T) {
 			require.Equal(t, c.outcome, s.released().Outcome)
 			require.Equal(t, c.sent, s.released().Sent)
 			s.wait("its ticket is closed", func() bool {
-				open, err := s.World.Store.OpenTickets(t.Context())
+				open, err := s.Store.OpenTickets(t.Context())
 				return err == nil && len(open) == 0
 			})
 			_, err := s.Begin(t.Context(), s.login(s.Engineer), token)

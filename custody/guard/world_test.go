@@ -90,7 +90,7 @@ func (w world) records() int {
 
 func (w world) unproven() []guard.Stored {
 	w.t.Helper()
-	list, err := w.World.Store.Unproven(w.ctx)
+	list, err := w.Store.Unproven(w.ctx)
 	require.NoError(w.t, err)
 	return list
 }
@@ -217,7 +217,7 @@ func fields(t *testing.T, record []byte) map[string]bool {
 // history returns the statements of a stream, in order.
 func (w world) history(s custody.Stream) (kinds []custody.Kind, records []*custody.Record, last *custody.Statement) {
 	w.t.Helper()
-	list, err := w.World.Store.Records(w.ctx, s, 0, 1000, false)
+	list, err := w.Store.Records(w.ctx, s, 0, 1000, false)
 	require.NoError(w.t, err)
 	for _, stored := range list {
 		r, err := custody.ParseRecord(stored.Record)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -309,16 +308,26 @@ func digest(seed byte, name string) []byte {
 
 // randomness returns bytes that depend on seed and name only, to as many as ask.
 func randomness(seed byte, name string) io.Reader {
-	return &locked{r: rand.NewChaCha8([32]byte(digest(seed, "randomness of "+name)))}
+	return &randomBytes{seed: digest(seed, "randomness of "+name)}
 }
 
-type locked struct {
-	mu sync.Mutex
-	r  io.Reader
+// randomBytes are the SHA-256 of a seed and a number, number after number.
+type randomBytes struct {
+	mu   sync.Mutex
+	seed []byte
+	n    uint64
+	left []byte
 }
 
-func (l *locked) Read(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.r.Read(p)
+func (r *randomBytes) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.left) == 0 {
+		block := sha256.Sum256(binary.BigEndian.AppendUint64(r.seed[:len(r.seed):len(r.seed)], r.n))
+		r.left = block[:]
+		r.n++
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
 }
