@@ -41,7 +41,7 @@ var rows = map[string]row{
 	"investigate": {"custody", ""},
 
 	"ledger":            {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
-	"ledger/enginetest": {"custody ledger", "github.com/stretchr/testify"},
+	"ledger/enginetest": {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
 	"ledger/keep":       {"custody ledger storage/sqlite", ""},
 	"ledger/trillian":   {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
 

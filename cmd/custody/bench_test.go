@@ -132,4 +132,3 @@ func median(l []float64) float64 {
 	slices.Sort(l)
 	return l[len(l)/2]
 }
-

@@ -242,4 +242,3 @@ func settled(ctx context.Context, c *person, id custody.EvidenceID, granted map[
 	}
 	return len(open) == 0
 }
-
