@@ -176,7 +176,7 @@ func (a *app) terminal() bool { return isTerminal(a.stdin) }
 
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // ask asks for one line on the terminal.
@@ -199,7 +199,7 @@ func (a *app) secret(prompt string, twice bool) ([]byte, error) {
 		path = a.getenv("CUSTODY_PASSPHRASE_FILE")
 	}
 	if path != "" {
-		b, err := os.ReadFile(path) //nolint:gosec // the user names the file
+		b, err := os.ReadFile(path)
 		return []byte(strings.TrimRight(string(b), "\r\n")), err
 	}
 	f, ok := a.stdin.(*os.File)
@@ -208,7 +208,7 @@ func (a *app) secret(prompt string, twice bool) ([]byte, error) {
 	}
 	read := func(prompt string) (string, error) {
 		_, _ = fmt.Fprint(a.stderr, prompt+": ")
-		b, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+		b, err := term.ReadPassword(int(f.Fd()))
 		_, _ = fmt.Fprintln(a.stderr)
 		return string(b), err
 	}

@@ -96,7 +96,7 @@ func BenchmarkTransfer(b *testing.B) {
 		require.NoError(b, os.Rename(testFile(b, size), path))
 		sum = append(sum, rate(run("sha256sum", path)))
 		cp = append(cp, rate(run("cp", path, filepath.Join(dir, "copy"))))
-		f, err := os.Open(path) //nolint:gosec // a test's own file
+		f, err := os.Open(path)
 		require.NoError(b, err)
 		t := time.Now()
 		id, _, err := takeIn(ctx, engineer, w.incident, fmt.Sprintf("EX-%d", n), size, f)
@@ -104,7 +104,7 @@ func BenchmarkTransfer(b *testing.B) {
 		in = append(in, rate(time.Since(t)))
 		require.NoError(b, f.Close())
 		waitChecked(b, engineer.Client, id)
-		g, err := os.Create(filepath.Join(dir, "back")) //nolint:gosec // a test's own file
+		g, err := os.Create(filepath.Join(dir, "back"))
 		require.NoError(b, err)
 		t = time.Now()
 		_, err = engineer.Retrieve(ctx, "benchmark", id, 0, 0, g, nil)

@@ -85,7 +85,7 @@ func TestChaosPowerLoss(t *testing.T) {
 		w.kill()
 		require.NoError(t, disk.Unmount())
 		unix.Sync()
-		disk, err = lossyfs.Mount(backing, point, int64(seed)) //nolint:gosec // any seed will do
+		disk, err = lossyfs.Mount(backing, point, int64(seed))
 		require.NoError(t, err)
 	})
 }
@@ -94,11 +94,11 @@ func chaos(t *testing.T, dir string, ready func(*team), strike func(*team, uint6
 	w := newTeam(t, dir, 4)
 	ready(w)
 	promised := &witness{sealed: map[custody.EvidenceID][]byte{}, received: map[custody.Digest]int{}}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any seed will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := mathrand.New(mathrand.NewPCG(seed, 0)) //nolint:gosec // a test's choices
+	random := mathrand.New(mathrand.NewPCG(seed, 0))
 	for round := range rounds(t) {
-		load(t, w, promised, round, time.Duration(100+random.IntN(900))*time.Millisecond, func() { strike(w, seed+uint64(round)) }) //nolint:gosec // small
+		load(t, w, promised, round, time.Duration(100+random.IntN(900))*time.Millisecond, func() { strike(w, seed+uint64(round)) })
 		began := time.Now()
 		w.start()
 		t.Logf("round %d: %d promises, %d without an answer; ready after %s", round, len(promised.said), promised.unproven, time.Since(began))

@@ -114,7 +114,7 @@ func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
 		most, err := parseSize(in.atMost)
 		return &artifactFile{Reader: a.stdin, atMost: most}, err
 	}
-	f, err := os.Open(path) //nolint:gosec // the user names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	mark := custody.Hash(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s\x00%s", full, size, info.ModTime().UnixNano(), in.incident, in.exhibit))
-	return &artifactFile{Reader: f, file: f, info: info, atMost: uint64(size), resume: filepath.Join("uploads", mark.Hex())}, nil //nolint:gosec // a size is not negative
+	return &artifactFile{Reader: f, file: f, info: info, atMost: uint64(size), resume: filepath.Join("uploads", mark.Hex())}, nil
 }
 
 // changed says whether the file is no longer what it was when it was opened.
@@ -378,7 +378,7 @@ func (a *app) output(path string) (w io.Writer, finish func(good bool) error, er
 		return nil, nil, usagef("%s is there already", path)
 	}
 	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the user names the file
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -65,7 +65,7 @@ func (a *app) writeFile(name string, b []byte) error {
 		return err
 	}
 	next := path + ".new"
-	if err := os.WriteFile(next, b, 0o600); err != nil {
+	if err := os.WriteFile(next, b, 0o600); err != nil { //nolint:gosec // in the folder that the user named
 		return err
 	}
 	return os.Rename(next, path)
@@ -76,7 +76,7 @@ func (a *app) readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path) //nolint:gosec // in the user's own folder
+	return os.ReadFile(path)
 }
 
 func (a *app) readProfile() (profile, error) {
@@ -212,7 +212,7 @@ func (r request) act() *custody.EnrolPrincipal {
 
 func readRequest(path string) (request, error) {
 	var r request
-	b, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return r, err
 	}

@@ -34,7 +34,7 @@ func (a *app) progress(what string, total uint64, known bool) *progress {
 		return p
 	}
 	p.pool = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40))
-	p.bar = p.pool.AddBar(int64(p.total), //nolint:gosec // at most 16 TiB
+	p.bar = p.pool.AddBar(int64(p.total),
 		mpb.PrependDecorators(decor.Name(p.what+" ")),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "),
 			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))
@@ -42,7 +42,7 @@ func (a *app) progress(what string, total uint64, known bool) *progress {
 }
 
 func (p *progress) add(n int) {
-	p.moved.Add(uint64(n)) //nolint:gosec // a count is not negative
+	p.moved.Add(uint64(n))
 	if p.bar != nil {
 		p.bar.IncrBy(n)
 	}

@@ -69,11 +69,11 @@ func (l *lockedBuffer) String() string {
 // newService makes a service in a folder.
 func newService(t testing.TB, dir string) *service {
 	t.Helper()
-	c := exec.Command(os.Args[0], "init", "--dir", dir, "--origin", "custody.example/test", "--listen", "127.0.0.1:0") //nolint:gosec // this test binary
+	c := exec.Command(os.Args[0], "init", "--dir", dir, "--origin", "custody.example/test", "--listen", "127.0.0.1:0")
 	c.Env = append(os.Environ(), asProgram+"=1")
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	b, err := os.ReadFile(filepath.Join(dir, "trust.json")) //nolint:gosec // a test's own file
+	b, err := os.ReadFile(filepath.Join(dir, "trust.json"))
 	require.NoError(t, err)
 	trust, err := custody.ParseTrust(b)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func (s *service) start() {
 }
 
 func (s *service) tryStart() error {
-	s.process = exec.Command(os.Args[0], "serve", "--dir", s.dir) //nolint:gosec // this test binary
+	s.process = exec.Command(os.Args[0], "serve", "--dir", s.dir)
 	s.process.Env = append(os.Environ(), asProgram+"=1")
 	s.log = &lockedBuffer{}
 	stderr, err := s.process.StderrPipe()
@@ -272,7 +272,7 @@ func takeIn(ctx context.Context, p *person, i custody.IncidentID, exhibit string
 func testFile(t testing.TB, size int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "artifact")
-	f, err := os.Create(path) //nolint:gosec // a test's own file
+	f, err := os.Create(path)
 	require.NoError(t, err)
 	_, err = io.CopyN(f, rand.Reader, int64(size))
 	require.NoError(t, err)

@@ -40,7 +40,7 @@ func newLogStorage(ctx context.Context, db *sqlite.DB) (*logStorage, error) {
 		to   **sql.Stmt
 		text string
 	}{{&s.insert, insertLeafSQL}, {&s.find, findLeafSQL}, {&s.sequence, sequenceLeafSQL}} {
-		stmt, err := db.Write.PrepareContext(ctx, p.text)
+		stmt, err := db.Write.PrepareContext(ctx, p.text) //nolint:sqlclosecheck // kept, and closed with the storage
 		if err != nil {
 			return nil, errors.Join(db.Explain(err), s.close())
 		}

@@ -348,7 +348,7 @@ func (t *logTX) UpdateSequencedLeaves(ctx context.Context, leaves []*trillian.Lo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sequence := t.tx.StmtContext(ctx, t.storage.sequence)
-	defer sequence.Close()
+	defer func() { _ = sequence.Close() }()
 	for _, leaf := range leaves {
 		arrival, ok := t.dequeued[string(leaf.LeafIdentityHash)]
 		if !ok {
@@ -368,7 +368,7 @@ func (t *logTX) UpdateSequencedLeaves(ctx context.Context, leaves []*trillian.Lo
 // queue adds leaves that are not there yet and says which were.
 func (t *logTX) queue(ctx context.Context, leaves []*trillian.LogLeaf, at time.Time) ([]*trillian.QueuedLogLeaf, error) {
 	insert := t.tx.StmtContext(ctx, t.storage.insert)
-	defer insert.Close()
+	defer func() { _ = insert.Close() }()
 	out := make([]*trillian.QueuedLogLeaf, len(leaves))
 	for i, leaf := range leaves {
 		leaf.QueueTimestamp = timestamppb.New(at)
@@ -380,7 +380,7 @@ func (t *logTX) queue(ctx context.Context, leaves []*trillian.LogLeaf, at time.T
 			out[i] = outcome(leaf, codes.OK, "")
 			continue
 		}
-		first, err := scanLeaf(t.tx.StmtContext(ctx, t.storage.find).QueryRowContext(ctx, t.tree, leaf.LeafIdentityHash))
+		first, err := scanLeaf(t.tx.StmtContext(ctx, t.storage.find).QueryRowContext(ctx, t.tree, leaf.LeafIdentityHash)) //nolint:sqlclosecheck // closed with the transaction
 		if err != nil {
 			return nil, t.explain(err)
 		}
@@ -392,7 +392,7 @@ func (t *logTX) queue(ctx context.Context, leaves []*trillian.LogLeaf, at time.T
 // addSequenced adds leaves at the indexes that they name.
 func (t *logTX) addSequenced(ctx context.Context, leaves []*trillian.LogLeaf, at time.Time) ([]*trillian.QueuedLogLeaf, error) {
 	insert := t.tx.StmtContext(ctx, t.storage.insert)
-	defer insert.Close()
+	defer func() { _ = insert.Close() }()
 	out := make([]*trillian.QueuedLogLeaf, len(leaves))
 	for i, leaf := range leaves {
 		added, err := t.insert(ctx, insert, leaf, at, leaf.LeafIndex, 0)

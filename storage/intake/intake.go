@@ -114,7 +114,7 @@ func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) ([]st
 			if r.Index != uint64(len(chunks)) {
 				return nil, custody.Unlawful{Why: fmt.Sprintf("chunk %d did not arrive", len(chunks))}
 			}
-			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: uint32(r.Length), Version: r.Version}) //nolint:gosec // a chunk has at most 8 MiB
+			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: uint32(r.Length), Version: r.Version})
 			digests = append(digests, r.Digest)
 			size += r.Length
 		}
