@@ -381,6 +381,10 @@ func TestWhatTheOperatorCannotForge(t *testing.T) {
 		return *e
 	}
 	same := func(*custody.Header) {}
+	list, err := s.Store.Records(t.Context(), s.Evidence.Stream(), 1, 1, true)
+	require.NoError(t, err)
+	earlier, err := custody.ParseRecord(list[0].Record)
+	require.NoError(t, err)
 	for _, c := range []struct {
 		name   string
 		change func(*custody.Record)
@@ -415,6 +419,20 @@ func TestWhatTheOperatorCannotForge(t *testing.T) {
 		{"an older state of the actor than the log had", func(r *custody.Record) {
 			older(t, s, r, s.Engineer.ID.Stream(), 1)
 		}, "an older state of principal/"},
+		{"an older state of the policy than the record before", func(r *custody.Record) {
+			older(t, s, r, custody.PolicyStream, 3)
+		}, "an older state of policy than its predecessor"},
+		{"before its actor was enrolled", func(r *custody.Record) {
+			older(t, s, r, custody.PolicyStream, 1)
+		}, "was not enrolled when it was decided"},
+		{"another place of its own stream", func(r *custody.Record) {
+			older(t, s, r, s.Evidence.Stream(), 2)
+		}, "another place of its own stream"},
+		{"recorded before its predecessor", func(r *custody.Record) { r.Recorded = r.Recorded.Add(-5e9) }, "before its predecessor"},
+		{"an older checkpoint than its predecessor's", func(r *custody.Record) {
+			r.Checkpoint = custody.Anchor{Root: custody.Hash(nil)}
+		}, "names an older checkpoint"},
+		{"a statement that is on record already", func(r *custody.Record) { r.Envelope = earlier.Envelope }, "repeats the statement"},
 		{"a checkpoint that never was", func(r *custody.Record) { r.Checkpoint.Root = custody.Hash([]byte("x")) }, "not the log's"},
 		{"a checkpoint later than itself", func(r *custody.Record) { r.Checkpoint.Size = 1 << 20 }, "later than itself"},
 		{"another stream's declaration", func(r *custody.Record) {
