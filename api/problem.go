@@ -58,6 +58,8 @@ func problemOf(err error) Problem {
 		return problemMalformed.with(err.Error())
 	case errors.Is(err, guard.ErrUnauthenticated):
 		return problemUnauthenticated.with(err.Error())
+	case errors.Is(err, guard.ErrTooMany):
+		return problemTooMany.with(err.Error())
 	case errors.Is(err, guard.ErrWithdrawn):
 		return problemRefused.with(err.Error())
 	case errors.Is(err, ErrMismatch):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/policy"
@@ -134,6 +135,9 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if g.flight[s.Payload] != nil {
 		return nil, errInFlight
 	}
+	if err := g.bearWith(s.Actor); err != nil {
+		return nil, err
+	}
 	d, err := g.decide(ctx, s)
 	if err != nil {
 		return nil, err
@@ -151,10 +155,37 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 			return nil, err
 		}
 	}
+	if !d.permit {
+		g.refused[s.Actor] = append(g.refused[s.Actor], g.Now())
+	}
 	g.queue = append(g.queue, p)
 	g.flight[s.Payload] = p
 	g.poke()
 	return p, nil
+}
+
+// refusalsPerHour is how many refusals of one actor are put on record in an
+// hour. After so many, nothing that he sends is decided until the first of them
+// is an hour old.
+const refusalsPerHour = 100
+
+// bearWith returns ErrTooMany for an actor who was refused too often. The
+// caller holds g.mu. A restart forgets the count.
+func (g *Guard) bearWith(who custody.PrincipalID) error {
+	list := g.refused[who]
+	begin := g.Now().Add(-time.Hour)
+	for len(list) > 0 && list[0].Before(begin) {
+		list = list[1:]
+	}
+	if len(list) == 0 {
+		delete(g.refused, who)
+		return nil
+	}
+	g.refused[who] = list
+	if len(list) >= refusalsPerHour && who != g.service {
+		return fmt.Errorf("%w: %d within an hour; nothing more is decided until %s", ErrTooMany, len(list), list[0].Add(time.Hour).UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // record makes the record of a decision and applies it. The caller holds g.mu.

@@ -54,6 +54,8 @@ type Guard struct {
 	reading sync.Mutex // held while folding for readers
 	proven  *folds     // of proven records only
 
+	refused  map[custody.PrincipalID][]time.Time // refusals of the last hour, oldest first
+
 	sessions *tokens[Session]
 	exports  *tokens[Export]
 	uses     *uses
@@ -71,6 +73,9 @@ var (
 	// ErrUnauthenticated: not signed by a live key of the actor, not for this
 	// log, or not fresh. Nothing is recorded.
 	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrTooMany: the actor was refused so often that nothing more is decided
+	// for now, so that no flood of refusals grows the log. Nothing is recorded.
+	ErrTooMany = errors.New("too many refusals")
 	// ErrUnavailable: the log or the store cannot take a record now. No right
 	// is given; the same statement may be sent again.
 	ErrUnavailable = errors.New("nothing can be put on record now")
@@ -121,6 +126,7 @@ func newGuard(c Config) *Guard {
 		policies: map[custody.Digest]*policy.Policy{},
 		wake:     make(chan struct{}, 1),
 		flight:   map[custody.Digest]*pending{},
+		refused:  map[custody.PrincipalID][]time.Time{},
 		proofs:   make(chan []*pending, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),

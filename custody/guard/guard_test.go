@@ -679,3 +679,17 @@ func (l *lyingStore) Records(ctx context.Context, s custody.Stream, from uint64,
 	}
 	return list, err
 }
+
+// TestAFloodOfRefusalsEnds: nobody grows the log by being refused.
+func TestAFloodOfRefusalsEnds(t *testing.T) {
+	s := newStage(t)
+	for range 100 {
+		s.as(s.Counsel).tries("again", s.Retrieval()).refused(guard.RefusedText)
+	}
+	before := string(s.Log.Checkpoint())
+	s.as(s.Counsel).tries("again", s.Retrieval()).failed(guard.ErrTooMany)
+	require.Equal(t, before, string(s.Log.Checkpoint()), "nothing was recorded")
+	s.as(s.Engineer).tries("others are not concerned", s.Retrieval()).recorded()
+	s.Pass(61 * time.Minute)
+	s.as(s.Counsel).tries("after an hour", s.Retrieval()).refused(guard.RefusedText)
+}

@@ -1,0 +1,52 @@
+package house_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/storage/buckettest"
+)
+
+// TestOnS3 does the main job with the evidence on an S3 server: taken in, read
+// back, kept over a restart, retrieved, and proven.
+func TestOnS3(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucket(t)
+	secrets := t.TempDir()
+	access, secret := filepath.Join(secrets, "access"), filepath.Join(secrets, "secret")
+	require.NoError(t, os.WriteFile(access, []byte(bucket.AccessKey+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(secret, []byte(bucket.SecretKey+"\n"), 0o600))
+	c := house.Default(origin)
+	c.Listen, c.Folder = "127.0.0.1:0", ""
+	c.S3 = &house.S3{Endpoint: bucket.Endpoint, Bucket: bucket.Bucket, AccessKeyFile: access, SecretKeyFile: secret}
+	dir := filepath.Join(t.TempDir(), "service")
+	_, err := house.Create(t.Context(), dir, c)
+	require.NoError(t, err)
+
+	r := start(t, dir)
+	_, engineer, incident := r.team()
+	data := noise(2*custody.ChunkSize+4711, 1)
+	id := takeIn(t, engineer, incident, "EX-1", data)
+	require.Eventually(t, func() bool {
+		e, err := engineer.Evidence(t.Context(), id)
+		return err == nil && e.Confirmed
+	}, 20*time.Second, 50*time.Millisecond)
+	r.stop()
+
+	r = start(t, dir)
+	engineer = r.as(engineer)
+	var back, proof bytes.Buffer
+	_, err = engineer.Retrieve(t.Context(), "to examine it", id, 0, 0, &back, nil)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, back.Bytes()))
+	require.NoError(t, engineer.Bundle(t.Context(), "to prove it", id, true, &proof))
+	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: house.Words(), Artifact: &back})
+	require.True(t, v.Verified && v.Complete, "%v", v.Problems)
+}
