@@ -51,10 +51,10 @@ lint: ## Formatting, vet, linters, the module's name
 	go vet ./...
 	golangci-lint run ./...
 
-bench: ## Benchmarks, with their spread; BENCH chooses them by name
-	@deploy/tools.sh benchstat gotestsum minio
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),3) -timeout 60m ./... | tee .tools/bench.txt
-	benchstat .tools/bench.txt
+bench: ## The README's figures: access records, intake and retrieval beside sha256sum and cp, verification
+	go test -run '^$$' -bench Access -benchtime 4000x -count $(or $(COUNT),3) -timeout 30m ./cmd/custody
+	go test -run '^$$' -bench Transfer -benchtime 3x -timeout 30m ./cmd/custody
+	go test -run '^$$' -bench Verify -cpu 1 -count $(or $(COUNT),3) -timeout 30m ./custody/bundle
 
 chaos: ## Kill, cut and fill what it runs on, N times
 	@deploy/tools.sh minio
