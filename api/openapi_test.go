@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -25,6 +26,7 @@ type object = map[string]any
 // description is openapi.json, read.
 type description struct {
 	doc      object
+	mu       sync.Mutex // a compiler is for one goroutine at a time
 	compiler *jsonschema.Compiler
 }
 
@@ -38,7 +40,7 @@ func readDescription(t testing.TB) *description {
 	c.DefaultDraft(jsonschema.Draft2020) // OpenAPI 3.1.0, section 4.8.24
 	c.AssertContent()
 	require.NoError(t, c.AddResource(descriptionURL, doc))
-	return &description{doc.(object), c}
+	return &description{doc: doc.(object), compiler: c}
 }
 
 // at follows a JSON pointer.
@@ -71,7 +73,9 @@ func (d *description) response(pattern, method string, status int) (object, stri
 
 // validate holds a body against a schema of the description.
 func (d *description) validate(pointer string, body []byte) error {
+	d.mu.Lock()
 	schema, err := d.compiler.Compile(descriptionURL + "#" + strings.NewReplacer("{", "%7B", "}", "%7D").Replace(pointer))
+	d.mu.Unlock()
 	if err != nil {
 		return err
 	}
