@@ -147,7 +147,7 @@ func (a *API) livez(w http.ResponseWriter, r *http.Request) {
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	if err := a.Guard.Ready(); err != nil {
 		a.Logger.WarnContext(r.Context(), "not ready", "error", err)
-		a.problem(w, r, problemUnavailable.with("the log cannot be appended to"))
+		a.problem(w, r, problemUnavailable.with(whyUnavailable(err)))
 		return
 	}
 	a.reply(w, r, http.StatusOK, struct {

@@ -73,11 +73,19 @@ func problemOf(err error) Problem {
 	case errors.As(err, &tooLarge):
 		return problemTooLarge
 	case errors.Is(err, guard.ErrUnavailable):
-		return problemUnavailable.with("the log or the database cannot take a record; nothing was released or changed; send the same statement again")
+		return problemUnavailable.with(whyUnavailable(err))
 	case errors.Is(err, context.DeadlineExceeded):
 		return problemUnavailable.with("this took too long")
 	}
 	return problemInternal
+}
+
+func whyUnavailable(err error) string {
+	why := "the log or the database cannot take a record"
+	if stopped := new(guard.Stopped); errors.As(err, stopped) {
+		why = stopped.Why
+	}
+	return why + "; nothing was released or changed; send the same statement again later"
 }
 
 func (p Problem) with(detail string) Problem {

@@ -12,6 +12,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/intake"
 	"github.com/forensic-custody/custody/storage/sql"
@@ -43,6 +44,32 @@ func asAPI(err error) error {
 		}
 	}
 	return err
+}
+
+// publicLog is the log as the guard wants it: it tells why it takes nothing.
+type publicLog struct{ *ledger.Log }
+
+// Ready implements guard.Log.
+func (l publicLog) Ready() error {
+	err := l.Log.Ready()
+	if err == nil {
+		return nil
+	}
+	why := "the log cannot be written"
+	for _, known := range []struct {
+		is  error
+		why string
+	}{
+		{ledger.ErrClock, "the service's clock is behind the log's last checkpoint: it must be set right"},
+		{ledger.ErrRollback, "the log is older than what it has signed: an administrator must look"},
+		{ledger.ErrFork, "the log is not what it has signed: an administrator must look"},
+		{sqlite.ErrFull, "the log's disk is full"},
+	} {
+		if errors.Is(err, known.is) {
+			why = known.why
+		}
+	}
+	return guard.Stopped{Why: why, Cause: err}
 }
 
 // evidence is the vault as the API wants it.

@@ -167,7 +167,7 @@ func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 
 func (h *House) guardConfig(rows *sql.Store, k *keys) guard.Config {
 	return guard.Config{
-		Origin: h.Config.Origin, Store: rows, Log: h.log, Words: Words(), States: states(),
+		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
 		Service: k.service, Rand: rand.Reader, Now: time.Now,
 	}
 }

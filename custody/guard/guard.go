@@ -54,7 +54,7 @@ type Guard struct {
 	reading sync.Mutex // held while folding for readers
 	proven  *folds     // of proven records only
 
-	refused  map[custody.PrincipalID][]time.Time // refusals of the last hour, oldest first
+	refused map[custody.PrincipalID][]time.Time // refusals of the last hour, oldest first
 
 	sessions *tokens[Session]
 	exports  *tokens[Export]

@@ -102,6 +102,17 @@ type Ticket struct {
 	Sent      uint64    // bytes handed over in uses that ended
 }
 
+// Stopped is why the log takes nothing, in words that may leave the service.
+type Stopped struct {
+	Why   string
+	Cause error // for the service's own log
+}
+
+func (s Stopped) Error() string { return s.Why + ": " + s.Cause.Error() }
+
+// Unwrap returns the cause.
+func (s Stopped) Unwrap() error { return s.Cause }
+
 // Log is the transparency log. Package ledger implements it.
 type Log interface {
 	// Append adds leaves under their identities and returns their receipts, in
@@ -110,6 +121,7 @@ type Log interface {
 	Append(ctx context.Context, leaves []custody.Leaf, identities []custody.Digest) ([]*custody.Receipt, error)
 	// Checkpoint returns the latest published checkpoint, signed.
 	Checkpoint() []byte
-	// Ready returns nil, or why nothing can be appended.
+	// Ready returns nil, or why nothing can be appended, as a Stopped where
+	// that may be told.
 	Ready() error
 }
