@@ -102,7 +102,12 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
   custody evidence get e-… -o disk.img --purpose "timeline of the intrusion"
   custody bundle verify EX-1.bundle --trust trust.json`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("no such command: custody %q", args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

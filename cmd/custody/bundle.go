@@ -190,6 +190,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   key new                  key, request, fingerprint
   key show                 server, principal, key, agent
   login, whoami            a principal: id, name, title, contact, roles, keys, suspended, enrolled
+  logout                   ended: whether there was a session
   principal list           principals: a list of principals
   role list                roles
   incident list            incidents: id, title, class, detectedAt, openedAt, openedBy, assigned

@@ -142,19 +142,23 @@ func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
 	return &artifactFile{Reader: f, file: f, info: info, atMost: uint64(size), resume: filepath.Join("uploads", mark.Hex())}, nil
 }
 
-// changed says whether the file is no longer what it was when it was opened.
-func (f *artifactFile) changed(size uint64) error {
+var errChanged = errors.New("the file changed while it was read; nothing was sealed: copy it first, and take the copy in under another exhibit number, since this one stays announced")
+
+// unchanged turns the outcome of an upload into errChanged when the file is no
+// longer what it was when it was opened: also that of one that failed, which a
+// file that grows makes it do.
+func (f *artifactFile) unchanged(size uint64, outcome error) error {
 	if f.file == nil {
-		return nil
+		return outcome
 	}
 	now, err := f.file.Stat()
 	if err != nil {
-		return err
+		return errors.Join(outcome, err)
 	}
-	if now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) || size != f.atMost {
-		return errors.New("the file changed while it was read; nothing was sealed: image it again, or copy it first")
+	if now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) || outcome == nil && size != f.atMost {
+		return errChanged
 	}
-	return nil
+	return outcome
 }
 
 func (f *artifactFile) close() error {
@@ -191,10 +195,7 @@ func (a *app) add(ctx context.Context, in *intake, path string) (err error) {
 	bar := a.progress("sending "+name.Display, f.atMost, path != "-")
 	artifact, err := cl.Upload(ctx, id, f, bar.add)
 	bar.done()
-	if err == nil {
-		err = f.changed(artifact.Size)
-	}
-	if err != nil {
+	if err := f.unchanged(artifact.Size, err); err != nil {
 		if f.resume != "" && exitCode(err) == exitUnreachable {
 			err = fmt.Errorf("%w; run the same command again to continue", err)
 		}
@@ -379,6 +380,9 @@ func (a *app) output(path string) (w io.Writer, finish func(good bool) error, er
 	}
 	part := path + ".part"
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil, usagef("%s is there already: another retrieval writes it, or one was broken off; then remove it", part)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

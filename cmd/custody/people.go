@@ -270,7 +270,12 @@ func (a *app) logoutCommand() *cobra.Command {
 					return err
 				}
 			}
-			return a.writeFile(sessionFile, nil)
+			if err := a.writeFile(sessionFile, nil); err != nil {
+				return err
+			}
+			return a.answer(struct {
+				Ended bool `json:"ended"` // there was a session
+			}{cl.Token != ""}, "")
 		},
 	}
 }
@@ -328,18 +333,21 @@ func (a *app) principalEnroll() *cobra.Command {
 	var code string
 	var roles []string
 	c := &cobra.Command{
-		Use: "enroll REQUEST [--role ROLE …]", Short: "Enroll somebody with his key, and grant roles", Args: cobra.MaximumNArgs(1),
+		Use: "enroll REQUEST [--role ROLE …]", Short: "Enroll somebody with his key, and grant roles", Args: cobra.ArbitraryArgs,
 		Long: `Enrolls whoever made the request (custody key new). Ask him for his key's id
 another way, and compare. --first enrolls yourself as the first administrator,
 with the code that the service printed.`,
 		Example: `  custody principal enroll --first --code abcd-efgh-ijkl-mnop
   custody principal enroll eve/enrolment.json --role forensic-engineer`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if first && len(args) > 0 {
+				return usagef("--first takes no request: it enrolls yourself")
+			}
 			if first {
 				return a.enrollFirst(c, code)
 			}
 			if len(args) != 1 {
-				return usagef("give the request of whom to enroll")
+				return usagef("give one file, the request of whom to enroll")
 			}
 			for _, r := range roles {
 				if !slices.Contains(custody.Roles(), custody.Role(r)) {
