@@ -42,11 +42,23 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
+	if errors.Is(err, ErrDamaged) {
+		a.damaged(ctx, use.Pass.Evidence(), err)
+	}
 	if sent > 0 || errors.Is(err, errBegun) {
 		a.Logger.WarnContext(ctx, "release broken off", "evidence", use.Pass.Evidence(), "sent", sent, "error", err)
 		panic(http.ErrAbortHandler) // nobody must take a part for the whole
 	}
 	a.fail(w, r, err)
+}
+
+// damaged puts on record that an item's bytes are not those that were sealed:
+// from then on it is shown as damaged, and its retrieval refused.
+func (a *API) damaged(ctx context.Context, id custody.EvidenceID, cause error) {
+	a.Logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", id, "error", cause)
+	if _, err := a.Guard.Attest(ctx, "found while it was being retrieved", &custody.CheckEvidence{Evidence: id}); err != nil {
+		a.Logger.ErrorContext(ctx, "damage not on record", "evidence", id, "error", err)
+	}
 }
 
 // errBegun marks an error after the answer's header was sent.

@@ -235,7 +235,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestRangeThatIsWholeIsServed: damage elsewhere does not withhold what is well.
+// TestRangeThatIsWholeIsServed: damage elsewhere does not withhold what is well,
+// until it is found; then the item is marked, on record, and withheld.
 func TestRangeThatIsWholeIsServed(t *testing.T) {
 	s := newService(t)
 	v := s.login(s.Engineer)
@@ -246,7 +247,10 @@ func TestRangeThatIsWholeIsServed(t *testing.T) {
 	a := s.content(v, e, ticket, "Range", "bytes=100-199")
 	require.Equal(t, data[100:200], a.body)
 	problem(t, s.content(v, e, ticket, "Range", "bytes=8388608-8388608"), http.StatusInternalServerError, "damaged")
-	problem(t, s.content(v, e, ticket, "Range", "bytes=8388600-8388700"), http.StatusInternalServerError, "damaged")
+	item, err := s.Item(t.Context(), e)
+	require.NoError(t, err)
+	require.True(t, item.Damaged)
+	problem(t, s.content(v, e, ticket, "Range", "bytes=100-199"), http.StatusForbidden, "refused")
 }
 
 // TestLogDownReleasesNothing: T32.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -55,9 +56,9 @@ func problemOf(err error) Problem {
 	case errors.Is(err, custody.ErrUnknown):
 		return problemNotFound
 	case errors.Is(err, guard.ErrMalformed):
-		return problemMalformed.with(err.Error())
+		return problemMalformed.with(strings.TrimPrefix(err.Error(), guard.ErrMalformed.Error()+": "))
 	case errors.Is(err, guard.ErrUnauthenticated):
-		return problemUnauthenticated.with(err.Error())
+		return problemUnauthenticated.with(strings.TrimPrefix(err.Error(), guard.ErrUnauthenticated.Error()+": "))
 	case errors.Is(err, guard.ErrTooMany):
 		return problemTooMany.with(err.Error())
 	case errors.Is(err, guard.ErrWithdrawn):

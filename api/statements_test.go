@@ -72,10 +72,10 @@ func TestStatementsThatAreNotAuthenticLeaveNoRecord(t *testing.T) {
 			h.Time, h.Expires = h.Time.Add(-time.Hour), h.Time.Add(-time.Hour+time.Minute)
 		}, "expired"},
 		"of the future":         {s.Engineer.Key, func(h *custody.Header) { h.Time, h.Expires = h.Time.Add(time.Minute), h.Expires.Add(time.Minute) }, "ahead"},
-		"by another's key":      {s.Outsider.Key, func(*custody.Header) {}, "not signed by a live key"},
-		"by nobody's key":       {stranger.Key, func(*custody.Header) {}, "not signed by a live key"},
-		"of nobody":             {stranger.Key, func(h *custody.Header) { h.Actor = "p-aaaaaaaaaaaaaaaa" }, "not signed by a live key"},
-		"the service's own key": {stranger.Key, func(h *custody.Header) { h.Actor = s.ServiceID() }, "not signed by a live key"},
+		"by another's key":      {s.Outsider.Key, func(*custody.Header) {}, "this key is not accepted"},
+		"by nobody's key":       {stranger.Key, func(*custody.Header) {}, "this key is not accepted"},
+		"of nobody":             {stranger.Key, func(h *custody.Header) { h.Actor = "p-aaaaaaaaaaaaaaaa" }, "this key is not accepted"},
+		"the service's own key": {stranger.Key, func(h *custody.Header) { h.Actor = s.ServiceID() }, "this key is not accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, err := s.Engineer.Header("")

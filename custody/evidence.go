@@ -101,7 +101,7 @@ type Acquisition struct {
 	Tool        string `json:"tool"`   // with version and settings
 }
 
-func (q Acquisition) check() error {
+func (q Acquisition) check(signed Time) error {
 	for _, f := range []struct{ field, text string }{
 		{"source", q.Source}, {"method", q.Method}, {"tool", q.Tool}, {"place", q.Place}, {"collectedAt", q.CollectedAt},
 	} {
@@ -109,8 +109,12 @@ func (q Acquisition) check() error {
 			return err
 		}
 	}
-	if _, err := time.Parse(time.RFC3339, q.CollectedAt); err != nil {
+	t, err := time.Parse(time.RFC3339, q.CollectedAt)
+	if err != nil {
 		return fmt.Errorf("collectedAt %.60q is not a time like 2026-11-23T21:05:00+01:00", q.CollectedAt)
+	}
+	if t.After(signed.Time()) {
+		return fmt.Errorf("collectedAt %s lies after the time of signing: nothing is collected in the future", q.CollectedAt)
 	}
 	return nil
 }
@@ -131,14 +135,14 @@ func (a *SealEvidence) Subject() Subject {
 }
 
 // Check implements Act.
-func (a *SealEvidence) Check(*Statement) error {
+func (a *SealEvidence) Check(s *Statement) error {
 	if err := checkItem(a.Incident, a.Evidence); err != nil {
 		return err
 	}
 	if err := a.Artifact.check(); err != nil {
 		return err
 	}
-	return a.Acquisition.check()
+	return a.Acquisition.check(s.Time)
 }
 
 func (a Artifact) check() error {

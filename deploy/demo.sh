@@ -17,6 +17,7 @@ cleanup() {
   [ -n "${KEEP:-}" ] || rm -rf "$work"
 }
 trap cleanup EXIT
+if [ -n "${FILE:-}" ] && [ ! -r "$FILE" ]; then echo "demo: FILE=$FILE cannot be read" >&2; exit 1; fi
 artifact=${FILE:+$(realpath "$FILE")}
 cd "$work"
 
@@ -96,7 +97,7 @@ as manager incident assign "$incident" "$engineer" --purpose "disk forensics of 
 
 step "The artifact is taken in"
 as eve evidence add "$artifact" --incident "$incident" --exhibit EX-1 --type disk \
-  --source "web01, disk 0" --method "dead, write blocker" --tool "mke2fs of this demo" \
+  --source "a file of this demonstration" --method "demonstration, not an acquisition" --tool "none" \
   --collected-at "$(date +%Y-%m-%dT%H:%M:%S%:z)" --place "the demo's folder" --purpose "seized after alert 4711"
 item=$(grep -o 'e-[a-z2-7]\{16\}' out | head -n 1)
 must "$(sha256sum <"$artifact" | cut -d' ' -f1)"
@@ -110,7 +111,7 @@ step "Retrieved by the engineer, bit for bit"
 as eve evidence get "$item" -o copy.dd --purpose "timeline of the intrusion"
 run cmp "$artifact" copy.dd
 
-step "Refused to the auditor and to the administrator, who may not have it"
+step "Refused to the auditor, who may know of the item, and to the administrator, who may not (his attempt is in his own history)"
 refused 'no such thing, or not for you' custody --home otto evidence get "$item" -o no.dd --purpose curiosity
 refused 'no such thing, or not for you' custody --home admin evidence get "$item" -o no.dd --purpose curiosity
 [ ! -e no.dd ] || { echo "demo: bytes were left behind" >&2; exit 1; }

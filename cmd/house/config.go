@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -114,8 +115,8 @@ func (c Config) marshal() ([]byte, error) {
 
 func (c Config) check() error {
 	switch {
-	case c.Origin == "":
-		return errors.New("origin is missing")
+	case c.Origin == "" || strings.ContainsFunc(c.Origin, notInOrigin):
+		return fmt.Errorf("origin %q is not a name like custody.example/team: letters, digits and . - _ /", c.Origin)
 	case (c.Certificate == "") != (c.Key == ""):
 		return errors.New("certificate and key go together")
 	case c.Certificate == "" && !loopback(c.Listen):
@@ -128,6 +129,10 @@ func (c Config) check() error {
 		return errors.New("give either folder or s3")
 	}
 	return nil
+}
+
+func notInOrigin(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(".-_/", r))
 }
 
 func loopback(address string) bool {

@@ -347,7 +347,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		`{` + good + `,"listen":"127.0.0.1:0","s3":{"endpoint":"x"}}`:                                      "either folder or s3",
 		`{"origin":"x","lockFile":"lock.db","listen":"127.0.0.1:0"}`:                                       "either folder or s3",
 		`{"origin":"x","folder":"bucket","listen":"127.0.0.1:0"}`:                                          "lockFile is missing",
-		`{"lockFile":"lock.db","folder":"bucket","listen":"127.0.0.1:0"}`:                                  "origin is missing",
+		`{"lockFile":"lock.db","folder":"bucket","listen":"127.0.0.1:0"}`:                                  "is not a name like",
 		`{"origin":"custody.example/other","lockFile":"lock.db","folder":"bucket","listen":"127.0.0.1:0"}`: "not of one service",
 		`{` + good + `,"listen":"127.0.0.1:0","escrow":["no recipient"]}`:                                  "escrow",
 		`{` + good + `,"listen":"127.0.0.1:0","listen":null}`:                                              "duplicate",

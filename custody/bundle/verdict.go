@@ -80,6 +80,9 @@ func detail(act custody.Act) string {
 		}
 		return "read back from the store: NOT the sealed bytes"
 	case *custody.RetrieveEvidence:
+		if a.Length == 0 && a.Offset == 0 {
+			return "all bytes"
+		}
 		if a.Length == 0 {
 			return fmt.Sprintf("all bytes from byte %d on", a.Offset)
 		}
@@ -123,15 +126,21 @@ func (v *Verdict) Write(w io.Writer) error {
 		for _, p := range v.Problems {
 			fmt.Fprintf(&b, "  %s: %s\n", p.Where, p.What)
 		}
-		b.WriteString("\nNothing that this bundle says may be relied upon.\n")
-		_, err := io.WriteString(w, b.String())
-		return err
+		if !v.onlyArtifactDiffers() {
+			b.WriteString("\nNothing that this bundle says may be relied upon.\n")
+			_, err := io.WriteString(w, b.String())
+			return err
+		}
+		b.WriteString("\nThe records below verify. The bytes that came with them are NOT the artifact that was sealed.\n\n")
 	}
 	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", v.Exhibit, v.Evidence, v.Incident)
 	fmt.Fprintf(&b, "Item        %s: %s\n", v.Type, v.Name)
 	if v.Artifact != nil {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
+	}
+	if v.Damaged {
+		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
 	}
 	if v.Acquisition != nil {
 		fmt.Fprintf(&b, "Taken from  %s, at %s, %s\n", v.Acquisition.Source, v.Acquisition.Place, v.Acquisition.CollectedAt)
@@ -161,9 +170,16 @@ func (v *Verdict) completeness() string {
 		}
 	}
 	if v.Complete {
-		return fmt.Sprintf("complete as of tree size %d: these %d records of the item, and no others", v.Size, n)
+		return fmt.Sprintf("complete as of tree size %d: these %d records of the item and the one that announced it, and no others.\n"+
+			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, n)
 	}
-	return fmt.Sprintf("unbroken through these %d records of the item; later ones are not excluded (the bundle has no leaves)", n)
+	return fmt.Sprintf("unbroken through these %d records of the item and the one that announced it; later ones are not excluded\n"+
+		"            (the bundle has no leaves)", n)
+}
+
+// onlyArtifactDiffers says whether nothing is wrong but the artifact's bytes.
+func (v *Verdict) onlyArtifactDiffers() bool {
+	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.ArtifactState == ArtifactOther
 }
 
 func (v *Verdict) artifactText() string {

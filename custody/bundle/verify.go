@@ -128,7 +128,7 @@ func (c *check) readMember(name string, limit uint64) ([]byte, error) {
 func (c *check) readHead() error {
 	b, err := c.readMember(headName, maxHead)
 	if err != nil {
-		return err
+		return fmt.Errorf("this is not a bundle, or its beginning is damaged: %w", err)
 	}
 	if err := custody.Decode(b, &c.head); err != nil {
 		return err
@@ -143,6 +143,9 @@ func (c *check) readHead() error {
 	var log note.Verifier
 	if log, err = c.trust.LogVerifier(); err != nil {
 		return err
+	}
+	if body, err := custody.CheckpointBody(c.signed); err == nil && body.Origin != c.trust.Origin {
+		return fmt.Errorf("the bundle is of log %q; the trust file is for %q", body.Origin, c.trust.Origin)
 	}
 	if c.point, err = custody.OpenCheckpoint(c.signed, log); err != nil {
 		return err

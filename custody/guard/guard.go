@@ -380,7 +380,7 @@ func (g *Guard) authenticate(ctx context.Context, e *custody.Envelope, s *custod
 	return nil
 }
 
-var errNoLiveKey = fmt.Errorf("%w: not signed by a live key of the actor it names", ErrUnauthenticated)
+var errNoLiveKey = fmt.Errorf("%w: this key is not accepted for the principal it names: the identifier is wrong, or the key was revoked or the principal suspended; an administrator knows", ErrUnauthenticated)
 
 func (g *Guard) signerKey(ctx context.Context, s *custody.Statement, code string) (custody.PublicKey, error) {
 	if s.Actor == "" {

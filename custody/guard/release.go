@@ -78,7 +78,7 @@ func (g *Guard) ticketDigest(token string) custody.Digest {
 }
 
 // ErrWithdrawn says that the right to what a ticket is for is gone.
-var ErrWithdrawn = errors.New("the right to this evidence was withdrawn")
+var ErrWithdrawn = errors.New("the right to this evidence was withdrawn, or the item was found damaged")
 
 // stillPermitted decides the retrieval of a ticket once more, without a
 // record, and returns the item.
