@@ -117,13 +117,15 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 const (
 	copySize     = 256 << 10
 	slowest      = 32 << 10 // bytes per second
-	lookEvery    = 64 << 20 // bytes
+	lookEvery    = custody.ChunkSize // bytes
+	lookAfter    = 500 * time.Millisecond
 	shortestWait = 30 * time.Second
 )
 
 func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use, first []byte, rest io.Reader) (uint64, error) {
 	c := http.NewResponseController(w)
-	var sent, looked uint64
+	var sent, lookedAt uint64
+	looked := time.Now()
 	buffer := make([]byte, copySize)
 	for b := first; len(b) > 0; {
 		_ = c.SetWriteDeadline(time.Now().Add(shortestWait + time.Duration(len(b)/slowest)*time.Second))
@@ -132,11 +134,11 @@ func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use
 		if err != nil {
 			return sent, err
 		}
-		if sent-looked >= lookEvery {
+		if sent-lookedAt >= lookEvery || time.Since(looked) >= lookAfter {
 			if err := use.Permitted(ctx); err != nil {
 				return sent, err
 			}
-			looked = sent
+			lookedAt, looked = sent, time.Now()
 		}
 		n, err = io.ReadFull(rest, buffer)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {

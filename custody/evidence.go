@@ -446,14 +446,3 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	}
 	return nil
 }
-
-// Unreleased returns the grants whose release is not on record.
-func (e *Evidence) Unreleased() []Digest {
-	open := []Digest{}
-	for id, g := range e.grants {
-		if !g.released {
-			open = append(open, id)
-		}
-	}
-	return open
-}

@@ -104,6 +104,8 @@ func (a *Assign) Lawful(v custody.View, _ *custody.Statement) (custody.Outcome, 
 		return out, custody.Unlawful{Why: fmt.Sprintf("there is no principal %s", a.Principal)}
 	case err != nil:
 		return out, err
+	case p.Has(custody.RoleAdministrator), p.Has(custody.RoleService):
+		return out, custody.Unlawful{Why: "whoever decides about rights, and the service, work on no incident"}
 	case p.Suspended:
 		return out, custody.Unlawful{Why: fmt.Sprintf("%s is suspended", a.Principal)}
 	case slices.Contains(i.Assignees(), a.Principal):

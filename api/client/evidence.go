@@ -153,7 +153,7 @@ func (c *Client) Retrieve(ctx context.Context, purpose string, id custody.Eviden
 	tree := custody.NewTreeHash(nil)
 	n, err := io.CopyBuffer(io.MultiWriter(w, tree, counter(got)), io.LimitReader(r.Body, int64(length)+1), make([]byte, 1<<20))
 	if err != nil {
-		return nil, fmt.Errorf("the transfer broke off after %d of %d bytes: %w", n, length, err)
+		return nil, fmt.Errorf("%w: the transfer broke off after %d of %d bytes (%w); nothing was kept: try once more, and if it breaks off at the same byte look at the item (custody evidence show): what is stored may be damaged", ErrUnreachable, n, length, err)
 	}
 	measured := tree.Finish()
 	rec := &Received{Grant: grant, Size: measured.Size, SHA256: measured.SHA256}

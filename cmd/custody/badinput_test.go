@@ -71,7 +71,7 @@ func missing(t *testing.T, d *desk) {
 	refused(t, exitUsage, d.eve, []string{"evidence", "add", file}, "--incident, --exhibit, --type, --source")
 	refused(t, exitUsage, d.eve, []string{"evidence", "add"}, "0 arguments instead of 1", "add FILE|-")
 	refused(t, exitUsage, d.eve, d.add(t.TempDir(), "EX-M"), "is a folder", "pack it")
-	refused(t, exitRefused, d.eve, d.add(file+".none", "EX-M"), file+".none", "no such file")
+	refused(t, exitUsage, d.eve, d.add(file+".none", "EX-M"), file+".none", "no such file")
 	refused(t, exitUsage, d.eve, []string{"evidence", "get", "e-" + d.incident[2:], "-o", "x"}, "--purpose")
 }
 
@@ -121,8 +121,8 @@ func names(t *testing.T, d *desk) {
 	d.same(t, id, filepath.Join(dir, odd))
 
 	refused(t, exitUsage, d.eve, d.add(file, "EX-NL", "--name", strings.Repeat("x", 4097)), "4097 bytes long", "4096 is the most")
-	refused(t, exitRefused, d.eve, d.add(file, "EX-NS", "--source", "two\nlines"), "source")
-	refused(t, exitRefused, d.eve, d.add(file, "EX-NP", "--purpose", "\xff"), "purpose")
+	refused(t, exitUsage, d.eve, d.add(file, "EX-NS", "--source", "two\nlines"), "source")
+	refused(t, exitUsage, d.eve, d.add(file, "EX-NP", "--purpose", "\xff"), "purpose")
 	require.NotContains(t, strings.Join(d.listed(t), " "), "EX-NL")
 }
 
@@ -300,8 +300,8 @@ func badBundles(t *testing.T, d *desk) {
 	verify := func(args ...string) []string { return append([]string{"bundle", "verify"}, args...) }
 	done(t, "", verify(proof, "--trust", trust, "--artifact", file)...)
 	refused(t, exitUsage, "", verify(proof), "give --trust")
-	refused(t, exitRefused, "", verify(proof, "--trust", trust+".none"), "no such file")
-	refused(t, exitRefused, "", verify(proof, "--trust", file), "trust file")
+	refused(t, exitUsage, "", verify(proof, "--trust", trust+".none"), "no such file")
+	refused(t, exitUsage, "", verify(proof, "--trust", file), "trust file")
 	for _, c := range []struct {
 		says string
 		args []string

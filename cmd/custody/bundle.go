@@ -99,11 +99,11 @@ complete. Exit code 0 only when everything verifies.`,
 			}
 			b, err := os.ReadFile(trustPath)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			trust, err := custody.ParseTrust(b)
 			if err != nil {
-				return err
+				return usagef("%s is not a trust file: %w", trustPath, err)
 			}
 			print, err := trust.Fingerprint()
 			if err != nil {
@@ -136,14 +136,14 @@ complete. Exit code 0 only when everything verifies.`,
 func (a *app) verify(path string, trust *custody.Trust, artifact string) (v *bundle.Verdict, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	o := bundle.Options{Words: words()}
 	if artifact != "" {
 		beside, err := os.Open(artifact)
 		if err != nil {
-			return nil, err
+			return nil, usageError{err}
 		}
 		defer func() { _ = beside.Close() }()
 		o.Artifact = beside

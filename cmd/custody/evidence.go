@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,12 @@ What is missing is asked for on a terminal, and refused elsewhere.`,
 	return c
 }
 
+// hints say what an answer looks like.
+var hints = map[string]string{
+	"type":         " (" + strings.Join(custody.ArtifactTypes(), ", ") + ")",
+	"collected-at": " (like 2026-11-23T09:40:00+01:00)",
+}
+
 // complete asks for what is missing where somebody can answer.
 func (a *app) complete(in *intake, path string) error {
 	if in.name == "" && path != "-" {
@@ -86,7 +93,7 @@ func (a *app) complete(in *intake, path string) error {
 			missing = append(missing, "--"+f.flag)
 			continue
 		}
-		answer, err := a.ask(f.flag)
+		answer, err := a.ask(f.flag + hints[f.flag])
 		if err != nil {
 			return err
 		}
@@ -96,6 +103,29 @@ func (a *app) complete(in *intake, path string) error {
 	}
 	if len(missing) > 0 {
 		return usagef("evidence is not taken in without %s", strings.Join(missing, ", "))
+	}
+	return in.check(time.Now())
+}
+
+// check refuses, before anything is sent, what would be refused after it.
+func (in *intake) check(now time.Time) error {
+	if !slices.Contains(custody.ArtifactTypes(), in.kind) {
+		return usagef("--type %q is none of %s", in.kind, strings.Join(custody.ArtifactTypes(), ", "))
+	}
+	at, err := time.Parse(time.RFC3339, in.acquired.CollectedAt)
+	if err != nil {
+		return usagef("--collected-at %q is not a time like 2026-11-23T09:40:00+01:00", in.acquired.CollectedAt)
+	}
+	if at.After(now) {
+		return usagef("--collected-at %s lies in the future; what is sealed cannot be corrected: give the time it was taken", in.acquired.CollectedAt)
+	}
+	for flag, text := range map[string]string{
+		"exhibit": in.exhibit, "source": in.acquired.Source, "method": in.acquired.Method,
+		"tool": in.acquired.Tool, "place": in.acquired.Place, "purpose": in.purpose,
+	} {
+		if err := custody.CheckLine("--"+flag, text); err != nil {
+			return usageError{err}
+		}
 	}
 	return nil
 }
@@ -116,7 +146,7 @@ func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	info, err := f.Stat()
 	if err != nil {

@@ -217,7 +217,7 @@ func readRequest(path string) (request, error) {
 		return r, err
 	}
 	if err := json.Unmarshal(b, &r, json.RejectUnknownMembers(true)); err != nil {
-		return r, fmt.Errorf("%s is not an enrolment request: %w", path, err)
+		return r, usagef("%s is not an enrolment request, as custody key new makes it: %w", path, err)
 	}
 	return r, nil
 }

@@ -39,11 +39,14 @@ fingerprint that is printed with the one on paper.`,
 			}
 			b, err := os.ReadFile(trustPath)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			trust, err := custody.ParseTrust(b)
 			if err != nil {
-				return err
+				return usagef("%s is not a trust file: %w", trustPath, err)
+			}
+			if _, err := client.New(client.Config{Server: server}); err != nil {
+				return usageError{err}
 			}
 			signer, err := a.newSigner(c, kind, useAgent, agentKey)
 			if err != nil {
@@ -372,8 +375,12 @@ with the code that the service printed.`,
 					return fmt.Errorf("%s is enrolled as %s; granting %s: %w", r.Name, id, role, err)
 				}
 			}
+			held := strings.Join(roles, " ")
+			if held == "" {
+				held = fmt.Sprintf("none yet, so they can do nothing: custody role grant %s ROLE", id)
+			}
 			return a.saidOf(said, string(id), fmt.Sprintf("enrolled %s as %s, key %s\nroles: %s\nThey run: custody login --principal %s",
-				r.Name, id, custody.Hash(r.Key), strings.Join(roles, " "), id))
+				r.Name, id, custody.Hash(r.Key), held, id))
 		},
 	}
 	c.Flags().BoolVar(&first, "first", false, "enroll yourself as the first administrator")

@@ -82,6 +82,7 @@ const (
 	serviceKey  = "keys/service.pem"
 	logKey      = "keys/log.note"
 	storageKey  = "keys/storage.age"
+	rowKey      = "keys/rows.key"
 )
 
 // Default returns the configuration of a new folder.

@@ -168,7 +168,7 @@ func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 func (h *House) guardConfig(rows *sql.Store, k *keys) guard.Config {
 	return guard.Config{
 		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
-		Service: k.service, Rand: rand.Reader, Now: time.Now,
+		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: time.Now,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 )
 
 // keys are the service's own: for statements, for checkpoints, for the data
-// keys of incidents. They lie in files of mode 0600, since the service starts
+// keys of incidents, for the rows of its database. They lie in files of mode 0600, since the service starts
 // without anybody at hand.
 type keys struct {
 	service  custody.Signer
@@ -28,6 +29,7 @@ type keys struct {
 	verifier note.Verifier
 	logKey   string // verifier key of the log
 	storage  *age.X25519Identity
+	rows     [32]byte // marks the rows of the records database
 }
 
 // makeKeys makes new keys in the folder.
@@ -51,10 +53,15 @@ func makeKeys(dir, origin string) error {
 	if err != nil {
 		return err
 	}
+	var rows [32]byte
+	if _, err := rand.Read(rows[:]); err != nil {
+		return err
+	}
 	return errors.Join(
 		writeNew(filepath.Join(dir, serviceKey), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 		writeNew(filepath.Join(dir, logKey), []byte(logSecret+"\n"+logPublic+"\n")),
 		writeNew(filepath.Join(dir, storageKey), []byte(identity.String()+"\n")),
+		writeNew(filepath.Join(dir, rowKey), []byte(hex.EncodeToString(rows[:])+"\n")),
 	)
 }
 
@@ -98,6 +105,15 @@ func readKeys(dir string) (*keys, error) {
 	if k.storage, err = age.ParseX25519Identity(strings.TrimSpace(string(text))); err != nil {
 		return nil, fmt.Errorf("%s: %w", storageKey, err)
 	}
+	text, err = readSecret(filepath.Join(dir, rowKey))
+	if err != nil {
+		return nil, err
+	}
+	rows, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(rows) != len(k.rows) {
+		return nil, fmt.Errorf("%s: not 64 hexadecimal digits", rowKey)
+	}
+	copy(k.rows[:], rows)
 	return k, nil
 }
 

@@ -3,6 +3,8 @@ package guard
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +37,9 @@ type decision struct {
 func (g *Guard) decide(ctx context.Context, s *custody.Statement) (*decision, error) {
 	v := g.folds.view(ctx, g.now(), false)
 	d := &decision{now: v.now, rules: []string{}}
+	if s.Expires < v.now {
+		return nil, fmt.Errorf("%w: the statement expired at %s while it waited; sign it again", ErrUnauthenticated, s.Expires)
+	}
 	roles, err := g.rolesOf(v, s)
 	if err != nil {
 		return nil, err
@@ -135,12 +140,14 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if g.flight[s.Payload] != nil {
 		return nil, errInFlight
 	}
-	if err := g.bearWith(s.Actor); err != nil {
-		return nil, err
-	}
 	d, err := g.decide(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	if !d.permit {
+		if err := g.bearWith(s.Actor); err != nil {
+			return nil, err
+		}
 	}
 	if d.permit && objection != nil {
 		d.permit, d.reason, d.told, d.declares = false, objection.Error(), objection.Error(), nil
@@ -165,8 +172,8 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 }
 
 // refusalsPerHour is how many refusals of one actor are put on record in an
-// hour. After so many, nothing that he sends is decided until the first of them
-// is an hour old.
+// hour. After so many, a further one is answered and leaves no record, until the
+// first of them is an hour old. What is permitted goes on record as ever.
 const refusalsPerHour = 100
 
 // bearWith returns ErrTooMany for an actor who was refused too often. The
@@ -183,7 +190,7 @@ func (g *Guard) bearWith(who custody.PrincipalID) error {
 	}
 	g.refused[who] = list
 	if len(list) >= refusalsPerHour && who != g.service {
-		return fmt.Errorf("%w: %d within an hour; nothing more is decided until %s", ErrTooMany, len(list), list[0].Add(time.Hour).UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: refused, and no longer on record: this was one of more than %d within an hour; the next is recorded after %s", ErrTooMany, len(list), list[0].Add(time.Hour).UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -252,7 +259,31 @@ func (g *Guard) seal(r *custody.Record, s *custody.Statement, declares []custody
 	stored.Record = raw
 	stored.Commitment = custody.Commit(stored.Opening, raw)
 	stored.Leaf = custody.NewLeaf(stored.Commitment, key.Tag(r.Sequence))
+	stored.Mark = g.mark(stored)
 	return &pending{stored: stored, record: r, statement: s, done: make(chan struct{})}, nil
+}
+
+const labelMark = "custody/v1/row"
+
+// mark is HMAC-SHA256(RowKey, label || payload digest || opening || leaf ||
+// record): what tells a row that this service wrote from one that somebody put
+// into its database. It is no format: nothing outside the service sees it.
+func (g *Guard) mark(s Stored) [32]byte {
+	m := hmac.New(sha256.New, g.RowKey[:])
+	m.Write([]byte(labelMark))
+	m.Write(s.Payload[:])
+	m.Write(s.Opening[:])
+	m.Write(s.Leaf[:])
+	m.Write(s.Record)
+	return [32]byte(m.Sum(nil))
+}
+
+// genuine refuses a row that this service did not write.
+func (g *Guard) genuine(s Stored) error {
+	if want := g.mark(s); !hmac.Equal(want[:], s.Mark[:]) {
+		return fmt.Errorf("%s: record %d in the database was not written by this service", s.Stream, s.Sequence)
+	}
+	return nil
 }
 
 func (g *Guard) anchor() (custody.Anchor, error) {

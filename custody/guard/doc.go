@@ -7,8 +7,8 @@
 //     answered, and a Pass or ticket made, only when a published checkpoint
 //     proves the record and with it every record it stands on.
 //   - A refusal is a record with the same fields as a grant.
-//   - No flood of refusals grows the log: after a hundred of one person in an
-//     hour nothing more that he sends is decided, until that hour is over.
+//   - No flood of refusals grows the log: of one person's refusals a hundred in
+//     an hour are records.
 //   - The same statement twice makes one record and is answered twice alike.
 //   - An error gives no right. Where the log or the store cannot take a
 //     record, the answer is ErrUnavailable.

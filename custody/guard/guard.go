@@ -22,6 +22,7 @@ type Config struct {
 	Words   custody.Vocabulary // the statements that are understood
 	States  States             // the folds of streams
 	Service custody.Signer     // the service's own key
+	RowKey  [32]byte           // secret of the service: marks the rows of the store as its own
 	Rand    io.Reader          // openings, tag keys, tokens
 	Now     func() time.Time   // the wall clock
 
@@ -73,8 +74,8 @@ var (
 	// ErrUnauthenticated: not signed by a live key of the actor, not for this
 	// log, or not fresh. Nothing is recorded.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrTooMany: the actor was refused so often that nothing more is decided
-	// for now, so that no flood of refusals grows the log. Nothing is recorded.
+	// ErrTooMany: refused, and the actor was refused so often that it is not
+	// recorded, so that no flood of refusals grows the log.
 	ErrTooMany = errors.New("too many refusals")
 	// ErrUnavailable: the log or the store cannot take a record now. No right
 	// is given; the same statement may be sent again.
@@ -130,7 +131,7 @@ func newGuard(c Config) *Guard {
 		proofs:   make(chan []*pending, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),
-		uses:     &uses{active: map[custody.Digest]*underWay{}},
+		uses:     &uses{active: map[custody.Digest]*underWay{}, over: map[custody.Digest]bool{}},
 	}
 	g.folds, g.proven = g.newFolds(false), g.newFolds(true)
 	return g
@@ -145,6 +146,7 @@ func (g *Guard) newFolds(proven bool) *folds {
 			return g.Store.Records(ctx, s, from, pageSize, proven)
 		},
 		describe: g.Store.Stream,
+		genuine:  g.genuine,
 		words:    g.Words,
 		states:   g.States,
 		cache:    map[custody.Stream]*folded{},
@@ -313,6 +315,9 @@ func (g *Guard) repeat(ctx context.Context, e *custody.Envelope, raw []byte) (*A
 		stored, err := g.Store.ByPayload(ctx, payload)
 		if isUnknown(err) {
 			return nil, nil
+		}
+		if err == nil {
+			err = g.genuine(stored)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

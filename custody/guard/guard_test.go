@@ -651,6 +651,11 @@ func TestADatabaseThatWasChangedIsNotBelieved(t *testing.T) {
 				r.Commitment[0] ^= 1
 			}
 		},
+		"a row that this service did not write": func(r *guard.Stored) {
+			if r.Sequence == 5 {
+				r.Mark = [32]byte{}
+			}
+		},
 		"the last opening": func(r *guard.Stored) {
 			if r.Sequence == 5 {
 				r.Opening[0] ^= 1
@@ -659,7 +664,7 @@ func TestADatabaseThatWasChangedIsNotBelieved(t *testing.T) {
 	} {
 		lying.lie = lie
 		_, err := s.Replica(t.Context())
-		require.ErrorContains(t, err, "not the one that was recorded", name)
+		require.ErrorContains(t, err, "in the database", name)
 	}
 	lying.lie = nil
 	require.NoError(t, s.Reopen(t.Context()))

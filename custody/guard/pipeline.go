@@ -121,6 +121,9 @@ func (g *Guard) outbox(ctx context.Context) ([]*pending, error) {
 	g.rescan = false
 	batch := []*pending{}
 	for _, stored := range list {
+		if err := g.genuine(stored); err != nil {
+			return nil, err
+		}
 		if g.flight[stored.Payload] == nil {
 			p := &pending{stored: stored, done: make(chan struct{})}
 			g.flight[stored.Payload] = p

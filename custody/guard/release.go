@@ -88,7 +88,7 @@ func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Item, err
 	}
 	s := &custody.Statement{
 		Payload: t.Grant, Signer: t.Key, Kind: custody.KindRetrieveEvidence,
-		Header: custody.Header{Actor: t.Principal, Audience: g.Origin, Purpose: "as granted"},
+		Header: custody.Header{Actor: t.Principal, Audience: g.Origin, Purpose: "as granted", Expires: g.now().Add(custody.MaxValidity)},
 		Act:    &custody.RetrieveEvidence{Evidence: t.Evidence, Offset: t.Span.Offset, Length: t.Span.Length},
 	}
 	g.mu.Lock()
@@ -117,6 +117,7 @@ type Use struct {
 type uses struct {
 	mu     sync.Mutex
 	active map[custody.Digest]*underWay
+	over   map[custody.Digest]bool // being settled, or settled: no use begins any more
 }
 
 type underWay struct {
@@ -125,13 +126,32 @@ type underWay struct {
 	ended bool   // one of them came to the end of the stretch
 }
 
-func (u *uses) begin(t Ticket) {
+// begin counts a use, or returns false when the ticket is being settled.
+func (u *uses) begin(t Ticket) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.over[t.Grant] {
+		return false
+	}
 	if u.active[t.Grant] == nil {
 		u.active[t.Grant] = &underWay{sent: t.Sent}
 	}
 	u.active[t.Grant].uses++
+	return true
+}
+
+// settle lets no further use begin.
+func (u *uses) settle(grant custody.Digest) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over[grant] = true
+}
+
+// forget is for a ticket that the store has closed.
+func (u *uses) forget(grant custody.Digest) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.over, grant)
 }
 
 // end ends one use. last says that no other is under way, and then what became
@@ -177,7 +197,9 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	u := &Use{g: g, ticket: t}
-	g.uses.begin(t)
+	if !g.uses.begin(t) {
+		return nil, errors.Join(custody.ErrUnknown, g.Store.EndUse(context.WithoutCancel(ctx), t.Grant, 0))
+	}
 	now := g.Now()
 	if t.Principal != s.Principal || !now.Before(t.Expires) {
 		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), 0, false))
@@ -215,13 +237,18 @@ func (u *Use) End(ctx context.Context, sent uint64, toTheEnd bool) error {
 
 // settle puts on record what became of a grant, and closes its ticket.
 func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint64) error {
+	g.uses.settle(t.Grant)
 	a, err := g.Attest(ctx, "", &custody.ReleaseEvidence{
 		Evidence: t.Evidence, Grant: t.Grant, Outcome: outcome, Sent: sent,
 	})
 	if err != nil && (a == nil || a.Permit) { // a refusal says that it is on record already
 		return err
 	}
-	return g.Store.CloseTicket(ctx, t.Grant)
+	if err := g.Store.CloseTicket(ctx, t.Grant); err != nil {
+		return err
+	}
+	g.uses.forget(t.Grant)
+	return nil
 }
 
 // sweepLoop settles what a stopped service left behind, and then tickets that

@@ -19,6 +19,7 @@ type Stored struct {
 	Leaf       custody.Leaf
 	Basis      []custody.Head // as in the record
 	Opens      []OpenedStream // as the record declares, with the keys
+	Mark       [32]byte       // the guard's own MAC over the row: nobody else can add one
 	Receipt    []byte         // first receipt, with the opening and the tag; nil until proven
 	Ticket     *Ticket        // that the record earns; nil for most
 }

@@ -15,6 +15,7 @@ import (
 type folds struct {
 	source   func(ctx context.Context, s custody.Stream, from uint64) ([]Stored, error)
 	describe func(context.Context, custody.Stream) (StreamInfo, error)
+	genuine  func(Stored) error
 	words    custody.Vocabulary
 	states   States
 	cache    map[custody.Stream]*folded
@@ -73,6 +74,9 @@ func (f *folds) fold(ctx context.Context, s custody.Stream, fresh bool) (*folded
 // take applies a record from the store, which is not trusted: it must follow
 // the one before it and be what its commitment says.
 func (f *folds) take(e *folded, stored Stored) error {
+	if err := f.genuine(stored); err != nil {
+		return err
+	}
 	r, err := custody.ParseRecord(stored.Record)
 	if err != nil {
 		return err

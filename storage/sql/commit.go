@@ -17,7 +17,7 @@ const (
 	selectHead     = `SELECT length, head FROM streams WHERE stream = $1`
 	updateHead     = `UPDATE streams SET length = $1, head = $2 WHERE stream = $3 AND length = $4`
 	insertStream   = `INSERT INTO streams (stream, tag_key, declared_by, length, head, proven) VALUES ($1, $2, $3, 0, $4, 0) ON CONFLICT (stream) DO NOTHING`
-	insertRecord   = `INSERT INTO records (stream, sequence, payload, record, opening, commitment, tag) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (payload) DO NOTHING`
+	insertRecord   = `INSERT INTO records (stream, sequence, payload, record, opening, commitment, tag, mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payload) DO NOTHING`
 	selectPosition = `SELECT coalesce(max(position), 0) FROM outbox`
 	insertOutbox   = `INSERT INTO outbox (position, stream, sequence) VALUES ($1, $2, $3)`
 	selectPlace    = `SELECT stream, sequence FROM records WHERE payload = $1`
@@ -121,7 +121,7 @@ func (c *commit) add(r guard.Stored, previous custody.Commitment) error {
 		return err
 	}
 	tag := r.Leaf.Tag()
-	n, err := c.t.exec(insertRecord, string(r.Stream), r.Sequence, r.Payload[:], r.Record, r.Opening[:], r.Commitment[:], tag[:])
+	n, err := c.t.exec(insertRecord, string(r.Stream), r.Sequence, r.Payload[:], r.Record, r.Opening[:], r.Commitment[:], tag[:], r.Mark[:])
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	selectRecord = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, p.receipt
+	selectRecord = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, r.mark, p.receipt
 		FROM records r LEFT JOIN receipts p ON p.stream = r.stream AND p.sequence = r.sequence `
-	selectUnproven = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, NULL
+	selectUnproven = `SELECT r.stream, r.sequence, r.payload, r.record, r.opening, r.commitment, r.tag, r.mark, NULL
 		FROM outbox o JOIN records r ON r.stream = o.stream AND r.sequence = o.sequence ORDER BY o.position`
 	selectByPayload = selectRecord + `WHERE r.payload = $1`
 	selectRecords   = selectRecord + `WHERE r.stream = $1 AND r.sequence >= $2 ORDER BY r.sequence LIMIT $3`
@@ -91,7 +91,7 @@ func (s *Store) records(ctx context.Context, text string, args ...any) (list []g
 	err = s.rows(ctx, text, args, func(scan func(...any) error) error {
 		var r guard.Stored
 		var tag custody.Tag
-		if err := scan(&r.Stream, &r.Sequence, into(&r.Payload), &r.Record, into(&r.Opening), into(&r.Commitment), into(&tag), &r.Receipt); err != nil {
+		if err := scan(&r.Stream, &r.Sequence, into(&r.Payload), &r.Record, into(&r.Opening), into(&r.Commitment), into(&tag), into(&r.Mark), &r.Receipt); err != nil {
 			return err
 		}
 		r.Leaf = custody.NewLeaf(r.Commitment, tag)

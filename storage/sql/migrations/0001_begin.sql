@@ -23,6 +23,7 @@ CREATE TABLE records (
     opening    BYTEA  NOT NULL CHECK (length(opening) = 32),
     commitment BYTEA  NOT NULL CHECK (length(commitment) = 32),
     tag        BYTEA  NOT NULL CHECK (length(tag) = 32),
+    mark       BYTEA  NOT NULL CHECK (length(mark) = 32),
     PRIMARY KEY (stream, sequence)
 );
 
