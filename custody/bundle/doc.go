@@ -11,8 +11,10 @@
 //   - No network, no files, no clock: readers and writers come in, a verdict
 //     goes out. It compiles to WebAssembly.
 //
-// What it does not check yet is whether policy permitted what was decided: the
-// verdict repeats the recorded decisions.
+// What it does not check yet: whether policy permitted what was decided (the
+// verdict repeats the recorded decisions; only that administrators administer
+// and the service attests is checked), and whether the incident declared the
+// item once only (its own stream is not in the bundle).
 //
 // Begin reading at Verify; the format is in custody/FORMAT.md.
 package bundle

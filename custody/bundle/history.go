@@ -41,6 +41,8 @@ func (c *check) checkChain(s *stream) {
 		switch {
 		case e.statement.Audience != c.trust.Origin:
 			c.problem(e.where, fmt.Errorf("the statement is for %q", e.statement.Audience))
+		case r.Recorded > e.statement.Expires:
+			c.problem(e.where, fmt.Errorf("was recorded at %s, after it had expired at %s", r.Recorded, e.statement.Expires))
 		case e.statement.Time > r.Recorded.Add(ahead):
 			c.problem(e.where, fmt.Errorf("was signed at %s, after it was recorded at %s", e.statement.Time, r.Recorded))
 		case !c.belongs(e):
@@ -208,6 +210,9 @@ func (c *check) checkSignatures() {
 				p.signed = append(p.signed, e)
 			}
 			c.checkBasis(e)
+			if e.record.Decision.Policy != c.policy {
+				c.problem(e.where, errors.New("was decided under a policy that was never in force"))
+			}
 		}
 	}
 	for _, p := range people {
@@ -234,7 +239,7 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 			people[id] = &signer{enrolled: en, at: e.record.Sequence, standing: custody.NewStanding()}
 		}
 	}
-	c.verdict.people = policy.Enrolments
+	c.verdict.people, c.service, c.policy = policy.Enrolments, policy.Service, policy.Digest
 	return people
 }
 
@@ -324,6 +329,10 @@ func (c *check) checkSigner(p *signer) {
 			continue
 		}
 		e.algorithm = key.Algorithm()
+		if err := c.entitled(e, custody.Principal{Enrolment: p.enrolled, Standing: p.standing}); err != nil {
+			c.problem(e.where, err)
+		}
+		c.disputed(e, own, known(e))
 	}
 }
 
@@ -348,17 +357,20 @@ func (c *check) checkItem() {
 	}
 	c.verdict.Confirmed, c.verdict.Damaged = item.Confirmed, item.Damaged
 	c.timeline(s)
+	var begunBy custody.PrincipalID
 	if in := c.stream(c.head.Incident.Stream()); in != nil {
 		c.timeline(in)
 		for _, e := range in.records {
 			begun, ok := e.statement.Act.(*custody.BeginEvidence)
 			if ok && custody.NewEvidenceID(e.statement.Payload) == c.head.Evidence {
 				c.verdict.Exhibit, c.verdict.Name, c.verdict.Type = begun.Exhibit, begun.Name.Display, begun.Type
+				begunBy = e.statement.Actor
 			}
 		}
 	}
 	if c.verdict.Exhibit == "" {
 		c.problem(headName, errors.New("no record of the incident begins this item"))
 	}
+	c.checkCourse(s, begunBy)
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -27,6 +28,7 @@ type Verdict struct {
 	Damaged       bool                 `json:"damaged"`       // the service's last check found other bytes, or none
 	Timeline      []Event              `json:"timeline"`      // in the order of recording
 	Problems      []Problem            `json:"problems"`      // empty when verified
+	Warnings      []Problem            `json:"warnings"`      // what verifies, and may yet be disputed
 	people        map[custody.PrincipalID]custody.Enrolment
 }
 
@@ -47,6 +49,7 @@ type Event struct {
 	Kind      custody.Kind        `json:"kind"`
 	Purpose   string              `json:"purpose"`
 	Permitted bool                `json:"permitted"`
+	Reason    string              `json:"reason,omitempty"` // of a refusal
 	Detail    string              `json:"detail"`
 	Signature string              `json:"signature"` // algorithm of the key that signed; empty when that could not be verified
 }
@@ -63,7 +66,7 @@ func (c *check) timeline(s *stream) {
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
 			Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
-			Permitted: e.record.Decision.Permit, Detail: detail(e.statement.Act), Signature: e.algorithm,
+			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm,
 		})
 	}
 }
@@ -116,6 +119,10 @@ func (e Event) What() string {
 	return what
 }
 
+// recordedLate is after how long the time of recording is printed beside that
+// of the act.
+const recordedLate = 10 * time.Second
+
 // Write prints the verdict for people.
 func (v *Verdict) Write(w io.Writer) error {
 	var b strings.Builder
@@ -139,6 +146,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
 	}
+	if v.Confirmed {
+		b.WriteString("            the service has read them back from its store and found them right\n")
+	}
 	if v.Damaged {
 		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
 	}
@@ -148,9 +158,20 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
+	b.WriteString("            That the decisions were right under the policy, and that the operator has not declared a second history\n" +
+		"            of the same item elsewhere in his log, was not checked.\n")
 	b.WriteString("            No outside witness cosigned the log: that nobody was shown another log cannot be told from here.\n\n")
+	for _, w := range v.Warnings {
+		fmt.Fprintf(&b, "  DISPUTABLE  %s: %s\n", w.Where, w.What)
+	}
 	for _, e := range v.Timeline {
 		fmt.Fprintf(&b, "  %s  %s (%s) %s\n", e.Time, e.Name, e.Actor, e.What())
+		if !e.Permitted {
+			fmt.Fprintf(&b, "                               because: %s\n", e.Reason)
+		}
+		if e.Recorded > e.Time.Add(recordedLate) {
+			fmt.Fprintf(&b, "                               recorded at %s\n", e.Recorded)
+		}
 		if e.Detail != "" {
 			fmt.Fprintf(&b, "                               %s\n", e.Detail)
 		}

@@ -33,7 +33,7 @@ type Options struct {
 // stands in the verdict, which is never nil.
 func Verify(r io.Reader, trust *custody.Trust, o Options) *Verdict {
 	c := &check{
-		verdict: &Verdict{Origin: trust.Origin, Timeline: []Event{}, Problems: []Problem{}},
+		verdict: &Verdict{Origin: trust.Origin, Timeline: []Event{}, Problems: []Problem{}, Warnings: []Problem{}},
 		trust:   trust, words: o.Words, in: reader{r: r}, known: map[custody.Digest]string{},
 	}
 	if err := c.run(o.Artifact); err != nil {
@@ -54,6 +54,8 @@ type check struct {
 	signed  []byte
 	streams []*stream
 	known   map[custody.Digest]string // where each statement was seen
+	service custody.PrincipalID       // from genesis
+	policy  custody.Digest            // from genesis
 }
 
 // stream is what a bundle says of one stream.

@@ -1,0 +1,106 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// entitled says whether a permitted statement is one that its signer could
+// make at all, by the roles that his own stream and the policy stream give him
+// in its basis. What the policy says beyond that is not decided here again.
+func (c *check) entitled(e *entry, p custody.Principal) error {
+	if !e.record.Decision.Permit {
+		return nil
+	}
+	administrator := func(does bool) error {
+		if !does {
+			return fmt.Errorf("%s was no administrator when it was decided", p.ID)
+		}
+		return nil
+	}
+	service := p.ID == c.service
+	switch act := e.statement.Act.(type) {
+	case *custody.EnrolPrincipal, *custody.GrantRole, *custody.RevokeRole, *custody.SuspendPrincipal, *custody.ReinstatePrincipal:
+		return administrator(p.Has(custody.RoleAdministrator))
+	case *custody.RevokeKey:
+		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
+	case *custody.CheckEvidence, *custody.ReleaseEvidence:
+		if !service {
+			return errors.New("only the service says what it checked and released")
+		}
+	default:
+		if service {
+			return errors.New("the service says what it checked and released, and nothing else")
+		}
+	}
+	return nil
+}
+
+// disputed notes a statement that stands in the log after the revocation of
+// its key, or the suspension of its signer, though it was decided on a state of
+// before. Whoever runs the log could have held it back.
+func (c *check) disputed(e *entry, own *stream, known uint64) {
+	for _, r := range own.records[min(known, uint64(len(own.records))):] {
+		act, ok := r.statement.Act.(*custody.RevokeKey)
+		_, suspended := r.statement.Act.(*custody.SuspendPrincipal)
+		if r.record.Decision.Permit && r.index < e.index && (ok && act.Key == e.statement.Signer || suspended) {
+			c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: e.where, What: fmt.Sprintf(
+				"stands in the log at %d, after the revocation or suspension at %d of what signed it", e.index, r.index)})
+			return
+		}
+	}
+}
+
+// given is a grant in an item's stream.
+type given struct {
+	to                 custody.PrincipalID
+	released, received bool
+}
+
+// checkCourse checks that the permitted records of the item's stream can have
+// followed one another: sealed once, first of all, by whoever began it; released
+// and received what was granted, once.
+func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
+	sealed := false
+	grants := map[custody.Digest]*given{}
+	for _, e := range s.records {
+		if !e.record.Decision.Permit {
+			continue
+		}
+		if err := step(e, begunBy, &sealed, grants); err != nil {
+			c.problem(e.where, err)
+		}
+	}
+}
+
+func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custody.Digest]*given) error {
+	act, isSeal := e.statement.Act.(*custody.SealEvidence)
+	switch {
+	case isSeal && *sealed:
+		return fmt.Errorf("seals the item a second time, as SHA-256 %s", act.Artifact.SHA256.Hex())
+	case isSeal && e.statement.Actor != begunBy:
+		return fmt.Errorf("seals the item that %s began", begunBy)
+	case isSeal:
+		*sealed = true
+		return nil
+	case !*sealed:
+		return errors.New("stands before the seal")
+	}
+	switch act := e.statement.Act.(type) {
+	case *custody.RetrieveEvidence:
+		grants[e.statement.Payload] = &given{to: e.statement.Actor}
+	case *custody.ReleaseEvidence:
+		if g := grants[act.Grant]; g == nil || g.released {
+			return errors.New("releases what was not granted, or was released before")
+		}
+		grants[act.Grant].released = true
+	case *custody.ReceiveEvidence:
+		if g := grants[act.Grant]; g == nil || g.received || g.to != e.statement.Actor {
+			return errors.New("confirms what was not granted to its signer, or was confirmed before")
+		}
+		grants[act.Grant].received = true
+	}
+	return nil
+}
