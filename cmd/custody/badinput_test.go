@@ -290,6 +290,8 @@ func badBundles(t *testing.T, d *desk) {
 	image(t, file, 100_000)
 	id := word(t, done(t, d.eve, d.add(file, "EX-B")...), "id")
 	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "disclosure")
+	twin := filepath.Join(dir, "twin") // another service that took the same name
+	done(t, "", "init", "--dir", twin, "--origin", "custody.example/test", "--listen", "127.0.0.1:0")
 	done(t, "", "init", "--dir", stranger, "--origin", "custody.example/other", "--listen", "127.0.0.1:0")
 	b, err := os.ReadFile(proof)
 	require.NoError(t, err)
@@ -306,7 +308,8 @@ func badBundles(t *testing.T, d *desk) {
 		says string
 		args []string
 	}{
-		{"no verifiable signatures", verify(proof, "--trust", filepath.Join(stranger, "trust.json"))},
+		{`the trust file is for "custody.example/other"`, verify(proof, "--trust", filepath.Join(stranger, "trust.json"))},
+		{"no verifiable signatures", verify(proof, "--trust", filepath.Join(twin, "trust.json"))},
 		{"unexpected EOF", verify(cut, "--trust", trust)},
 		{"artifact", verify(proof, "--trust", trust, "--artifact", other)},
 	} {
