@@ -116,7 +116,7 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 // is borne, and how often the right is looked at again.
 const (
 	copySize     = 256 << 10
-	slowest      = 32 << 10 // bytes per second
+	slowest      = 32 << 10          // bytes per second
 	lookEvery    = custody.ChunkSize // bytes
 	lookAfter    = 500 * time.Millisecond
 	shortestWait = 30 * time.Second

@@ -1,0 +1,171 @@
+package bundle_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+)
+
+// In these tests the operator of the service is the attacker: he has the log's
+// key and the service's, and a person's where it was stolen.
+
+// add puts one more record at the end of a whole stream.
+func add(t *testing.T, f *forger, c *bundle.Contents, name custody.Stream, change func(*custody.Record)) custody.Commitment {
+	i := slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == name })
+	st := &c.Streams[i]
+	st.Records = slices.Clone(st.Records)
+	last := st.Records[len(st.Records)-1]
+	r, err := custody.ParseRecord(last.Bytes)
+	require.NoError(t, err)
+	l, _ := last.Receipt.Leaf(last.Bytes)
+	r.Previous = l.Commitment()
+	r.Sequence++
+	for k := range r.Basis {
+		if r.Basis[k].Stream == name {
+			r.Basis[k].Length, r.Basis[k].Commitment = r.Sequence, l.Commitment()
+		}
+	}
+	change(r)
+	raw, err := r.Marshal()
+	require.NoError(t, err)
+	rc := new(custody.Receipt)
+	rc.Open(custody.Opening{byte(r.Sequence), 3}, st.TagKey.Tag(r.Sequence))
+	leaf, _ := rc.Leaf(raw)
+	f.leaves = append(f.leaves, leaf)
+	st.Records = append(st.Records, bundle.Record{Sequence: r.Sequence, Bytes: raw, Receipt: rc})
+	return leaf.Commitment()
+}
+
+func forgerOf(t *testing.T, s *guardtest.Story) (*forger, *bundle.Contents) {
+	t.Helper()
+	_, signer, err := guardtest.LogKey("custody.example/test", 1)
+	require.NoError(t, err)
+	c := contents(t, s, true)
+	f := &forger{signer: signer}
+	require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
+	d := *c
+	d.Streams = slices.Clone(c.Streams)
+	return f, &d
+}
+
+// requireProblem wants a verdict of no, for this reason.
+func requireProblem(t *testing.T, v *bundle.Verdict, says string) {
+	t.Helper()
+	require.False(t, v.Verified)
+	require.True(t, slices.ContainsFunc(v.Problems, func(p bundle.Problem) bool { return strings.Contains(p.What, says) }), "%v", v.Problems)
+}
+
+// by replaces a record's statement, with one that principal signs when it is recorded.
+func by(t *testing.T, r *custody.Record, s *guardtest.Story, who custody.PrincipalID, key custody.Signer, act custody.Act) {
+	t.Helper()
+	h, err := s.Engineer.Header("as found")
+	require.NoError(t, err)
+	h.Actor, h.Time, h.Expires = who, r.Recorded, r.Recorded.Add(time.Minute)
+	e, err := custody.Sign(key, h, act)
+	require.NoError(t, err)
+	r.Envelope = *e
+}
+
+// rest makes a record's basis name these heads of principals and no others.
+func rest(r *custody.Record, heads ...custody.Head) {
+	r.Basis = slices.DeleteFunc(r.Basis, func(h custody.Head) bool { return h.Stream.Kind() == "principal" })
+	r.Basis = append(r.Basis, heads...)
+	slices.SortFunc(r.Basis, func(a, b custody.Head) int { return strings.Compare(string(a.Stream), string(b.Stream)) })
+}
+
+func planted(s *guardtest.Story) *custody.SealEvidence {
+	tree := custody.NewTreeHash(nil)
+	_, _ = tree.Write([]byte("what the operator wants it to be\n")) // fails only after Finish
+	act := s.Seal()
+	act.Artifact = tree.Finish()
+	return act
+}
+
+func serviceKey(t *testing.T) custody.Signer {
+	t.Helper()
+	key, err := guardtest.Key(1, "the service")
+	require.NoError(t, err)
+	return key
+}
+
+func TestAStatementThatWasHeldBack(t *testing.T) {
+	s := newStory(t, 1)
+	c := forge(t, s, 1, s.Evidence.Stream(), 3, func(r *custody.Record) { r.Recorded = r.Recorded.Add(365 * 24 * time.Hour) })
+	requireProblem(t, verify(written(t, c), s.Trust), "after it had expired")
+}
+
+func TestAPolicyThatNeverWas(t *testing.T) {
+	s := newStory(t, 1)
+	c := forge(t, s, 1, s.Evidence.Stream(), 3, func(r *custody.Record) { r.Decision.Policy = custody.Hash([]byte("x")) })
+	requireProblem(t, verify(written(t, c), s.Trust), "never in force")
+}
+
+func TestTheServiceSealsNothing(t *testing.T) {
+	s := newStory(t, 1)
+	f, c := forgerOf(t, s)
+	add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+		by(t, r, s, s.ServiceID(), serviceKey(t), planted(s))
+		rest(r, custody.Head{Stream: s.ServiceID().Stream()})
+	})
+	v := verify(written(t, f.prove(t, c)), s.Trust)
+	requireProblem(t, v, "and nothing else")
+	requireProblem(t, v, "a second time")
+}
+
+func TestOnlyTheServiceChecks(t *testing.T) {
+	s := newStory(t, 1)
+	f, c := forgerOf(t, s)
+	add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+		by(t, r, s, s.Engineer.ID, s.Engineer.Key, &custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: custody.Hash(s.Artifact)})
+	})
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "only the service")
+}
+
+// TestOnlyAdministratorsEnrol: the operator enrols a second person of the same
+// name, with a key of his own.
+func TestOnlyAdministratorsEnrol(t *testing.T) {
+	s := newStory(t, 1)
+	f, c := forgerOf(t, s)
+	fake, err := guardtest.Key(66, "operator")
+	require.NoError(t, err)
+	proof, err := custody.ProvePossession(fake, "custody.example/test", "Emil Engineer")
+	require.NoError(t, err)
+	key := custody.TagKey{3}
+	var id custody.PrincipalID
+	add(t, f, c, custody.PolicyStream, func(r *custody.Record) {
+		by(t, r, s, s.ServiceID(), serviceKey(t), &custody.EnrolPrincipal{
+			Contact: "+49", Key: fake.Public().Bytes(), Name: "Emil Engineer", Possession: proof, Title: "x",
+		})
+		id = custody.NewPrincipalID(custody.Hash(r.Envelope.Payload))
+		r.Declares = []custody.Declaration{{Stream: id.Stream(), TagKey: key.Digest()}}
+		rest(r, custody.Head{Stream: s.ServiceID().Stream()})
+	})
+	c.Streams = append(c.Streams, bundle.Stream{Name: id.Stream(), Whole: true, TagKey: key})
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "was no administrator")
+}
+
+// TestAKeyThatGoesOnAfterItsRevocation verifies, as it may have been signed and
+// decided before; the verdict says that it can be disputed.
+func TestAKeyThatGoesOnAfterItsRevocation(t *testing.T) {
+	s := newStory(t, 1)
+	a, err := s.Administrator.Does(t.Context(), "stolen", &custody.RevokeKey{Principal: s.Engineer.ID, Key: s.Engineer.Key.Public().ID()})
+	require.NoError(t, err)
+	require.True(t, a.Permit)
+	f, c := forgerOf(t, s)
+	add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+		by(t, r, s, s.Engineer.ID, s.Engineer.Key, &custody.ExportEvidence{Evidence: s.Evidence})
+	})
+	v := verify(written(t, f.prove(t, c)), s.Trust)
+	require.Len(t, v.Warnings, 1)
+	require.Contains(t, v.Warnings[0].What, "after the revocation")
+	var text strings.Builder
+	require.NoError(t, v.Write(&text))
+	require.Contains(t, text.String(), "DISPUTABLE")
+}
