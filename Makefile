@@ -29,7 +29,7 @@ run: build ## Set up on first use, then serve, from the folder DIR (optional)
 	@DIR='$(DIR)' deploy/run.sh
 
 # Where goroutines meet: these are tested under the race detector too.
-RACE := $(addprefix $(MODULE)/,api cmd/ custody/guard deploy/lossyfs ledger storage)
+RACE := $(addprefix $(MODULE)/,api cmd/house custody/guard deploy/lossyfs ledger storage)
 empty :=
 space := $(empty) $(empty)
 

@@ -31,7 +31,14 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	counted := false
+	defer func() {
+		if !counted { // a panic: recover, outside, answers it
+			use.Abandon()
+		}
+	}()
 	sent, toTheEnd, err := a.handOver(w, r, use)
+	counted = true
 	// What was handed over is put on record even when the client has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
 	defer cancel()

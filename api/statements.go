@@ -26,10 +26,6 @@ type Admitted struct {
 // postStatement takes in a signed statement: 201 when it is put on record, 200
 // when it was before.
 func (a *API) postStatement(w http.ResponseWriter, r *http.Request) {
-	if a.limit.reached(r) {
-		a.problem(w, r, problemTooMany.with("too many statements from your address could not be authenticated; wait a minute"))
-		return
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, custody.MaxStatement))
 	if err != nil {
 		a.fail(w, r, err)
@@ -38,6 +34,11 @@ func (a *API) postStatement(w http.ResponseWriter, r *http.Request) {
 	admission, err := a.Guard.Admit(r.Context(), body, r.Header.Get(EnrolmentCode))
 	if errors.Is(err, guard.ErrMalformed) || errors.Is(err, guard.ErrUnauthenticated) {
 		a.metrics.rejected.Inc()
+		// Only what fails is held against an address: others behind it go on.
+		if a.limit.reached(r) {
+			a.problem(w, r, problemTooMany.with("too many statements from your address could not be authenticated; wait a minute"))
+			return
+		}
 		a.limit.failed(w, r)
 	}
 	if err != nil {

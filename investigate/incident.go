@@ -93,7 +93,7 @@ func (a *Assign) Subject() custody.Subject { return custody.Subject{Name: string
 func (a *Assign) Check(*custody.Statement) error { return checkIDs(a.Incident, a.Principal) }
 
 // Lawful implements custody.Act.
-func (a *Assign) Lawful(v custody.View, _ *custody.Statement) (custody.Outcome, error) {
+func (a *Assign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := onIncident(v, a.Incident)
 	if err != nil {
 		return out, err
@@ -104,6 +104,8 @@ func (a *Assign) Lawful(v custody.View, _ *custody.Statement) (custody.Outcome, 
 		return out, custody.Unlawful{Why: fmt.Sprintf("there is no principal %s", a.Principal)}
 	case err != nil:
 		return out, err
+	case s.Actor == a.Principal:
+		return out, custody.Unlawful{Why: "nobody assigns himself: evidence takes two people"}
 	case p.Has(custody.RoleAdministrator), p.Has(custody.RoleService):
 		return out, custody.Unlawful{Why: "whoever decides about rights, and the service, work on no incident"}
 	case p.Suspended:

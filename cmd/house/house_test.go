@@ -112,28 +112,33 @@ func newcomer(t *testing.T, c *client.Client, name string) *custody.EnrolPrincip
 	return &custody.EnrolPrincipal{Contact: "+49 30 1234", Key: c.Signer.Public().Bytes(), Name: name, Possession: proof, Title: "of the team"}
 }
 
-// team enrols an administrator and, as the engineer, somebody who opens an
-// incident and may do everything in it.
+// team enrols an administrator and, as the engineer, somebody who works on an
+// incident.
 func (r *running) team() (administrator, engineer *client.Client, incident custody.IncidentID) {
 	r.t.Helper()
 	ctx := r.t.Context()
 	administrator, engineer = r.as(nil), r.as(nil)
+	manager := r.as(nil)
 	said, err := administrator.Enrol(ctx, newcomer(r.t, administrator, "Ada"), r.Code)
 	require.NoError(r.t, err)
 	administrator.Actor = custody.NewPrincipalID(said.Payload)
-	said, err = administrator.Say(ctx, "", newcomer(r.t, engineer, "Emil"))
-	require.NoError(r.t, err)
-	engineer.Actor = custody.NewPrincipalID(said.Payload)
-	for _, role := range []custody.Role{custody.RoleIncidentManager, custody.RoleForensicEngineer} {
-		_, err = administrator.Say(ctx, "", &custody.GrantRole{Principal: engineer.Actor, Role: role})
+	for _, p := range []struct {
+		c    *client.Client
+		name string
+		role custody.Role
+	}{{engineer, "Emil", custody.RoleForensicEngineer}, {manager, "Mona", custody.RoleIncidentManager}} {
+		said, err = administrator.Say(ctx, "", newcomer(r.t, p.c, p.name))
+		require.NoError(r.t, err)
+		p.c.Actor = custody.NewPrincipalID(said.Payload)
+		_, err = administrator.Say(ctx, "", &custody.GrantRole{Principal: p.c.Actor, Role: p.role})
 		require.NoError(r.t, err)
 	}
-	said, err = engineer.Say(ctx, "", &investigate.Open{
+	said, err = manager.Say(ctx, "", &investigate.Open{
 		Class: investigate.Security, DetectedAt: custody.TimeOf(time.Now().Add(-time.Hour)), Title: "a login from two countries",
 	})
 	require.NoError(r.t, err)
 	incident = custody.NewIncidentID(said.Payload)
-	_, err = engineer.Say(ctx, "he examines the disk", &investigate.Assign{Incident: incident, Principal: engineer.Actor})
+	_, err = manager.Say(ctx, "he examines the disk", &investigate.Assign{Incident: incident, Principal: engineer.Actor})
 	require.NoError(r.t, err)
 	return administrator, engineer, incident
 }

@@ -113,6 +113,10 @@ type Use struct {
 	ticket Ticket
 }
 
+// Abandon ends the use where nobody knows any more how many bytes were handed
+// over: the release goes on record as unknown once the ticket has expired.
+func (u *Use) Abandon() { u.g.uses.end(u.ticket.Grant, 0, false) }
+
 // uses keeps the uses under way of each ticket.
 type uses struct {
 	mu     sync.Mutex
