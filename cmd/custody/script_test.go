@@ -114,7 +114,10 @@ func newDesk(t testing.TB, dir string) *desk {
 		"--role", "incident-manager,forensic-engineer,legal-advisor"), "id")
 	done(t, d.eve, "login", "--principal", eve)
 	d.incident = word(t, done(t, d.eve, "incident", "open", "--title", "bad input"), "id")
-	done(t, d.eve, "incident", "assign", d.incident, eve, "--purpose", "disk forensics")
+	mona := d.home(t, "mona", "Mona", "ed25519") // nobody assigns himself
+	manager := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(mona, requestFile), "--role", "incident-manager"), "id")
+	done(t, mona, "login", "--principal", manager)
+	done(t, mona, "incident", "assign", d.incident, eve, "--purpose", "disk forensics")
 	return d
 }
 
