@@ -290,6 +290,18 @@ func badBundles(t *testing.T, d *desk) {
 	image(t, file, 100_000)
 	id := word(t, done(t, d.eve, d.add(file, "EX-B")...), "id")
 	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "disclosure")
+	whole := filepath.Join(dir, "whole.bundle")
+	v := done(t, d.eve, "bundle", "export", id, "-o", whole, "--with-artifact", "--purpose", "expert opinion")
+	require.Equal(t, "matches", word(t, v, "artifactState"))
+	w, err := os.ReadFile(whole)
+	require.NoError(t, err)
+	w[len(w)-5000] ^= 1 // in the artifact
+	require.NoError(t, os.WriteFile(whole, w, 0o600))
+	_, _, code := run(t, "", "bundle", "verify", whole, "--trust", trust)
+	require.Equal(t, exitRefused, code)
+	left, err := filepath.Glob(filepath.Join(dir, ".custody-export-*"))
+	require.NoError(t, err)
+	require.Empty(t, left, "no evidence is left lying about")
 	twin := filepath.Join(dir, "twin") // another service that took the same name
 	done(t, "", "init", "--dir", twin, "--origin", "custody.example/test", "--listen", "127.0.0.1:0")
 	done(t, "", "init", "--dir", stranger, "--origin", "custody.example/other", "--listen", "127.0.0.1:0")
@@ -310,7 +322,7 @@ func badBundles(t *testing.T, d *desk) {
 	}{
 		{`the trust file is for "custody.example/other"`, verify(proof, "--trust", filepath.Join(stranger, "trust.json"))},
 		{"no verifiable signatures", verify(proof, "--trust", filepath.Join(twin, "trust.json"))},
-		{"unexpected EOF", verify(cut, "--trust", trust)},
+		{"is cut off", verify(cut, "--trust", trust)},
 		{"artifact", verify(proof, "--trust", trust, "--artifact", other)},
 	} {
 		stdout, stderr, code := run(t, "", c.args...)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
@@ -24,13 +26,18 @@ func (a *app) bundleCommand() *cobra.Command {
 
 func (a *app) bundleExport() *cobra.Command {
 	var out, purpose string
-	var noLeaves bool
+	var noLeaves, withArtifact bool
 	c := &cobra.Command{
 		Use: "export e-… -o FILE --purpose WHY", Short: "Take out the proof of an item: its records and what proves them", Args: exactly(1),
 		Long: `Writes one file with all records of the item, the policy, the enrolment of
-everybody who signed, and the log's leaves. It holds no evidence: hand the
-artifact over beside it. The export itself is on record.`,
-		Example: `  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --purpose "disclosure to the defence"`,
+everybody who signed, and the log's leaves. The export itself is on record.
+It holds no evidence, so hand the artifact over beside it; or, up to 8 GiB and if
+you may retrieve it, put it into the bundle with --with-artifact.
+
+It also holds what everybody who signed has signed elsewhere in the same log, and
+what they were refused: read it (custody bundle verify) before you hand it over.`,
+		Example: `  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --purpose "disclosure to the defence"
+  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --with-artifact --purpose "expert opinion"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := custody.ParseEvidenceID(args[0])
 			if err != nil {
@@ -39,16 +46,65 @@ artifact over beside it. The export itself is on record.`,
 			if out == "" || purpose == "" {
 				return usagef("give -o and --purpose")
 			}
+			if withArtifact {
+				return a.exportWhole(c.Context(), id, out, purpose, !noLeaves)
+			}
 			return a.export(c.Context(), id, out, purpose, !noLeaves)
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")
 	c.Flags().StringVar(&purpose, "purpose", "", "why")
+	c.Flags().BoolVar(&withArtifact, "with-artifact", false, "retrieve the artifact, which goes on record, and put it into the bundle")
 	c.Flags().BoolVar(&noLeaves, "no-leaves", false, "leave the log's leaves out: smaller, and then nobody can tell from it that no later record exists")
 	return c
 }
 
 func (a *app) export(ctx context.Context, id custody.EvidenceID, out, purpose string, leaves bool) error {
+	return a.exportTo(ctx, id, out, func(cl *client.Client, w io.Writer) error {
+		return cl.Bundle(ctx, purpose, id, leaves, w)
+	})
+}
+
+// exportWhole exports a bundle with the artifact in it: retrieved first, so that
+// the retrieval stands in the bundle.
+func (a *app) exportWhole(ctx context.Context, id custody.EvidenceID, out, purpose string, leaves bool) error {
+	if out == "-" {
+		return usagef("a bundle with its artifact goes to a file")
+	}
+	return a.exportTo(ctx, id, out, func(cl *client.Client, w io.Writer) (err error) {
+		dir, err := os.MkdirTemp(filepath.Dir(out), ".custody-export-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		artifact, err := os.Create(filepath.Join(dir, "artifact"))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = artifact.Close() }()
+		got, err := cl.Retrieve(ctx, purpose, id, 0, 0, artifact, nil)
+		if err != nil {
+			return err
+		}
+		records, err := os.Create(filepath.Join(dir, "records"))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = records.Close() }()
+		if err := cl.Bundle(ctx, purpose, id, leaves, records); err != nil {
+			return err
+		}
+		for _, f := range []*os.File{artifact, records} {
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+		}
+		return bundle.AddArtifact(w, bufio.NewReaderSize(records, 1<<20), artifact, got.Size)
+	})
+}
+
+// exportTo writes a bundle to a file, which is kept when it verifies.
+func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, write func(*client.Client, io.Writer) error) error {
 	cl, _, err := a.dial(ctx)
 	if err != nil {
 		return err
@@ -62,7 +118,7 @@ func (a *app) export(ctx context.Context, id custody.EvidenceID, out, purpose st
 		return err
 	}
 	buffered := bufio.NewWriterSize(w, 1<<20)
-	err = cl.Bundle(ctx, purpose, id, leaves, buffered)
+	err = write(cl, buffered)
 	if err == nil {
 		err = buffered.Flush()
 	}

@@ -91,3 +91,19 @@ func TestTheArtifactIsMeasured(t *testing.T) {
 		})
 	}
 }
+
+// TestAnArtifactIsAdded: a bundle to which its artifact is added is the bundle
+// that would have been written with it.
+func TestAnArtifactIsAdded(t *testing.T) {
+	s := newStory(t, 1)
+	c := contents(t, s, true)
+	without := written(t, c)
+	c.Artifact, c.Size = bytes.NewReader(s.Artifact), uint64(len(s.Artifact))
+	with := written(t, c)
+	var b bytes.Buffer
+	require.NoError(t, bundle.AddArtifact(&b, bytes.NewReader(without), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))))
+	require.Equal(t, with, b.Bytes())
+	require.Equal(t, bundle.ArtifactMatches, verify(b.Bytes(), s.Trust).ArtifactState)
+	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(with), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))), "a second time")
+	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(s.Artifact), bytes.NewReader(s.Artifact), 1), "no bundle")
+}

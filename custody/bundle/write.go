@@ -162,6 +162,50 @@ func (w writer) leaves(n uint64, each func(func(custody.Leaf) error) error) erro
 	return err
 }
 
+// AddArtifact copies a bundle without an artifact from r to w, with the size
+// bytes of artifact at its end. It verifies nothing: that they are the artifact
+// is for Verify to say.
+func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) error {
+	in, out := reader{r: r}, writer{w}
+	if err := in.next(); err != nil || in.name != headName {
+		return errors.Join(errors.New("this is not a bundle"), err)
+	}
+	b, err := in.all(maxHead)
+	if err != nil {
+		return err
+	}
+	var h head
+	if err := custody.Decode(b, &h); err != nil {
+		return err
+	}
+	if h.Artifact {
+		return errors.New("the bundle has its artifact")
+	}
+	h.Artifact = true
+	if b, err = custody.Encode(h); err != nil {
+		return err
+	}
+	if err := out.bytes(headName, b); err != nil {
+		return err
+	}
+	for {
+		err := in.next()
+		if errors.Is(err, errEnd) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := out.member(in.name, in.size, &in); err != nil {
+			return err
+		}
+	}
+	if err := out.member(artifactName, size, artifact); err != nil {
+		return err
+	}
+	return out.close()
+}
+
 // Source is where Collect finds records and proofs.
 type Source interface {
 	// Stream returns all proven records of a stream, and its tag key.
