@@ -62,7 +62,7 @@ func problemOf(err error) Problem {
 	case errors.Is(err, guard.ErrTooMany):
 		return problemTooMany.with(err.Error())
 	case errors.Is(err, guard.ErrWithdrawn):
-		return problemRefused.with(err.Error())
+		return problemRefused.with(guard.ErrWithdrawn.Error())
 	case errors.Is(err, ErrMismatch):
 		return problemMalformed.with(ErrMismatch.Error())
 	case errors.Is(err, ErrConflict):

@@ -144,13 +144,13 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if err != nil {
 		return nil, err
 	}
+	if d.permit && objection != nil {
+		d.permit, d.reason, d.told, d.declares = false, objection.Error(), objection.Error(), nil
+	}
 	if !d.permit {
 		if err := g.bearWith(s.Actor); err != nil {
 			return nil, err
 		}
-	}
-	if d.permit && objection != nil {
-		d.permit, d.reason, d.told, d.declares = false, objection.Error(), objection.Error(), nil
 	}
 	p, err := g.record(e, s, d)
 	if err != nil {

@@ -698,3 +698,27 @@ func TestAFloodOfRefusalsEnds(t *testing.T) {
 	s.Pass(61 * time.Minute)
 	s.as(s.Counsel).tries("after an hour", s.Retrieval()).refused(guard.RefusedText)
 }
+
+// TestAFloodOfObjectionsEnds: what the vault refuses counts like any refusal.
+func TestAFloodOfObjectionsEnds(t *testing.T) {
+	var says error
+	s := newStage(t, func(c *guardtest.Setup) {
+		c.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{
+			custody.KindSealEvidence: func(context.Context, *custody.Statement) error { return says },
+		}
+	})
+	name, err := custody.NewName([]byte("second.img"))
+	require.NoError(t, err)
+	begun := s.as(s.Engineer).tries("a second disk", &custody.BeginEvidence{AtMost: 100, Exhibit: "EX-2", Incident: s.Incident, Name: name, Type: "disk"})
+	begun.recorded()
+	s.Evidence = custody.NewEvidenceID(guardtest.PayloadOf(begun.raw))
+	says = custody.Unlawful{Why: "chunk 3 is missing"}
+	for range 100 {
+		s.as(s.Engineer).tries("again", s.Seal()).refused("chunk 3 is missing")
+	}
+	before := string(s.Log.Checkpoint())
+	s.as(s.Engineer).tries("again", s.Seal()).failed(guard.ErrTooMany)
+	require.Equal(t, before, string(s.Log.Checkpoint()), "nothing was recorded")
+	says = nil
+	s.as(s.Engineer).tries("at last", s.Seal()).recorded()
+}
