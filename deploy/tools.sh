@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio golangci-lint govulncheck gotestsum benchstat gcc fuse3 e2fsprogs openssh-client sleuthkit xz" >&2
+	echo "names: minio golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz" >&2
 	exit 2
 }
 
@@ -58,12 +58,10 @@ for name in "$@"; do
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;
-	benchstat) from_go golang.org/x/perf/cmd/benchstat v0.0.0-20260908200009-22c9c6c9d4da ;;
 	gcc) from_debian gcc gcc libc6-dev ;; # the race detector
 	fuse3) from_debian fusermount3 fuse3 ;; # deploy/lossyfs, for those who are not root
 	e2fsprogs) from_debian mke2fs e2fsprogs ;;
 	openssh-client) from_debian ssh-agent openssh-client ;; # its agent is tried with keys of people
-	sleuthkit) from_debian fls sleuthkit ;;
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;
 	esac
