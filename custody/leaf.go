@@ -12,6 +12,7 @@ const (
 	labelCommitment = "custody/v1/commitment"
 	labelTag        = "custody/v1/tag"
 	labelTagKey     = "custody/v1/tag-key"
+	labelItemKey    = "custody/v1/item-tag-key"
 	labelIdentity   = "custody/v1/identity"
 )
 
@@ -31,8 +32,9 @@ type Commitment = Digest
 // cannot be tested against a guess, so destroying it erases the record.
 type Opening [32]byte
 
-// TagKey is the random key of one stream. Whoever holds it can find the
-// stream's leaves in the public log and tell whether any is missing.
+// TagKey is the secret key of one stream: random, or that of Statement.TagKey.
+// Whoever holds it can find the stream's leaves in the public log and tell
+// whether any is missing.
 type TagKey [32]byte
 
 // Tag marks the leaf of one place in one stream. See TagKey.Tag.
@@ -65,6 +67,25 @@ func (k TagKey) Tag(sequence uint64) Tag {
 // declares a stream carries it, so the key cannot be changed afterwards.
 func (k TagKey) Digest() Digest {
 	return Hash(append([]byte(labelTagKey), k[:]...))
+}
+
+// TagKey returns the tag key of the stream that the statement opens, where the
+// statement itself says it: that of an item, by the statement that began it. It
+// is HMAC-SHA256(nonce, labelItemKey || payload digest).
+//
+// An item's identifier is a digest of the same statement, so one item has one
+// key: an operator who told its history twice, to different people, would repeat
+// its tags, which everybody who has the leaves can see. The price is that whoever
+// may read of the item's beginning can count the records about it. Other
+// streams have random keys, whose beginnings more people read.
+func (s *Statement) TagKey() (key TagKey, ok bool) {
+	if s.Kind != KindBeginEvidence {
+		return TagKey{}, false
+	}
+	m := hmac.New(sha256.New, s.Nonce[:])
+	m.Write([]byte(labelItemKey))
+	m.Write(s.Payload[:])
+	return TagKey(m.Sum(nil)), true
 }
 
 // Identity returns SHA-256(labelIdentity || payload digest): the name under

@@ -154,6 +154,9 @@ func (c *check) checkDeclarations() {
 				if _, twice := declared[d.Stream]; twice {
 					c.problem(e.where, fmt.Errorf("declares %s a second time", d.Stream))
 				}
+				if said, ok := e.statement.TagKey(); ok && said.Digest() != d.TagKey {
+					c.problem(e.where, fmt.Errorf("declares %s under another tag key than its statement's: there may be a second history", d.Stream))
+				}
 				declared[d.Stream] = d.TagKey
 			}
 		}

@@ -169,3 +169,69 @@ func TestAKeyThatGoesOnAfterItsRevocation(t *testing.T) {
 	require.NoError(t, v.Write(&text))
 	require.Contains(t, text.String(), "DISPUTABLE")
 }
+
+// TestASecondHistory: the operator tells one person a history of the item and
+// another person another, both in one log. Under a second tag key he is found
+// out by the item's beginning, under the one that follows from it by the leaves.
+func TestASecondHistory(t *testing.T) {
+	s := newStory(t, 1)
+	f, c := forgerOf(t, s)
+	name := s.Evidence.Stream()
+	item := slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == name })
+	started := c.Streams[item].Records[0]
+
+	other := custody.TagKey{7}
+	second := *f
+	second.leaves = slices.Clone(f.leaves)
+	d := edited(c, item, func(list []bundle.Record) []bundle.Record {
+		for i := range list {
+			old, err := list[i].Receipt.Leaf(list[i].Bytes)
+			require.NoError(t, err)
+			list[i].Receipt = retagged(list[i].Receipt, other.Tag(list[i].Sequence))
+			leaf, err := list[i].Receipt.Leaf(list[i].Bytes)
+			require.NoError(t, err)
+			second.leaves[slices.Index(second.leaves, old)] = leaf
+		}
+		return list
+	})
+	d.Streams[item].TagKey = other
+	incident := slices.IndexFunc(d.Streams, func(st bundle.Stream) bool { return st.Name == s.Incident.Stream() })
+	d = edited(d, incident, func(list []bundle.Record) []bundle.Record {
+		for i := range list {
+			r, err := custody.ParseRecord(list[i].Bytes)
+			require.NoError(t, err)
+			if len(r.Declares) != 1 || r.Declares[0].Stream != name {
+				continue
+			}
+			old, err := list[i].Receipt.Leaf(list[i].Bytes)
+			require.NoError(t, err)
+			r.Declares[0].TagKey = other.Digest()
+			list[i].Bytes, err = r.Marshal()
+			require.NoError(t, err)
+			leaf, err := list[i].Receipt.Leaf(list[i].Bytes)
+			require.NoError(t, err)
+			second.leaves[slices.Index(second.leaves, old)] = leaf
+		}
+		return list
+	})
+	proven := second.prove(t, d)
+	proven.Leaves = nil // the anchors would show first that leaves were exchanged
+	requireProblem(t, verify(written(t, proven), s.Trust), "there may be a second history")
+
+	r, err := custody.ParseRecord(started.Bytes)
+	require.NoError(t, err)
+	r.Recorded = r.Recorded.Add(time.Second)
+	raw, err := r.Marshal()
+	require.NoError(t, err)
+	twin, err := retagged(started.Receipt, c.Streams[item].TagKey.Tag(0)).Leaf(raw)
+	require.NoError(t, err)
+	f.leaves = append(f.leaves, twin)
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "the stream is forked")
+}
+
+// retagged is a receipt for a leaf with another tag. Its proof is not made yet.
+func retagged(r *custody.Receipt, tag custody.Tag) *custody.Receipt {
+	again := new(custody.Receipt)
+	again.Open(custody.Opening(r.Extra[:32]), tag)
+	return again
+}

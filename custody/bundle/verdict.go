@@ -158,8 +158,7 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
-	b.WriteString("            That the decisions were right under the policy, and that the operator has not declared a second history\n" +
-		"            of the same item elsewhere in his log, was not checked.\n")
+	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString("            No outside witness cosigned the log: that nobody was shown another log cannot be told from here.\n\n")
 	for _, w := range v.Warnings {
 		fmt.Fprintf(&b, "  DISPUTABLE  %s: %s\n", w.Where, w.What)
@@ -191,7 +190,8 @@ func (v *Verdict) completeness() string {
 		}
 	}
 	if v.Complete {
-		return fmt.Sprintf("complete as of tree size %d: these %d records of the item and the one that announced it, and no others.\n"+
+		return fmt.Sprintf("complete as of tree size %d: these %d records of the item and the one that announced it, and no others;\n"+
+			"            nor is there a second history of it in this log.\n"+
 			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, n)
 	}
 	return fmt.Sprintf("unbroken through these %d records of the item and the one that announced it; later ones are not excluded\n"+

@@ -243,6 +243,8 @@ func (g *Guard) seal(r *custody.Record, s *custody.Statement, declares []custody
 		o := OpenedStream{Stream: stream}
 		if stream == r.Stream {
 			o.TagKey = key // genesis declares the stream that it begins
+		} else if said, ok := s.TagKey(); ok {
+			o.TagKey = said
 		} else if _, err := io.ReadFull(g.Rand, o.TagKey[:]); err != nil {
 			return nil, err
 		}
