@@ -37,23 +37,23 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 			use.Abandon()
 		}
 	}()
-	sent, toTheEnd, err := a.handOver(w, r, use)
+	handed, answered, err := a.handOver(w, r, use)
 	counted = true
 	// What was handed over is put on record even when the client has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
 	defer cancel()
-	if end := use.End(ctx, sent, toTheEnd); end != nil {
+	if end := use.End(ctx, handed, answered); end != nil {
 		a.Logger.ErrorContext(ctx, "release not on record yet", "evidence", use.Pass.Evidence(), "error", end)
 	}
-	a.metrics.released.Add(float64(sent))
+	a.metrics.released.Add(float64(handed.Length))
 	if err == nil {
 		return
 	}
 	if errors.Is(err, ErrDamaged) {
 		a.damaged(ctx, use.Pass.Evidence(), err)
 	}
-	if sent > 0 || errors.Is(err, errBegun) {
-		a.Logger.WarnContext(ctx, "release broken off", "evidence", use.Pass.Evidence(), "sent", sent, "error", err)
+	if handed.Length > 0 || errors.Is(err, errBegun) {
+		a.Logger.WarnContext(ctx, "release broken off", "evidence", use.Pass.Evidence(), "sent", handed.Length, "error", err)
 		panic(http.ErrAbortHandler) // nobody must take a part for the whole
 	}
 	a.fail(w, r, err)
@@ -71,23 +71,24 @@ func (a *API) damaged(ctx context.Context, id custody.EvidenceID, cause error) {
 // errBegun marks an error after the answer's header was sent.
 var errBegun = errors.New("the answer has begun")
 
-func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (sent uint64, toTheEnd bool, err error) {
-	span := use.Pass.Span()
+// handOver answers with the bytes that are asked for. It returns what of the
+// artifact was handed over, and whether that is all that was asked for.
+func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (handed guard.Range, answered bool, err error) {
 	if string(use.Pass.Evidence()) != chi.URLParam(r, "evidence") {
-		return 0, false, custody.ErrUnknown
+		return handed, false, custody.ErrUnknown
 	}
 	asked := r.Header.Get("Range")
 	if r.Header.Get("If-Range") != "" { // no answer has a validator, so none holds (RFC 9110, section 13.1.5)
 		asked = ""
 	}
-	want, partial, err := rangeOf(asked, span)
+	want, partial, err := rangeOf(asked, use.Pass.Span())
 	if err != nil {
 		a.problem(w, r, problemRange.with(err.Error()))
-		return 0, false, nil
+		return handed, false, nil
 	}
 	content, err := a.Vault.Open(r.Context(), use.Pass, want)
 	if err != nil {
-		return 0, false, err
+		return handed, false, err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
 
@@ -95,7 +96,7 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 	first := make([]byte, copySize)
 	n, err := io.ReadFull(content, first)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return 0, false, err
+		return handed, false, err
 	}
 	id := use.Pass.Evidence()
 	h := w.Header()
@@ -109,14 +110,15 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", want.Offset, want.Offset+want.Length-1, use.Pass.Artifact().Size))
 	}
 	w.WriteHeader(status)
-	sent, err = a.copyOut(r.Context(), w, use, first[:n], content)
+	sent, err := a.copyOut(r.Context(), w, use, first[:n], content)
+	handed = guard.Range{Offset: want.Offset, Length: sent}
+	if err == nil && sent != want.Length {
+		err = fmt.Errorf("%d of %d bytes", sent, want.Length)
+	}
 	if err != nil {
-		return sent, false, errors.Join(errBegun, err)
+		return handed, false, errors.Join(errBegun, err)
 	}
-	if sent != want.Length {
-		return sent, false, fmt.Errorf("%w: %d of %d bytes", errBegun, sent, want.Length)
-	}
-	return sent, want.Offset+want.Length == span.Offset+span.Length, nil
+	return handed, true, nil
 }
 
 // The copying of evidence to a client: how much at once, the slowest rate that
@@ -129,6 +131,8 @@ const (
 	shortestWait = 30 * time.Second
 )
 
+// copyOut returns how many bytes it has given to the connection. What came out
+// at its other end, its receiver says.
 func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use, first []byte, rest io.Reader) (uint64, error) {
 	c := http.NewResponseController(w)
 	var sent, lookedAt uint64

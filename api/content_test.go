@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,6 +172,37 @@ func TestAllRangesCount(t *testing.T) {
 	require.Equal(t, s.Artifact, got)
 	require.Equal(t, []custody.ReleaseEvidence{
 		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: uint64(len(got))},
+	}, s.releases(e))
+}
+
+// TestPiecesInAnyOrder: pieces that are fetched side by side make one release,
+// which is finished when the last hole is filled, and not when as many bytes as
+// the artifact has were handed over.
+func TestPiecesInAnyOrder(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	data := noise(custody.ChunkSize, 8)
+	e, _ := s.takeIn(v, "EX-1", data)
+	ticket := s.retrieve(v, e, 0, 0)
+	const pieces = 16
+	size := len(data) / pieces
+	fetch := func(n int) {
+		a := s.content(v, e, ticket, "Range", fmt.Sprintf("bytes=%d-%d", n*size, (n+1)*size-1))
+		require.True(t, bytes.Equal(data[n*size:(n+1)*size], a.body))
+	}
+	var all sync.WaitGroup
+	for n := range pieces {
+		if n != 3 {
+			all.Go(func() { fetch(n) })
+		}
+	}
+	all.Wait()
+	fetch(4) // once more: as many bytes as there are, and not all of them
+	require.Empty(t, s.releases(e))
+	fetch(3)
+	require.Eventually(t, func() bool { return len(s.releases(e)) > 0 }, 10*time.Second, time.Millisecond)
+	require.Equal(t, []custody.ReleaseEvidence{
+		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: uint64(len(data) + size)},
 	}, s.releases(e))
 }
 

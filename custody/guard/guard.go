@@ -131,7 +131,7 @@ func newGuard(c Config) *Guard {
 		proofs:   make(chan []*pending, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),
-		uses:     &uses{active: map[custody.Digest]*underWay{}, over: map[custody.Digest]bool{}},
+		uses:     &uses{held: map[custody.Digest]*used{}},
 	}
 	g.folds, g.proven = g.newFolds(false), g.newFolds(true)
 	return g

@@ -471,7 +471,7 @@ func TestWithoutALogNothingIsPermitted(t *testing.T) {
 	s.as(s.Engineer).tries("to look at it", s.Retrieval()).recorded()
 	use, err := s.Begin(t.Context(), login.Token, granted.recorded().Token)
 	require.NoError(t, err)
-	require.NoError(t, use.End(t.Context(), 0, false))
+	require.NoError(t, use.End(t.Context(), guard.Range{}, false))
 }
 
 // TestACrashBetweenCommitAndProof leaves a record that is proven after the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -115,102 +114,38 @@ type Use struct {
 
 // Abandon ends the use where nobody knows any more how many bytes were handed
 // over: the release goes on record as unknown once the ticket has expired.
-func (u *Use) Abandon() { u.g.uses.end(u.ticket.Grant, 0, false) }
-
-// uses keeps the uses under way of each ticket.
-type uses struct {
-	mu     sync.Mutex
-	active map[custody.Digest]*underWay
-	over   map[custody.Digest]bool // being settled, or settled: no use begins any more
-}
-
-type underWay struct {
-	uses  int
-	sent  uint64 // bytes handed over in all uses that ended
-	ended bool   // one of them came to the end of the stretch
-}
-
-// begin counts a use, or returns false when the ticket is being settled.
-func (u *uses) begin(t Ticket) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.over[t.Grant] {
-		return false
-	}
-	if u.active[t.Grant] == nil {
-		u.active[t.Grant] = &underWay{sent: t.Sent}
-	}
-	u.active[t.Grant].uses++
-	return true
-}
-
-// settle lets no further use begin.
-func (u *uses) settle(grant custody.Digest) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.over[grant] = true
-}
-
-// forget is for a ticket that the store has closed.
-func (u *uses) forget(grant custody.Digest) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.over, grant)
-}
-
-// end ends one use. last says that no other is under way, and then what became
-// of all of them together.
-func (u *uses) end(grant custody.Digest, sent uint64, toTheEnd bool) (all underWay, last bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	w := u.active[grant]
-	w.uses--
-	w.sent += sent
-	w.ended = w.ended || toTheEnd
-	if w.uses == 0 {
-		delete(u.active, grant)
-	}
-	return *w, w.uses == 0
-}
-
-// busy returns the grants of which uses are under way.
-func (u *uses) busy() map[custody.Digest]bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	list := map[custody.Digest]bool{}
-	for grant := range u.active {
-		list[grant] = true
-	}
-	return list
-}
+func (u *Use) Abandon() { u.g.uses.abandon(u.ticket.Token) }
 
 // Begin begins a use of a ticket by the holder of a session who is the one
 // that earned it. On return the use is counted on disk, and the Pass permits to
 // read. custody.ErrUnknown when there is no such ticket for him, or it is used
-// up or expired. The caller must call End.
+// up or expired. The caller must call End or Abandon. Uses of one ticket may be
+// under way at once.
 func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) {
 	s, ok := g.sessions.find(session)
 	if !ok {
 		return nil, fmt.Errorf("%w: the session is over; log in again", ErrUnauthenticated)
 	}
-	t, err := g.Store.BeginUse(ctx, g.ticketDigest(token))
-	if isUnknown(err) {
-		return nil, err
+	digest := g.ticketDigest(token)
+	if !g.uses.begin(digest) {
+		return nil, custody.ErrUnknown
 	}
+	t, err := g.Store.BeginUse(ctx, digest)
 	if err != nil {
+		g.uses.cancel(digest)
+		if isUnknown(err) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	u := &Use{g: g, ticket: t}
-	if !g.uses.begin(t) {
-		return nil, errors.Join(custody.ErrUnknown, g.Store.EndUse(context.WithoutCancel(ctx), t.Grant, 0))
-	}
 	now := g.Now()
 	if t.Principal != s.Principal || !now.Before(t.Expires) {
-		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), 0, false))
+		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
 	item, err := g.stillPermitted(ctx, t)
 	if err != nil {
-		return nil, errors.Join(err, u.End(context.WithoutCancel(ctx), 0, false))
+		return nil, errors.Join(err, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
 	u.Pass = Pass{
 		grant: t.Grant, incident: item.Incident, evidence: t.Evidence, artifact: item.Artifact,
@@ -226,22 +161,24 @@ func (u *Use) Permitted(ctx context.Context) error {
 	return err
 }
 
-// End ends the use: sent bytes were handed over, to the end of the ticket's
-// stretch or not. When that completes the stretch the release is put on record
-// and the ticket is closed; otherwise the ticket can be used again until it
-// expires. ctx has to outlive the client's request.
-func (u *Use) End(ctx context.Context, sent uint64, toTheEnd bool) error {
-	err := u.g.Store.EndUse(ctx, u.ticket.Grant, sent)
-	all, last := u.g.uses.end(u.ticket.Grant, sent, toTheEnd)
-	if err != nil || !last || !all.ended || all.sent < u.ticket.Span.Length {
+// End ends the use. handed is what was handed over, counted from the start of
+// the artifact; answered says that it is all that this use was to hand over.
+// When every byte of the ticket's stretch has been handed over, in this use or
+// an earlier one, and no other is under way, the release is put on record as
+// finished and the ticket is closed; otherwise the ticket can be used again
+// until it expires. ctx has to outlive the client's request.
+func (u *Use) End(ctx context.Context, handed Range, answered bool) error {
+	err := u.g.Store.EndUse(ctx, u.ticket.Grant, handed.Length)
+	sent, finished := u.g.uses.end(u.ticket, handed, answered)
+	if err != nil || !finished {
 		return err
 	}
-	return u.g.settle(ctx, u.ticket, custody.ReleaseFinished, all.sent)
+	return u.g.settle(ctx, u.ticket, custody.ReleaseFinished, sent)
 }
 
 // settle puts on record what became of a grant, and closes its ticket.
 func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint64) error {
-	g.uses.settle(t.Grant)
+	g.uses.close(t.Token)
 	a, err := g.Attest(ctx, "", &custody.ReleaseEvidence{
 		Evidence: t.Evidence, Grant: t.Grant, Outcome: outcome, Sent: sent,
 	})
@@ -251,7 +188,7 @@ func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint6
 	if err := g.Store.CloseTicket(ctx, t.Grant); err != nil {
 		return err
 	}
-	g.uses.forget(t.Grant)
+	g.uses.forget(t.Token)
 	return nil
 }
 
@@ -261,15 +198,7 @@ func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		busy := g.uses.busy() // before the tickets are read: what ends in between is settled the next time
-		if open, err := g.Store.OpenTickets(ctx); err == nil {
-			for _, t := range open {
-				over := !g.Now().Before(t.Expires) && !busy[t.Grant]
-				if (left[t.Grant] || over) && g.settle(ctx, t, outcomeOf(t), t.Sent) == nil {
-					delete(left, t.Grant)
-				}
-			}
-		}
+		_ = g.sweep(ctx, left) // what failed is tried again
 		select {
 		case <-ctx.Done():
 			return
@@ -278,15 +207,26 @@ func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
 	}
 }
 
-func outcomeOf(t Ticket) string {
-	switch {
-	case t.Begun > t.Ended:
-		return custody.ReleaseUnknown
-	case t.Sent == 0 && t.Span.Length > 0:
-		return custody.ReleaseWithheld
-	case t.Sent < t.Span.Length:
-		return custody.ReleaseAborted
-	default:
-		return custody.ReleaseFinished
+// sweep settles the tickets that are left, which it takes out of there, and
+// those that have expired.
+func (g *Guard) sweep(ctx context.Context, left map[custody.Digest]bool) error {
+	// In this order: a use that began in time is busy, or its end is in the
+	// store. What ends in between is settled the next time.
+	now, busy := g.Now(), g.uses.busy()
+	open, err := g.Store.OpenTickets(ctx)
+	if err != nil {
+		return err
 	}
+	failed := []error{}
+	for _, t := range open {
+		if !left[t.Grant] && (now.Before(t.Expires) || busy[t.Token]) {
+			continue
+		}
+		if err := g.settle(ctx, t, g.uses.outcome(t), t.Sent); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		delete(left, t.Grant)
+	}
+	return errors.Join(failed...)
 }

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func TestATicketIsUsedOnceToTheEnd(t *testing.T) {
 	require.Equal(t, s.Incident, use.Pass.Incident())
 	require.Equal(t, custody.Hash(s.Artifact), use.Pass.Artifact().SHA256)
 	require.NoError(t, use.Permitted(t.Context()))
-	require.NoError(t, use.End(t.Context(), 21, true))
+	require.NoError(t, use.End(t.Context(), guard.Range{Length: 21}, true))
 	r := s.released()
 	require.Equal(t, custody.ReleaseFinished, r.Outcome)
 	require.Equal(t, uint64(21), r.Sent)
@@ -70,13 +71,13 @@ func TestATicketForAPart(t *testing.T) {
 	for _, r := range []guard.Range{{Offset: 4, Length: 1}, {Offset: 5, Length: 5}, {Offset: 9, Length: 1}, {Length: 21}} {
 		require.ErrorIs(t, use.Pass.Permits(r, s.Now()), guard.ErrNoPass)
 	}
-	require.NoError(t, use.End(t.Context(), 4, true))
+	require.NoError(t, use.End(t.Context(), guard.Range{Offset: 5, Length: 4}, true))
 
 	rest := s.as(s.Engineer).tries("the rest", &custody.RetrieveEvidence{Evidence: s.Evidence, Offset: 9}).recorded().Token
 	use, err = s.Begin(t.Context(), session, rest)
 	require.NoError(t, err)
 	require.Equal(t, guard.Range{Offset: 9, Length: 12}, use.Pass.Span(), "length 0 is to the end")
-	require.NoError(t, use.End(t.Context(), 12, true))
+	require.NoError(t, use.End(t.Context(), guard.Range{Offset: 9, Length: 12}, true))
 }
 
 func TestATicketIsForItsEarner(t *testing.T) {
@@ -90,7 +91,7 @@ func TestATicketIsForItsEarner(t *testing.T) {
 	require.ErrorIs(t, err, custody.ErrUnknown, "a guess")
 	use, err := s.Begin(t.Context(), s.login(s.Engineer), token)
 	require.NoError(t, err, "his own is good still")
-	require.NoError(t, use.End(t.Context(), 0, false))
+	require.NoError(t, use.End(t.Context(), guard.Range{}, false))
 }
 
 func TestATicketExpires(t *testing.T) {
@@ -111,13 +112,21 @@ func TestAnAbortedUseIsResumed(t *testing.T) {
 	n := s.records()
 	use, err := s.Begin(t.Context(), session, token)
 	require.NoError(t, err)
-	require.NoError(t, use.End(t.Context(), 10, false))
+	require.NoError(t, use.End(t.Context(), guard.Range{Length: 10}, false))
 	require.Equal(t, n, s.records(), "one record for each ticket, when it is over")
 	use, err = s.Begin(t.Context(), session, token)
 	require.NoError(t, err)
-	require.NoError(t, use.End(t.Context(), 11, true))
+	require.NoError(t, use.End(t.Context(), guard.Range{Offset: 10, Length: 11}, true))
 	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
 	require.Equal(t, uint64(21), s.released().Sent)
+}
+
+// hands is a use that hands over a stretch: length bytes from offset.
+func (s stage) hands(session, token string, offset, length uint64) {
+	s.t.Helper()
+	use, err := s.Begin(s.ctx, session, token)
+	require.NoError(s.t, err)
+	require.NoError(s.t, use.End(s.ctx, guard.Range{Offset: offset, Length: length}, true))
 }
 
 // TestTwoUsesAtOnce: the last to end says what became of both.
@@ -128,10 +137,140 @@ func TestTwoUsesAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	second, err := s.Begin(t.Context(), session, token)
 	require.NoError(t, err)
-	require.NoError(t, second.End(t.Context(), 11, true))
-	require.NoError(t, first.End(t.Context(), 10, false))
-	require.Equal(t, uint64(21), s.released().Sent)
+	third, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	n := s.records()
+	require.NoError(t, second.End(t.Context(), guard.Range{Offset: 10, Length: 11}, true))
+	require.NoError(t, first.End(t.Context(), guard.Range{Length: 10}, false))
+	require.Equal(t, n, s.records(), "another is under way, though all was handed over")
+	require.NoError(t, third.End(t.Context(), guard.Range{Offset: 5, Length: 3}, false))
+	require.Equal(t, uint64(24), s.released().Sent)
 	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+}
+
+// TestFinishedMeansEveryByte: as many bytes as the stretch has, and its end
+// among them, are not the stretch.
+func TestFinishedMeansEveryByte(t *testing.T) {
+	for name, handed := range map[string][]guard.Range{
+		"the end twice":             {{Offset: 10, Length: 11}, {Offset: 10, Length: 11}},
+		"two that overlap":          {{Offset: 2, Length: 15}, {Offset: 12, Length: 9}},
+		"all but the first byte":    {{Offset: 1, Length: 20}, {Offset: 20, Length: 1}},
+		"all but one in the middle": {{Length: 10}, {Offset: 11, Length: 10}, {Offset: 11, Length: 10}},
+		"all but the last byte":     {{Length: 20}, {Length: 20}},
+		"places outside of it":      {{Length: 11}, {Offset: 21, Length: 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			session, token := s.login(s.Engineer), s.ticket()
+			n := s.records()
+			for _, r := range handed {
+				s.hands(session, token, r.Offset, r.Length)
+			}
+			require.Equal(t, n, s.records(), "it is not over")
+			s.Pass(15 * time.Minute)
+			require.NoError(t, s.Sweep(t.Context()))
+			require.Contains(t, []string{custody.ReleaseAborted, custody.ReleaseUnknown}, s.released().Outcome)
+		})
+	}
+}
+
+// TestHolesAreFilled: what was handed over counts until the ticket is closed, in
+// whatever order it was.
+func TestHolesAreFilled(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	n := s.records()
+	for _, offset := range []uint64{18, 0, 9, 3, 15, 6} {
+		s.hands(session, token, offset, 3)
+	}
+	require.Equal(t, n, s.records())
+	s.hands(session, token, 12, 3)
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+	require.Equal(t, uint64(21), s.released().Sent)
+	s.verifies()
+}
+
+// TestPiecesAtOnce: many at a time, and one release of all.
+func TestPiecesAtOnce(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	var all sync.WaitGroup
+	ended := make(chan error, 21)
+	for n := range uint64(21) {
+		all.Go(func() {
+			use, err := s.Begin(s.ctx, session, token)
+			if err == nil {
+				err = use.End(s.ctx, guard.Range{Offset: n, Length: 1}, true)
+			}
+			ended <- err
+		})
+	}
+	all.Wait()
+	for range cap(ended) {
+		require.NoError(t, <-ended)
+	}
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+	require.Equal(t, uint64(21), s.released().Sent)
+	_, err := s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, custody.ErrUnknown)
+}
+
+// TestAnAbandonedUseIsUnknown, even where others have handed all over: how many
+// bytes there were, nobody knows.
+func TestAnAbandonedUseIsUnknown(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	use.Abandon()
+	s.hands(session, token, 0, 21)
+	s.Pass(15 * time.Minute)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, custody.ReleaseUnknown, s.released().Outcome)
+	require.Equal(t, uint64(21), s.released().Sent)
+}
+
+// TestAnEmptyStretchTakesAnAnswer to be finished.
+func TestAnEmptyStretchTakesAnAnswer(t *testing.T) {
+	s := newStage(t)
+	session := s.login(s.Engineer)
+	token := s.as(s.Engineer).tries("nothing at all", &custody.RetrieveEvidence{Evidence: s.Evidence, Offset: 21}).recorded().Token
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	n := s.records()
+	require.NoError(t, use.End(t.Context(), guard.Range{}, false))
+	require.Equal(t, n, s.records())
+	s.hands(session, token, 21, 0)
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+}
+
+// TestATicketThatExpiresInUse is settled when nothing is under way any more.
+func TestATicketThatExpiresInUse(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	s.hands(session, token, 0, 10)
+	use, err := s.Begin(t.Context(), session, token)
+	require.NoError(t, err)
+	n := s.records()
+	s.Pass(15 * time.Minute)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, n, s.records(), "a use is under way")
+	require.NoError(t, use.End(t.Context(), guard.Range{Offset: 10, Length: 11}, true))
+	require.Equal(t, custody.ReleaseFinished, s.released().Outcome)
+}
+
+// TestARefusedUseEndsNothing: a use that was begun too late, while its ticket is
+// being settled, does not say what became of it.
+func TestARefusedUseEndsNothing(t *testing.T) {
+	s := newStage(t)
+	session, token := s.login(s.Engineer), s.ticket()
+	s.hands(session, token, 0, 10)
+	s.Pass(15 * time.Minute)
+	_, err := s.Begin(t.Context(), session, token)
+	require.ErrorIs(t, err, custody.ErrUnknown)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, custody.ReleaseAborted, s.released().Outcome)
+	require.Equal(t, uint64(10), s.released().Sent)
 }
 
 // TestARestartSettlesTickets: what a stopped service left is on record as what
@@ -151,8 +290,12 @@ func TestARestartSettlesTickets(t *testing.T) {
 		{"used in part", func(t *testing.T, s stage, session, token string) {
 			use, err := s.Begin(t.Context(), session, token)
 			require.NoError(t, err)
-			require.NoError(t, use.End(t.Context(), 5, false))
+			require.NoError(t, use.End(t.Context(), guard.Range{Length: 5}, false))
 		}, custody.ReleaseAborted, 5},
+		{"used for as many bytes as there are", func(_ *testing.T, s stage, session, token string) {
+			s.hands(session, token, 0, 20)
+			s.hands(session, token, 19, 1)
+		}, custody.ReleaseUnknown, 21},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
@@ -229,7 +372,7 @@ func TestARightLostWhileBytesFlow(t *testing.T) {
 	require.NoError(t, use.Permitted(t.Context()))
 	s.as(s.Administrator).tries("at once", &custody.SuspendPrincipal{Principal: s.Engineer.ID}).recorded()
 	require.ErrorIs(t, use.Permitted(t.Context()), guard.ErrWithdrawn)
-	require.NoError(t, use.End(t.Context(), 5, false))
+	require.NoError(t, use.End(t.Context(), guard.Range{Length: 5}, false))
 	_, err = s.Begin(t.Context(), session, token)
 	require.ErrorIs(t, err, guard.ErrWithdrawn)
 }

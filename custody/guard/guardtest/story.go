@@ -132,7 +132,7 @@ func (s *Story) Retrieve(ctx context.Context) error {
 	if err := use.Pass.Permits(guard.Range{Length: uint64(len(s.Artifact))}, s.Now()); err != nil {
 		return err
 	}
-	if err := use.End(ctx, uint64(len(s.Artifact)), true); err != nil {
+	if err := use.End(ctx, guard.Range{Length: uint64(len(s.Artifact))}, true); err != nil {
 		return err
 	}
 	_, err = s.Engineer.must(ctx, "", &custody.ReceiveEvidence{
