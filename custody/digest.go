@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,14 +19,8 @@ func Hash(b []byte) Digest { return sha256.Sum256(b) }
 // ParseDigest reads the text form that String writes.
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
-	if len(s) != len(digestPrefix)+2*len(d) || s[:len(digestPrefix)] != digestPrefix {
-		return Digest{}, fmt.Errorf("digest %.80q is not of the form sha256:<64 hexadecimal digits>", s)
-	}
-	digits := s[len(digestPrefix):]
-	if _, err := hex.Decode(d[:], []byte(digits)); err != nil || hex.EncodeToString(d[:]) != digits {
-		return Digest{}, fmt.Errorf("digest %.80q is not of the form sha256:<64 lower-case hexadecimal digits>", s)
-	}
-	return d, nil
+	err := d.UnmarshalText([]byte(s))
+	return d, err
 }
 
 // String returns the text form, "sha256:" and 64 hexadecimal digits.
@@ -37,14 +32,26 @@ func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
 // IsZero reports whether d is all zero bytes, which stands for "no digest".
 func (d Digest) IsZero() bool { return d == Digest{} }
 
+// AppendText implements encoding.TextAppender.
+func (d Digest) AppendText(b []byte) ([]byte, error) {
+	return hex.AppendEncode(append(b, digestPrefix...), d[:]), nil
+}
+
 // MarshalText implements encoding.TextMarshaler.
-func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+func (d Digest) MarshalText() ([]byte, error) { return d.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Digest) UnmarshalText(b []byte) error {
-	v, err := ParseDigest(string(b))
-	if err != nil {
-		return err
+	var v Digest
+	var again [2 * len(v)]byte
+	digits, ok := bytes.CutPrefix(b, []byte(digestPrefix))
+	if ok = ok && len(digits) == len(again); ok {
+		_, err := hex.Decode(v[:], digits)
+		hex.Encode(again[:], v[:])
+		ok = err == nil && bytes.Equal(digits, again[:])
+	}
+	if !ok {
+		return fmt.Errorf("digest %.80q is not of the form sha256:<64 lower-case hexadecimal digits>", string(b))
 	}
 	*d = v
 	return nil

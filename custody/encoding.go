@@ -41,7 +41,13 @@ func Decode(b []byte, v any) error {
 	if err := json.Unmarshal(b, v, json.RejectUnknownMembers(true)); err != nil {
 		return err
 	}
-	again, err := Encode(v)
+	rest := expected(b)
+	if err := json.MarshalWrite(&rest, v, json.Deterministic(true)); err == nil && len(rest) == 0 {
+		if canonical, err := inspect(b); err == nil && canonical {
+			return nil
+		}
+	}
+	again, err := Encode(v) // the slow way, also to say what is wrong
 	if err != nil {
 		return err
 	}
@@ -49,6 +55,18 @@ func Decode(b []byte, v any) error {
 		return fmt.Errorf("not in canonical form: first difference at byte %d", firstDifference(b, again))
 	}
 	return nil
+}
+
+// expected is a writer that accepts exactly these bytes.
+type expected []byte
+
+func (e *expected) Write(p []byte) (int, error) {
+	rest, ok := bytes.CutPrefix(*e, p)
+	if !ok {
+		return 0, errors.New("other bytes than expected")
+	}
+	*e = rest
+	return len(p), nil
 }
 
 func firstDifference(a, b []byte) int {
@@ -66,8 +84,8 @@ func firstDifference(a, b []byte) int {
 // string has an escape, and all keys are ASCII and in order. It fails for a
 // number that is no integer within maxInteger.
 func inspect(b []byte) (canonical bool, err error) {
-	canonical = true
-	var keys [][]byte // of each open object or list, the last key seen
+	canonical = bytes.IndexByte(b, '\\') < 0
+	keys := make([][]byte, 0, 8) // of each open object or list, the last key seen
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case c == '{' || c == '[':
@@ -76,7 +94,6 @@ func inspect(b []byte) (canonical bool, err error) {
 			keys = keys[:len(keys)-1]
 		case c == '"':
 			text := stringAt(b[i+1:])
-			canonical = canonical && bytes.IndexByte(text, '\\') < 0
 			i += len(text) + 1
 			if i+1 < len(b) && b[i+1] == ':' {
 				last := &keys[len(keys)-1]

@@ -3,6 +3,7 @@ package custody_test
 import (
 	"bytes"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -118,4 +119,60 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(b, again))
 	})
+}
+
+// TestTheKindIsWhatThePayloadSays, whatever else its text looks like.
+func TestTheKindIsWhatThePayloadSays(t *testing.T) {
+	s := newStory(t)
+	key := s.Engineer.Key
+	other := `","predicateType":"https://github.com/forensic-custody/custody/statement/evidence.export/v1"`
+	h := header(s)
+	h.Purpose = other
+	e, err := custody.Sign(key, h, &custody.OpenSession{Client: other})
+	require.NoError(t, err)
+	said, err := e.Statement(words())
+	require.NoError(t, err)
+	require.Equal(t, &custody.OpenSession{Client: other}, said.Act)
+	require.Equal(t, custody.KindOpenSession, said.Kind)
+
+	good := string(take(custody.Sign(key, header(s), s.Retrieval())).Payload)
+	kind := `"predicateType":"https://github.com/forensic-custody/custody/statement/evidence.retrieve/v1"`
+	act := good[strings.Index(good, `"act":{`)+len(`"act":`) : strings.Index(good, `,"actor"`)]
+	for name, text := range map[string]string{
+		"no act":                  strings.Replace(good, act, "null", 1),
+		"a list for an act":       strings.Replace(good, act, "[]", 1),
+		"an act of no fields":     strings.Replace(good, act, "{}", 1),
+		"a kind within the act":   strings.Replace(strings.Replace(good, kind, `"predicateType":""`, 1), act, `{`+kind+`}`, 1),
+		"the kind at another end": strings.Replace(good, kind+",", "", 1) + "," + kind,
+		"two kinds":               strings.Replace(good, kind, kind+","+kind, 1),
+		"the kind and more":       strings.Replace(good, "/v1\",\"subject\"", "/v1\\u0000\",\"subject\"", 1),
+		"the kind and another":    strings.Replace(good, "/v1\",\"subject\"", "/v1/v1\",\"subject\"", 1),
+		"nothing":                 "",
+	} {
+		require.NotEqual(t, good, text, name)
+		e := custody.Envelope{Payload: []byte(text), PayloadType: custody.PayloadType, Signatures: []custody.Signature{{KeyID: key.Public().ID()}}}
+		_, err := e.Statement(words())
+		require.Error(t, err, name)
+	}
+
+	e = take(custody.Sign(key, header(s), odd{PredicateType: kind[len(`"predicateType":"`) : len(kind)-1]}))
+	vocabulary := custody.Vocabulary{custody.KindRetrieveEvidence: func() custody.Act { return new(odd) }}
+	_, err = e.Statement(vocabulary)
+	require.NoError(t, err)
+	e.Payload = []byte(strings.Replace(string(e.Payload), `},`+kind, `},"predicateType":""`, 1))
+	_, err = e.Statement(vocabulary)
+	require.ErrorContains(t, err, "predicate type", "only the act says what kind it is")
+}
+
+// odd is an act with a field of the name that says the kind of a statement.
+type odd struct {
+	PredicateType string `json:"predicateType"`
+}
+
+func (odd) Kind() custody.Kind             { return custody.KindRetrieveEvidence }
+func (odd) NeedsPurpose() bool             { return false }
+func (odd) Subject() custody.Subject       { return custody.Subject{Name: "odd"} }
+func (odd) Check(*custody.Statement) error { return nil }
+func (odd) Lawful(custody.View, *custody.Statement) (custody.Outcome, error) {
+	return custody.Outcome{}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,24 +110,30 @@ type Receipt struct {
 
 const receiptHeader = "c2sp.org/tlog-proof@v1"
 
+// hashLine is the length of a hash in base64.
+const hashLine = (len(Digest{}) + 2) / 3 * 4
+
 // maxReceipt bounds what ParseReceipt reads: 63 hashes and a checkpoint with
 // many cosignatures fit.
 const maxReceipt = 64 << 10
 
 // Marshal returns the text form.
 func (r *Receipt) Marshal() []byte {
-	var b bytes.Buffer
-	b.WriteString(receiptHeader + "\n")
+	const lines = len(receiptHeader + "\nextra \nindex 18446744073709551615\n\n")
+	extra := base64.StdEncoding.EncodedLen(len(r.Extra))
+	b := make([]byte, 0, lines+extra+(hashLine+1)*len(r.Proof)+len(r.Checkpoint))
+	b = append(b, receiptHeader+"\n"...)
 	if len(r.Extra) > 0 {
-		fmt.Fprintf(&b, "extra %s\n", base64.StdEncoding.EncodeToString(r.Extra))
+		b = base64.StdEncoding.AppendEncode(append(b, "extra "...), r.Extra)
+		b = append(b, '\n')
 	}
-	fmt.Fprintf(&b, "index %d\n", r.Index)
+	b = strconv.AppendUint(append(b, "index "...), r.Index, 10)
+	b = append(b, '\n')
 	for _, h := range r.Proof {
-		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+		b = append(base64.StdEncoding.AppendEncode(b, h[:]), '\n')
 	}
-	b.WriteString("\n")
-	b.Write(r.Checkpoint)
-	return b.Bytes()
+	b = append(b, '\n')
+	return append(b, r.Checkpoint...)
 }
 
 // ParseReceipt accepts exactly what Marshal writes. It verifies nothing.
@@ -135,38 +142,47 @@ func ParseReceipt(b []byte) (*Receipt, error) {
 		return nil, fmt.Errorf("receipt is larger than %d bytes", maxReceipt)
 	}
 	head, checkpoint, ok := bytes.Cut(b, []byte("\n\n"))
-	lines := strings.Split(string(head), "\n")
-	if !ok || lines[0] != receiptHeader {
+	lines := bytes.Split(head, []byte("\n"))
+	if !ok || string(lines[0]) != receiptHeader {
 		return nil, fmt.Errorf("receipt does not begin with %q", receiptHeader)
 	}
 	r := &Receipt{Checkpoint: bytes.Clone(checkpoint)}
 	lines = lines[1:]
-	if len(lines) > 0 && strings.HasPrefix(lines[0], "extra ") {
-		extra, err := base64.StdEncoding.DecodeString(lines[0][len("extra "):])
-		if err != nil {
+	var err error
+	if len(lines) > 0 && bytes.HasPrefix(lines[0], []byte("extra ")) {
+		if r.Extra, err = base64.StdEncoding.AppendDecode(nil, lines[0][len("extra "):]); err != nil {
 			return nil, fmt.Errorf("receipt: extra data: %w", err)
 		}
-		r.Extra, lines = extra, lines[1:]
+		lines = lines[1:]
 	}
-	if len(lines) == 0 || !strings.HasPrefix(lines[0], "index ") {
+	if len(lines) == 0 || !bytes.HasPrefix(lines[0], []byte("index ")) {
 		return nil, errors.New("receipt has no index line")
 	}
-	index, err := strconv.ParseUint(lines[0][len("index "):], 10, 63)
-	if err != nil {
+	if r.Index, err = strconv.ParseUint(string(lines[0][len("index "):]), 10, 63); err != nil {
 		return nil, fmt.Errorf("receipt: index: %w", err)
 	}
-	r.Index, lines = index, lines[1:]
+	lines = lines[1:]
+	r.Proof = slices.Grow(r.Proof, len(lines))
 	for _, l := range lines {
-		h, err := base64.StdEncoding.DecodeString(l)
-		if err != nil || len(h) != len(Digest{}) {
+		h, ok := parseHashLine(l)
+		if !ok {
 			return nil, fmt.Errorf("receipt: proof line %.60q is not a hash", l)
 		}
-		r.Proof = append(r.Proof, Digest(h))
+		r.Proof = append(r.Proof, h)
 	}
 	if !bytes.Equal(r.Marshal(), b) {
 		return nil, errors.New("receipt is not in canonical form")
 	}
 	return r, nil
+}
+
+func parseHashLine(l []byte) (Digest, bool) {
+	if len(l) != hashLine {
+		return Digest{}, false
+	}
+	var h [hashLine / 4 * 3]byte // the most that such a line can hold
+	n, err := base64.StdEncoding.Decode(h[:], l)
+	return Digest(h[:len(Digest{})]), err == nil && n == len(Digest{})
 }
 
 // Verify checks that leaf is in the log of trust, under a checkpoint that the

@@ -1,13 +1,12 @@
 package custody
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
 
@@ -32,8 +31,11 @@ type Kind string
 // text 32 hexadecimal digits.
 type Nonce [16]byte
 
+// AppendText implements encoding.TextAppender.
+func (n Nonce) AppendText(b []byte) ([]byte, error) { return hex.AppendEncode(b, n[:]), nil }
+
 // MarshalText implements encoding.TextMarshaler.
-func (n Nonce) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(n[:])), nil }
+func (n Nonce) MarshalText() ([]byte, error) { return n.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (n *Nonce) UnmarshalText(b []byte) error {
@@ -73,8 +75,8 @@ type payload struct {
 }
 
 type predicate struct {
+	Act Act `json:"act"`
 	Header
-	Act jsontext.Value `json:"act"`
 }
 
 type subject struct {
@@ -131,13 +133,9 @@ type Signature struct {
 
 // Sign makes an envelope of what act says under header.
 func Sign(s Signer, h Header, act Act) (*Envelope, error) {
-	body, err := Encode(act)
-	if err != nil {
-		return nil, err
-	}
 	b, err := Encode(payload{
 		Type:          StatementType,
-		Predicate:     predicate{Header: h, Act: body},
+		Predicate:     predicate{Act: act, Header: h},
 		PredicateType: predicateTypePrefix + string(act.Kind()) + predicateTypeSuffix,
 		Subject:       act.Subject().encode(),
 	})
@@ -189,33 +187,49 @@ func (e *Envelope) Statement(v Vocabulary) (*Statement, error) {
 	if e.PayloadType != PayloadType {
 		return nil, fmt.Errorf("statement: payload type %.80q is not %q", e.PayloadType, PayloadType)
 	}
-	var p payload
+	kind := claimedKind(e.Payload)
+	create := v[kind]
+	if create == nil {
+		return nil, fmt.Errorf("statement: unknown kind %.100q", kind)
+	}
+	p := payload{Predicate: predicate{Act: create()}}
 	if err := Decode(e.Payload, &p); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	if p.Type != StatementType {
 		return nil, fmt.Errorf("statement: type %.80q is not %q", p.Type, StatementType)
 	}
-	kind, ok := strings.CutPrefix(p.PredicateType, predicateTypePrefix)
-	kind, ok2 := strings.CutSuffix(kind, predicateTypeSuffix)
-	create := v[Kind(kind)]
-	if !ok || !ok2 || create == nil {
-		return nil, fmt.Errorf("statement: unknown kind %.100q", p.PredicateType)
+	if p.PredicateType != predicateTypePrefix+string(kind)+predicateTypeSuffix {
+		return nil, fmt.Errorf("statement: predicate type %.100q is not of %s", p.PredicateType, kind)
+	}
+	if p.Predicate.Act == nil {
+		return nil, fmt.Errorf("%s: act is missing", kind)
 	}
 	s := &Statement{
 		Payload: Hash(e.Payload),
 		Signer:  e.Signatures[0].KeyID,
-		Kind:    Kind(kind),
+		Kind:    kind,
 		Header:  p.Predicate.Header,
-		Act:     create(),
-	}
-	if err := Decode(p.Predicate.Act, s.Act); err != nil {
-		return nil, fmt.Errorf("%s: %w", kind, err)
+		Act:     p.Predicate.Act,
 	}
 	if err := s.check(p.Subject); err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	return s, nil
+}
+
+// claimedKind finds the kind of statement that a payload seems to be, so that
+// its act is decoded as one in the same pass: Statement then sees whether the
+// payload says so. What is looked for cannot stand within a string of JSON,
+// where quotation marks are escaped, nor in what follows the predicate's type.
+func claimedKind(payload []byte) Kind {
+	key := []byte(`"predicateType":"` + predicateTypePrefix)
+	at := bytes.LastIndex(payload, key)
+	if at < 0 {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(payload[at+len(key):], []byte(predicateTypeSuffix+`"`))
+	return Kind(kind)
 }
 
 func (s *Statement) check(said []subject) error {

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
@@ -24,14 +25,18 @@ func (t Time) Add(d time.Duration) Time { return t + Time(d.Microseconds()) }
 // String returns the text form.
 func (t Time) String() string { return t.Time().Format(timeLayout) }
 
+// AppendText implements encoding.TextAppender.
+func (t Time) AppendText(b []byte) ([]byte, error) { return t.Time().AppendFormat(b, timeLayout), nil }
+
 // MarshalText implements encoding.TextMarshaler.
-func (t Time) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+func (t Time) MarshalText() ([]byte, error) { return t.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *Time) UnmarshalText(b []byte) error {
-	v, err := time.Parse(timeLayout, string(b))
-	if err != nil || v.Format(timeLayout) != string(b) {
-		return fmt.Errorf("time %.60q is not of the form %s", b, timeLayout)
+	var again [len(timeLayout)]byte
+	v, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil || !bytes.Equal(v.AppendFormat(again[:0], timeLayout), b) {
+		return fmt.Errorf("time %.60q is not of the form %s", string(b), timeLayout)
 	}
 	*t = TimeOf(v)
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -31,7 +32,7 @@ type wanted struct {
 
 func newScan(streams []*stream) *scan {
 	s := &scan{
-		tree:    (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0),
+		tree:    (&compact.RangeFactory{Hash: hashChildren}).NewEmptyRange(0),
 		wanted:  map[custody.Tag]*wanted{},
 		anchors: map[uint64][]*entry{},
 	}
@@ -46,6 +47,13 @@ func newScan(streams []*stream) *scan {
 	}
 	s.sizes = slices.Sorted(maps.Keys(s.anchors))
 	return s
+}
+
+// hashChildren does what rfc6962.DefaultHasher.HashChildren does, with less
+// memory: it is called for every leaf and every checkpoint.
+func hashChildren(left, right []byte) []byte {
+	h := tlog.NodeHash(tlog.Hash(left), tlog.Hash(right))
+	return h[:]
 }
 
 func (s *scan) leaf(index uint64, b []byte) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // The container is a POSIX ustar archive (IEEE Std 1003.1, pax, "ustar
@@ -27,16 +28,25 @@ func header(name string, size uint64) ([blockSize]byte, error) {
 	}
 	copy(h[0:], name)
 	copy(h[100:], "0000444\x00"+"0000000\x00"+"0000000\x00")
-	copy(h[124:], fmt.Sprintf("%011o\x00", size))
+	octal(h[124:135], size)
 	copy(h[136:], "00000000000\x00"+"        "+"0")
 	copy(h[257:], "ustar\x0000")
 	copy(h[329:], "0000000\x00"+"0000000\x00")
-	sum := 0
+	var sum uint64
 	for _, b := range h {
-		sum += int(b)
+		sum += uint64(b)
 	}
-	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	octal(h[148:154], sum)
+	h[154] = 0 // and a space is left
 	return h, nil
+}
+
+// octal fills field with the digits of n, which fits.
+func octal(field []byte, n uint64) {
+	for i := len(field) - 1; i >= 0; i-- {
+		field[i] = '0' + byte(n&7)
+		n >>= 3
+	}
 }
 
 func padding(size uint64) int64 { return int64((blockSize - size%blockSize) % blockSize) }
@@ -77,6 +87,7 @@ type reader struct {
 	name string
 	size uint64
 	left uint64
+	buf  [blockSize]byte // of a header, or of padding
 }
 
 var errEnd = errors.New("end of the archive")
@@ -90,11 +101,11 @@ func (r *reader) next() error {
 	if err := r.zeros(padding(r.size)); err != nil {
 		return fmt.Errorf("after %s: %w", r.name, err)
 	}
-	var h [blockSize]byte
+	h := &r.buf
 	if _, err := io.ReadFull(r.r, h[:]); err != nil {
 		return fmt.Errorf("the archive is cut off: %w", err)
 	}
-	if h == [blockSize]byte{} {
+	if *h == [blockSize]byte{} {
 		if err := r.zeros(blockSize); err != nil {
 			return fmt.Errorf("at the end of the archive: %w", err)
 		}
@@ -112,7 +123,7 @@ func (r *reader) next() error {
 		size = size<<3 | uint64(d-'0')
 	}
 	want, err := header(string(name), size)
-	if err != nil || want != h {
+	if err != nil || want != *h {
 		return fmt.Errorf("the header of member %.100q is not as it must be", name)
 	}
 	r.name, r.size, r.left = string(name), size, size
@@ -120,7 +131,7 @@ func (r *reader) next() error {
 }
 
 func (r *reader) zeros(n int64) error {
-	b := make([]byte, n)
+	b := r.buf[:n]
 	if _, err := io.ReadFull(r.r, b); err != nil {
 		return fmt.Errorf("the archive is cut off: %w", err)
 	}
@@ -145,12 +156,12 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// all reads a member of at most limit bytes.
-func (r *reader) all(limit uint64) ([]byte, error) {
+// all reads a member of at most limit bytes, into b if it is large enough.
+func (r *reader) all(b []byte, limit uint64) ([]byte, error) {
 	if r.size > limit {
 		return nil, fmt.Errorf("%s has %d bytes; %d are the most", r.name, r.size, limit)
 	}
-	b := make([]byte, r.size)
+	b = slices.Grow(b[:0], int(r.size))[:r.size]
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, fmt.Errorf("%s is cut off: %w", r.name, err)
 	}

@@ -50,6 +50,8 @@ type check struct {
 	words   custody.Vocabulary
 	in      reader
 	head    head
+	raw     []byte // of the record being read
+	proof   []byte // of the same
 	point   custody.Checkpoint
 	signed  []byte
 	streams []*stream
@@ -120,15 +122,15 @@ func (c *check) expect(name string) error {
 	return nil
 }
 
-func (c *check) readMember(name string, limit uint64) ([]byte, error) {
+func (c *check) readMember(b []byte, name string, limit uint64) ([]byte, error) {
 	if err := c.expect(name); err != nil {
 		return nil, err
 	}
-	return c.in.all(limit)
+	return c.in.all(b, limit)
 }
 
 func (c *check) readHead() error {
-	b, err := c.readMember(headName, maxHead)
+	b, err := c.readMember(nil, headName, maxHead)
 	if err != nil {
 		return fmt.Errorf("this is not a bundle, or its beginning is damaged: %w", err)
 	}
@@ -139,7 +141,7 @@ func (c *check) readHead() error {
 		return err
 	}
 	c.verdict.Evidence, c.verdict.Incident = c.head.Evidence, c.head.Incident
-	if c.signed, err = c.readMember(checkpointName, maxCheckpoint); err != nil {
+	if c.signed, err = c.readMember(nil, checkpointName, maxCheckpoint); err != nil {
 		return err
 	}
 	var log note.Verifier
@@ -216,10 +218,11 @@ func (c *check) readRecords() error {
 // readRecord reads a record and its proof, and checks what can be checked of
 // it alone: that it is what the log has, and in its place.
 func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
-	raw, err := c.readMember(recordName(s, sequence), maxRecord)
+	raw, err := c.readMember(c.raw, recordName(s, sequence), maxRecord)
 	if err != nil {
 		return nil, err
 	}
+	c.raw = raw
 	e := &entry{where: c.in.name}
 	if e.record, err = custody.ParseRecord(raw); err != nil {
 		return nil, err
@@ -227,10 +230,11 @@ func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
 	if e.record.Stream != s || e.record.Sequence != sequence {
 		return nil, fmt.Errorf("is record %d of %s", e.record.Sequence, e.record.Stream)
 	}
-	proof, err := c.readMember(proofName(s, sequence), maxProof)
+	proof, err := c.readMember(c.proof, proofName(s, sequence), maxProof)
 	if err != nil {
 		return nil, err
 	}
+	c.proof = proof
 	receipt, err := custody.ParseReceipt(proof)
 	if err != nil {
 		return nil, err

@@ -170,7 +170,7 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 	if err := in.next(); err != nil || in.name != headName {
 		return errors.Join(errors.New("this is not a bundle"), err)
 	}
-	b, err := in.all(maxHead)
+	b, err := in.all(nil, maxHead)
 	if err != nil {
 		return err
 	}
