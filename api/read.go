@@ -177,7 +177,9 @@ type Evidence struct {
 	SealedBy    custody.PrincipalID  `json:"sealedBy,omitempty"`
 	Artifact    *custody.Artifact    `json:"artifact,omitempty"`
 	Acquisition *custody.Acquisition `json:"acquisition,omitempty"`
-	Confirmed   bool                 `json:"confirmed"` // read back from the store and found right
+	Format      string               `json:"format,omitempty"` // what its bytes were recognized as
+	Labels      []custody.Label      `json:"labels,omitempty"` // other digests, as compared at intake
+	Confirmed   bool                 `json:"confirmed"`        // read back from the store and found right
 	Damaged     bool                 `json:"damaged"`
 }
 
@@ -193,6 +195,7 @@ func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceI
 	if item.Sealed {
 		artifact, acquisition := item.Artifact, item.Acquisition
 		e.SealedAt, e.SealedBy, e.Artifact, e.Acquisition = item.SealedAt, item.SealedBy, &artifact, &acquisition
+		e.Format, e.Labels = item.Format, item.Labels
 	}
 	return e, nil
 }

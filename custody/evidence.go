@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"strings"
 )
 
 // The kinds of statement about evidence.
@@ -20,7 +20,7 @@ const (
 
 // ArtifactTypes lists what an artifact can be.
 func ArtifactTypes() []string {
-	return []string{"disk", "memory", "log", "network", "mobile", "cloud", "document", "other"}
+	return []string{"disk", "memory", "log", "network", "mobile", "cloud", "document", TypePhysical, "other"}
 }
 
 // MaxArtifact is the largest artifact in bytes: 16 TiB.
@@ -92,41 +92,19 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	return out, nil
 }
 
-// Acquisition is how an artifact was obtained, as its collector tells it.
-type Acquisition struct {
-	CollectedAt string `json:"collectedAt"` // RFC 3339 with the UTC offset of the place
-	Method      string `json:"method"`      // how: dead or live, write blocker
-	Place       string `json:"place"`
-	Source      string `json:"source"` // what it was taken from: host, device, serial number
-	Tool        string `json:"tool"`   // with version and settings
-}
-
-func (q Acquisition) check(signed Time) error {
-	for _, f := range []struct{ field, text string }{
-		{"source", q.Source}, {"method", q.Method}, {"tool", q.Tool}, {"place", q.Place}, {"collectedAt", q.CollectedAt},
-	} {
-		if err := checkLine(f.field, f.text, true); err != nil {
-			return err
-		}
-	}
-	t, err := time.Parse(time.RFC3339, q.CollectedAt)
-	if err != nil {
-		return fmt.Errorf("collectedAt %.60q is not a time like 2026-11-23T21:05:00+01:00", q.CollectedAt)
-	}
-	if t.After(signed.Time()) {
-		return fmt.Errorf("collectedAt %s lies after the time of signing: nothing is collected in the future", q.CollectedAt)
-	}
-	return nil
-}
-
 // SealEvidence says which bytes the item is and how they were obtained. It is
 // the first record of the item's stream: from here on the item exists.
 type SealEvidence struct {
 	Acquisition Acquisition `json:"acquisition"`
 	Artifact    Artifact    `json:"artifact"`
 	Evidence    EvidenceID  `json:"evidence"`
+	Format      string      `json:"format"` // what the bytes were recognized as, like "ewf"; empty when not looked at
 	Incident    IncidentID  `json:"incident"`
+	Labels      []Label     `json:"labels"` // other digests, as compared at intake; at most 16
 }
+
+// maxLabels is how many labels a seal has at most.
+const maxLabels = 16
 
 func (*SealEvidence) Kind() Kind         { return KindSealEvidence }
 func (*SealEvidence) NeedsPurpose() bool { return true }
@@ -142,8 +120,22 @@ func (a *SealEvidence) Check(s *Statement) error {
 	if err := a.Artifact.check(); err != nil {
 		return err
 	}
-	return a.Acquisition.check(s.Time)
+	if err := checkLine("format", a.Format, false); err != nil {
+		return err
+	}
+	if len(a.Labels) > maxLabels {
+		return fmt.Errorf("%d labels; at most %d", len(a.Labels), maxLabels)
+	}
+	for _, l := range a.Labels {
+		if err := l.check(); err != nil {
+			return err
+		}
+	}
+	return a.Acquisition.Check(s.Time)
 }
+
+// noBytes is the artifact of an item without bytes.
+func noBytes() Artifact { return NewTreeHash(nil).Finish() }
 
 func (a Artifact) check() error {
 	switch {
@@ -171,6 +163,11 @@ func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 		return out, unlawful("item %s is sealed", a.Evidence)
 	case a.Artifact.Size > e.Begun.AtMost:
 		return out, unlawful("the artifact has %d bytes, more than the %d announced", a.Artifact.Size, e.Begun.AtMost)
+	case e.Begun.Type == TypePhysical && a.Artifact != noBytes():
+		return out, unlawful("a physical item has no bytes; give what is known of it as another item")
+	}
+	if missing := a.Acquisition.Lacks(e.Begun.Type); len(missing) > 0 {
+		return out, unlawful("an item of type %s is not taken in without %s", e.Begun.Type, strings.Join(missing, ", "))
 	}
 	return out, nil
 }
@@ -226,6 +223,8 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 		return out, err
 	}
 	switch {
+	case e.Begun.Type == TypePhysical:
+		return out, unlawful("item %s is a thing and has no bytes", a.Evidence)
 	case e.Damaged:
 		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
 	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
@@ -407,6 +406,8 @@ type Evidence struct {
 	SealedBy    PrincipalID
 	Artifact    Artifact
 	Acquisition Acquisition
+	Format      string
+	Labels      []Label
 	Confirmed   bool // the service has read the bytes back and found the sealed SHA-256
 	Damaged     bool // the last check found other bytes, or none
 	grants      map[Digest]*grant
@@ -429,7 +430,7 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	switch act := s.Act.(type) {
 	case *SealEvidence:
 		e.Sealed, e.Incident, e.SealedAt, e.SealedBy = true, act.Incident, r.Recorded, s.Actor
-		e.Artifact, e.Acquisition = act.Artifact, act.Acquisition
+		e.Artifact, e.Acquisition, e.Format, e.Labels = act.Artifact, act.Acquisition, act.Format, act.Labels
 	case *CheckEvidence:
 		e.Confirmed = e.Confirmed || act.Intact
 		e.Damaged = !act.Intact

@@ -105,17 +105,36 @@ func TestActs(t *testing.T) {
 			"no name":             func(a custody.Act) { a.(*custody.BeginEvidence).Name = custody.Name{} },
 		},
 		custody.KindSealEvidence: {
-			"no item":            func(a custody.Act) { a.(*custody.SealEvidence).Evidence = "" },
-			"no incident":        func(a custody.Act) { a.(*custody.SealEvidence).Incident = "" },
-			"other chunks":       func(a custody.Act) { a.(*custody.SealEvidence).Artifact.ChunkSize = 4 << 20 },
-			"too much":           func(a custody.Act) { a.(*custody.SealEvidence).Artifact.Size = custody.MaxArtifact + 1 },
-			"no root":            func(a custody.Act) { a.(*custody.SealEvidence).Artifact.Root = custody.Digest{} },
-			"no SHA-256":         func(a custody.Act) { a.(*custody.SealEvidence).Artifact.SHA256 = custody.Digest{} },
-			"no source":          func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source = "" },
-			"no method":          func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Method = "" },
-			"no tool":            func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Tool = " " },
-			"no place":           func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Place = "" },
-			"no time":            func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.CollectedAt = "" },
+			"no item":             func(a custody.Act) { a.(*custody.SealEvidence).Evidence = "" },
+			"no incident":         func(a custody.Act) { a.(*custody.SealEvidence).Incident = "" },
+			"other chunks":        func(a custody.Act) { a.(*custody.SealEvidence).Artifact.ChunkSize = 4 << 20 },
+			"too much":            func(a custody.Act) { a.(*custody.SealEvidence).Artifact.Size = custody.MaxArtifact + 1 },
+			"no root":             func(a custody.Act) { a.(*custody.SealEvidence).Artifact.Root = custody.Digest{} },
+			"no SHA-256":          func(a custody.Act) { a.(*custody.SealEvidence).Artifact.SHA256 = custody.Digest{} },
+			"two lines of source": func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source.Description = "a\nb" },
+			"an unknown method":   func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Method = "magic" },
+			"an unknown right":    func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Authority.Kind = "might" },
+			"a tool of blanks":    func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Tool.Name = " " },
+			"no IP address":       func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source.IP = "300.1.1.1" },
+			"no MAC address":      func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source.MAC = "00:00:5e:00:53" },
+			"an unmeasured clock": func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.ClockError.AheadMS = 5 },
+			"a log that ends before it begins": func(a custody.Act) {
+				a.(*custody.SealEvidence).Acquisition.Coverage = &custody.Coverage{First: "2026-11-23T20:41:00Z", Last: "2026-11-23T20:40:00Z"}
+			},
+			"a right that ends before it begins": func(a custody.Act) {
+				q := &a.(*custody.SealEvidence).Acquisition.Authority
+				q.From, q.Until = "2026-11-23T20:41:00Z", "2026-11-23T20:40:00Z"
+			},
+			"a label of a short digest": func(a custody.Act) {
+				a.(*custody.SealEvidence).Labels = []custody.Label{{Algorithm: "md5", Measured: "00", Over: custody.LabelArtifact}}
+			},
+			"a label that nobody states": func(a custody.Act) {
+				md5 := strings.Repeat("0", 32)
+				a.(*custody.SealEvidence).Labels = []custody.Label{{Algorithm: "md5", Measured: md5, Stated: md5, Over: custody.LabelArtifact}}
+			},
+			"a label in an unknown algorithm": func(a custody.Act) {
+				a.(*custody.SealEvidence).Labels = []custody.Label{{Algorithm: "crc32", Measured: "00000000", Over: custody.LabelArtifact}}
+			},
 			"a time of no place": func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.CollectedAt = "2026-11-23T20:41:00" },
 			"yesterday":          func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.CollectedAt = "yesterday" },
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"sync"
 )
 
 // RFC 6962, section 2.1: what a leaf and an inner node are hashed behind.
@@ -38,6 +39,45 @@ func ChunkDigest(b []byte) Digest {
 	}
 	return t.root()
 }
+
+// ZeroChunk returns the digest of a chunk of length bytes that are all zero,
+// 1 to ChunkSize. That of a whole chunk is computed once.
+func ZeroChunk(length uint64) Digest {
+	if length == ChunkSize {
+		return zeroChunk()
+	}
+	return zeroDigest(length)
+}
+
+var zeroChunk = sync.OnceValue(func() Digest { return zeroDigest(ChunkSize) })
+
+// zeroDigest hashes one block of zeros however many there are.
+func zeroDigest(length uint64) Digest {
+	var t hashTree
+	if whole := length / BlockSize; whole > 0 {
+		d := Hash(append(leafPrefix[:1:1], make([]byte, BlockSize)...))
+		for range whole {
+			t.add(d)
+		}
+	}
+	if rest := length % BlockSize; rest > 0 {
+		t.add(Hash(append(leafPrefix[:1:1], make([]byte, rest)...)))
+	}
+	return t.root()
+}
+
+// RootHash grows an artifact's root from the digests of its chunks in order. It
+// keeps one hash for each level of the tree. Its zero value is ready.
+type RootHash struct{ tree hashTree }
+
+// Add takes in the digest of the next chunk.
+func (r *RootHash) Add(d Digest) { r.tree.add(d) }
+
+// Count returns how many chunks were added.
+func (r *RootHash) Count() uint64 { return r.tree.count }
+
+// Root returns the root of what was added so far.
+func (r *RootHash) Root() Digest { return r.tree.root() }
 
 // RootOfChunks returns the root of an artifact of size bytes from the digests
 // of its chunks in order. It refuses a list that is too long or too short for

@@ -145,3 +145,23 @@ func TestVerifierNamesTheFirstWrongThing(t *testing.T) {
 		})
 	}
 }
+
+func TestZeroChunks(t *testing.T) {
+	for _, n := range []uint64{1, custody.BlockSize - 1, custody.BlockSize, custody.BlockSize + 1, 3*custody.BlockSize + 7, custody.ChunkSize - 1, custody.ChunkSize} {
+		require.Equal(t, custody.ChunkDigest(make([]byte, n)), custody.ZeroChunk(n), n)
+	}
+}
+
+func TestRootHashIsRootOfChunks(t *testing.T) {
+	var r custody.RootHash
+	digests := []custody.Digest{}
+	for n := range 40 {
+		root, err := custody.RootOfChunks(digests, uint64(n)*custody.ChunkSize)
+		require.NoError(t, err)
+		require.Equal(t, root, r.Root())
+		require.Equal(t, uint64(n), r.Count())
+		d := custody.Hash([]byte{byte(n)})
+		digests = append(digests, d)
+		r.Add(d)
+	}
+}

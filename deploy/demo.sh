@@ -97,8 +97,9 @@ as manager incident assign "$incident" "$engineer" --purpose "disk forensics of 
 
 step "The artifact is taken in"
 as eve evidence add "$artifact" --incident "$incident" --exhibit EX-1 --type disk \
-  --source "a file of this demonstration" --method "demonstration, not an acquisition" --tool "none" \
-  --collected-at "$(date +%Y-%m-%dT%H:%M:%S%:z)" --place "the demo's folder" --purpose "seized after alert 4711"
+  --source "a file of this demonstration" --method dead --write-blocker "none: a demonstration, not an acquisition" --unread 0 \
+  --tool none --tool-version 0 --tool-settings none --collected-at "$(date +%Y-%m-%dT%H:%M:%S%:z)" --place "the demo's folder" \
+  --authority-kind policy --authority "a demonstration" --purpose "seized after alert 4711"
 item=$(grep -o 'e-[a-z2-7]\{16\}' out | head -n 1)
 must "$(sha256sum <"$artifact" | cut -d' ' -f1)"
 for _ in $(seq 200); do

@@ -142,7 +142,10 @@ func (s *service) seal(e custody.EvidenceID, a custody.Artifact) {
 	s.t.Helper()
 	_, err := s.engineer.Say(s.t.Context(), "taken at the scene", &custody.SealEvidence{
 		Acquisition: custody.Acquisition{
-			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead, write blocker", Place: "office", Source: "laptop SN 123", Tool: "dd 9.1",
+			Authority:   custody.Authority{Kind: "policy", Reference: "incident response policy 4.2"},
+			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead", Place: "office, room 4",
+			Source: custody.Source{Description: "laptop", Serial: "SN 123"}, WriteBlock: "Tableau T8u",
+			Tool: &custody.Tool{Name: "dd", Version: "9.1", Settings: "bs=1M"}, Unread: &custody.Unread{},
 		},
 		Artifact: a, Evidence: e, Incident: s.incident,
 	})

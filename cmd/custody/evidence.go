@@ -23,13 +23,14 @@ import (
 
 func (a *app) evidenceCommand() *cobra.Command {
 	return group("evidence", "Evidence: take in, get, list, history",
-		a.evidenceAdd(), a.evidenceGet(), a.evidenceList(), a.evidenceShow(), a.evidenceHistory())
+		a.evidenceAdd(), a.evidenceGet(), a.evidenceList(), a.evidenceShow(), a.evidenceHistory(), a.evidenceFacts())
 }
 
 // intake is what evidence add is told about an artifact.
 type intake struct {
 	incident, exhibit, kind, name, purpose string
 	atMost                                 string
+	facts                                  facts
 	acquired                               custody.Acquisition
 }
 
@@ -41,9 +42,13 @@ func (a *app) evidenceAdd() *cobra.Command {
 signature over its SHA-256. Broken off, the same command continues where it was.
 What is missing is asked for on a terminal, and refused elsewhere.`,
 		Example: `  custody evidence add web01.dd --incident i-abcdefghijklmnop --exhibit EX-1 --type disk \
-    --source "web01, Samsung PM893 S/N S5YJNX0R" --method "dead, Tableau T8u write blocker" \
-    --tool "dc3dd 7.2.646 hash=sha256" --collected-at 2026-11-23T09:40:00+01:00 \
-    --place "rack 12, Frankfurt" --purpose "seized after alert 4711"`,
+    --source "web01's system disk" --model "Samsung PM893" --serial S5YJNX0R --host web01 \
+    --method dead --write-blocker "Tableau T8u" --unread 0 \
+    --tool dc3dd --tool-version 7.2.646 --tool-settings "hash=sha256" \
+    --collected-at 2026-11-23T09:40:00+01:00 --place "rack 12, Frankfurt" \
+    --authority-kind policy --authority "incident response policy 4.2" --purpose "seized after alert 4711"
+  custody evidence add web02.dd --incident i-abcdefghijklmnop --exhibit EX-2 --type disk \
+    --facts web02.json --purpose "seized after alert 4711"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.complete(&in, args[0]); err != nil {
 				return err
@@ -56,76 +61,60 @@ What is missing is asked for on a terminal, and refused elsewhere.`,
 	f.StringVar(&in.exhibit, "exhibit", "", "exhibit number, unique in the incident")
 	f.StringVar(&in.kind, "type", "", strings.Join(custody.ArtifactTypes(), ", "))
 	f.StringVar(&in.name, "name", "", "name of the artifact (default: the file's)")
-	f.StringVar(&in.acquired.Source, "source", "", "what it was taken from: host, device, serial number")
-	f.StringVar(&in.acquired.Method, "method", "", "how: dead or live, which write blocker")
-	f.StringVar(&in.acquired.Tool, "tool", "", "tool, version, settings")
-	f.StringVar(&in.acquired.CollectedAt, "collected-at", "", "when, with the UTC offset: 2026-11-23T09:40:00+01:00")
-	f.StringVar(&in.acquired.Place, "place", "", "where")
 	f.StringVar(&in.purpose, "purpose", "", "why")
+	in.facts.flags(c)
 	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
 	return c
 }
 
-// hints say what an answer looks like.
-var hints = map[string]string{
-	"type":         " (" + strings.Join(custody.ArtifactTypes(), ", ") + ")",
-	"collected-at": " (like 2026-11-23T09:40:00+01:00)",
-}
-
-// complete asks for what is missing where somebody can answer.
-func (a *app) complete(in *intake, path string) error {
+// complete asks for what is missing where somebody can answer, and refuses,
+// before anything is sent, what would be refused after it.
+func (a *app) complete(in *intake, path string) (err error) {
 	if in.name == "" && path != "-" {
 		in.name = filepath.Base(path)
 	}
+	mayAsk := a.terminal() && path != "-"
 	missing := []string{}
 	for _, f := range []struct {
-		flag  string
-		value *string
+		flag, hint string
+		value      *string
 	}{
-		{"incident", &in.incident}, {"exhibit", &in.exhibit}, {"type", &in.kind}, {"name", &in.name},
-		{"source", &in.acquired.Source}, {"method", &in.acquired.Method}, {"tool", &in.acquired.Tool},
-		{"collected-at", &in.acquired.CollectedAt}, {"place", &in.acquired.Place}, {"purpose", &in.purpose},
+		{"incident", "", &in.incident},
+		{"exhibit", "", &in.exhibit},
+		{"type", " (" + strings.Join(custody.ArtifactTypes(), ", ") + ")", &in.kind},
+		{"name", "", &in.name},
+		{"purpose", "", &in.purpose},
 	} {
-		if *f.value != "" {
-			continue
+		if *f.value == "" && mayAsk {
+			if *f.value, err = a.ask(f.flag + f.hint); err != nil {
+				return err
+			}
 		}
-		if !a.terminal() || path == "-" {
-			missing = append(missing, "--"+f.flag)
-			continue
-		}
-		answer, err := a.ask(f.flag + hints[f.flag])
-		if err != nil {
-			return err
-		}
-		if *f.value = answer; answer == "" {
+		if *f.value == "" {
 			missing = append(missing, "--"+f.flag)
 		}
+	}
+	if in.kind != "" && !slices.Contains(custody.ArtifactTypes(), in.kind) {
+		return usagef("--type %q is none of %s", in.kind, strings.Join(custody.ArtifactTypes(), ", "))
+	}
+	in.acquired, err = in.facts.acquisition(a, in.kind, mayAsk && len(missing) == 0)
+	var lacking lacksFacts
+	switch {
+	case errors.As(err, &lacking):
+		missing = append(missing, lacking...)
+	case err != nil:
+		return err
 	}
 	if len(missing) > 0 {
 		return usagef("evidence is not taken in without %s", strings.Join(missing, ", "))
 	}
-	return in.check(time.Now())
-}
-
-// check refuses, before anything is sent, what would be refused after it.
-func (in *intake) check(now time.Time) error {
-	if !slices.Contains(custody.ArtifactTypes(), in.kind) {
-		return usagef("--type %q is none of %s", in.kind, strings.Join(custody.ArtifactTypes(), ", "))
-	}
-	at, err := time.Parse(time.RFC3339, in.acquired.CollectedAt)
-	if err != nil {
-		return usagef("--collected-at %q is not a time like 2026-11-23T09:40:00+01:00", in.acquired.CollectedAt)
-	}
-	if at.After(now) {
-		return usagef("--collected-at %s lies in the future; what is sealed cannot be corrected: give the time it was taken", in.acquired.CollectedAt)
-	}
-	for flag, text := range map[string]string{
-		"exhibit": in.exhibit, "source": in.acquired.Source, "method": in.acquired.Method,
-		"tool": in.acquired.Tool, "place": in.acquired.Place, "purpose": in.purpose,
-	} {
+	for flag, text := range map[string]string{"exhibit": in.exhibit, "purpose": in.purpose} {
 		if err := custody.CheckLine("--"+flag, text); err != nil {
 			return usageError{err}
 		}
+	}
+	if err := in.acquired.Check(custody.TimeOf(time.Now())); err != nil {
+		return usageError{fmt.Errorf("what is sealed cannot be corrected, so look again: %w", err)}
 	}
 	return nil
 }
@@ -490,9 +479,16 @@ func (a *app) evidenceShow() *cobra.Command {
 			}
 			text := evidenceLine(e)
 			if e.Artifact != nil && e.Acquisition != nil {
-				q := e.Acquisition
-				text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  source    %s\n  method    %s\n  tool      %s\n  place     %s\n  collected %s\n  sealed    %s by %s\n",
-					e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), q.Source, q.Method, q.Tool, q.Place, q.CollectedAt, e.SealedAt, e.SealedBy)
+				text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  sealed    %s by %s\n", e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), e.SealedAt, e.SealedBy)
+				if e.Format != "" {
+					text += "  format    " + e.Format + "\n"
+				}
+				for _, l := range e.Labels {
+					text += "  digest    " + l.String() + "\n"
+				}
+				for _, line := range e.Acquisition.Describe() {
+					text += "  taken     " + line + "\n"
+				}
 			}
 			if err := a.answer(e, text); err != nil {
 				return err

@@ -143,8 +143,10 @@ func (d *desk) home(t testing.TB, folder, name, kind string) string {
 func (d *desk) add(path, exhibit string, more ...string) []string {
 	return append([]string{
 		"evidence", "add", path, "--incident", d.incident, "--exhibit", exhibit, "--type", "disk",
-		"--source", "web01", "--method", "dead, write blocker", "--tool", "dc3dd 7.2.646",
-		"--collected-at", "2026-11-23T09:40:00+01:00", "--place", "Frankfurt", "--purpose", "alert 4711",
+		"--source", "web01", "--method", "dead", "--write-blocker", "Tableau T8u", "--unread", "0",
+		"--tool", "dc3dd", "--tool-version", "7.2.646", "--tool-settings", "hash=sha256",
+		"--collected-at", "2026-11-23T09:40:00+01:00", "--place", "Frankfurt",
+		"--authority-kind", "policy", "--authority", "incident response policy", "--purpose", "alert 4711",
 	}, more...)
 }
 

@@ -248,7 +248,9 @@ func (w *team) reconnect() {
 
 func acquisition() custody.Acquisition {
 	return custody.Acquisition{
-		CollectedAt: "2026-11-23T09:40:00+01:00", Method: "dead, write blocker", Place: "a test", Source: "a generator", Tool: "go test",
+		Authority:   custody.Authority{Kind: "policy", Reference: "a test"},
+		CollectedAt: "2026-11-23T09:40:00+01:00", Method: "dead", Place: "a test", WriteBlock: "none needed",
+		Source: custody.Source{Description: "a generator"}, Tool: &custody.Tool{Name: "go", Version: "1", Settings: "test"}, Unread: &custody.Unread{},
 	}
 }
 

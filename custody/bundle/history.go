@@ -354,7 +354,7 @@ func (c *check) checkItem() {
 	}
 	if item.Sealed {
 		c.verdict.Artifact, c.verdict.Acquisition = &item.Artifact, &item.Acquisition
-		c.verdict.ArtifactState = ArtifactAbsent
+		c.verdict.Labels, c.verdict.ArtifactState = item.Labels, ArtifactAbsent
 	} else {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}

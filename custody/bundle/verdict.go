@@ -23,6 +23,7 @@ type Verdict struct {
 	Type          string               `json:"type"`
 	Artifact      *custody.Artifact    `json:"artifact"`      // as sealed
 	Acquisition   *custody.Acquisition `json:"acquisition"`   // as its collector told it
+	Labels        []custody.Label      `json:"labels"`        // other digests, as compared at intake
 	ArtifactState string               `json:"artifactState"` // one of the three below
 	Confirmed     bool                 `json:"confirmed"`     // the service read the bytes back and found the sealed digest
 	Damaged       bool                 `json:"damaged"`       // the service's last check found other bytes, or none
@@ -146,6 +147,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
 	}
+	for _, l := range v.Labels {
+		fmt.Fprintf(&b, "            %s\n", l)
+	}
 	if v.Confirmed {
 		b.WriteString("            the service has read them back from its store and found them right\n")
 	}
@@ -153,8 +157,13 @@ func (v *Verdict) Write(w io.Writer) error {
 		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
 	}
 	if v.Acquisition != nil {
-		fmt.Fprintf(&b, "Taken from  %s, at %s, %s\n", v.Acquisition.Source, v.Acquisition.Place, v.Acquisition.CollectedAt)
-		fmt.Fprintf(&b, "            by %s, with %s\n", v.Acquisition.Method, v.Acquisition.Tool)
+		for i, line := range v.Acquisition.Describe() {
+			label := ""
+			if i == 0 {
+				label = "Taken from"
+			}
+			fmt.Fprintf(&b, "%-11s %s\n", label, line)
+		}
 	}
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())

@@ -97,8 +97,10 @@ func (s *Story) Seal() *custody.SealEvidence {
 	_, _ = tree.Write(s.Artifact) // fails only after Finish
 	return &custody.SealEvidence{
 		Acquisition: custody.Acquisition{
-			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead, write blocker", Place: "office, room 4",
-			Source: "laptop SN 123", Tool: "dd 9.1",
+			Authority:   custody.Authority{Kind: "policy", Reference: "incident response policy 4.2"},
+			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead", Place: "office, room 4",
+			Source: custody.Source{Description: "laptop", Serial: "SN 123"}, WriteBlock: "Tableau T8u",
+			Tool: &custody.Tool{Name: "dd", Version: "9.1", Settings: "bs=1M"}, Unread: &custody.Unread{},
 		},
 		Artifact: tree.Finish(), Evidence: s.Evidence, Incident: s.Incident,
 	}
