@@ -68,7 +68,7 @@ func missing(t *testing.T, d *desk) {
 	file := filepath.Join(t.TempDir(), "web01.dd")
 	image(t, file, 1000)
 	refused(t, exitUsage, d.eve, d.add(file, "EX-M", "--source", "", "--purpose", ""), "without --purpose, --source")
-	refused(t, exitUsage, d.eve, []string{"evidence", "add", file}, "--incident, --exhibit, --type, --source")
+	refused(t, exitUsage, d.eve, []string{"evidence", "add", file}, "--incident, --exhibit, --type, --purpose, --source")
 	refused(t, exitUsage, d.eve, []string{"evidence", "add"}, "0 arguments instead of 1", "add FILE|-")
 	refused(t, exitUsage, d.eve, d.add(t.TempDir(), "EX-M"), "is a folder", "pack it")
 	refused(t, exitUsage, d.eve, d.add(file+".none", "EX-M"), file+".none", "no such file")
