@@ -92,6 +92,7 @@ func Acts() Vocabulary {
 		KindEnrolKey:           func() Act { return new(EnrolKey) },
 		KindRevokeKey:          func() Act { return new(RevokeKey) },
 		KindOpenSession:        func() Act { return new(OpenSession) },
+		KindSummariseRefusals:  func() Act { return new(SummariseRefusals) },
 		KindBeginEvidence:      func() Act { return new(BeginEvidence) },
 		KindSealEvidence:       func() Act { return new(SealEvidence) },
 		KindCheckEvidence:      func() Act { return new(CheckEvidence) },

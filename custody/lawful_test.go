@@ -52,6 +52,9 @@ func TestWhatMayFollow(t *testing.T) {
 	further := take(guardtest.Key(7, "a further key"))
 	possession := take(custody.ProvePossession(further, "custody.example/demo", string(s.Engineer.ID)))
 
+	refused, ofNobody := summaryVector(s), summaryVector(s)
+	ofNobody.Principal = custody.NewPrincipalID(other)
+
 	for _, c := range []asked{
 		{"an exhibit number twice", s.Engineer, begin("EX-1", 1), "exhibit number"},
 		{"one that looks alike", s.Engineer, begin("ex -1", 1), "exhibit number"},
@@ -107,6 +110,9 @@ func TestWhatMayFollow(t *testing.T) {
 		{"revoke it", s.Administrator, &custody.RevokeKey{Principal: s.Engineer.ID, Key: further.Public().ID()}, ""},
 		{"revoke it again", s.Administrator, &custody.RevokeKey{Principal: s.Engineer.ID, Key: further.Public().ID()}, "revoked already"},
 		{"enrol it once more", s.Engineer, &custody.EnrolKey{Key: further.Public().Bytes(), Possession: possession}, "enrolled before"},
+		{"a summary of refusals", s.Engineer, refused, ""},
+		{"the same summary", s.Engineer, refused, "is on record"},
+		{"a summary for nobody", s.Engineer, ofNobody, refusedHidden},
 		{"a key that another has", s.Administrator, enrolment(t, s.Lead), "already enrolled"},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.in(t, s) })

@@ -111,15 +111,16 @@ func (p Principal) Keys() []KeyID {
 
 // Standing is the fold of a principal's own stream: what came after enrolment.
 type Standing struct {
-	Suspended bool
-	roles     map[Role]bool // granted (true) or revoked (false) since enrolment
-	further   map[KeyID]PublicKey
-	revoked   map[KeyID]bool
+	Suspended  bool
+	roles      map[Role]bool // granted (true) or revoked (false) since enrolment
+	further    map[KeyID]PublicKey
+	revoked    map[KeyID]bool
+	summarised map[Digest]bool // roots of refusals that a summary is on record of
 }
 
 // NewStanding returns the fold of an empty principal stream.
 func NewStanding() *Standing {
-	return &Standing{roles: map[Role]bool{}, further: map[KeyID]PublicKey{}, revoked: map[KeyID]bool{}}
+	return &Standing{roles: map[Role]bool{}, further: map[KeyID]PublicKey{}, revoked: map[KeyID]bool{}, summarised: map[Digest]bool{}}
 }
 
 // Apply implements State.
@@ -138,6 +139,8 @@ func (s *Standing) Apply(r *Record, st *Statement) error {
 		s.Suspended = false
 	case *RevokeKey:
 		s.revoked[act.Key] = true
+	case *SummariseRefusals:
+		s.summarised[act.Root] = true
 	case *EnrolKey:
 		key, err := ParsePublicKey(act.Key)
 		if err != nil {

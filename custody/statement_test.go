@@ -144,6 +144,13 @@ func TestActs(t *testing.T) {
 			"no item":            func(a custody.Act) { a.(*custody.ReleaseEvidence).Evidence = "" },
 			"an unknown outcome": func(a custody.Act) { a.(*custody.ReleaseEvidence).Outcome = "fine" },
 		},
+		custody.KindSummariseRefusals: {
+			"of nobody":       func(a custody.Act) { a.(*custody.SummariseRefusals).Principal = "" },
+			"of none":         func(a custody.Act) { a.(*custody.SummariseRefusals).Count = 0 },
+			"no root":         func(a custody.Act) { a.(*custody.SummariseRefusals).Root = custody.Digest{} },
+			"backwards":       func(a custody.Act) { r := a.(*custody.SummariseRefusals); r.From, r.To = r.To, r.From },
+			"from the future": func(a custody.Act) { a.(*custody.SummariseRefusals).To = header(s).Time + 1 },
+		},
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
 		investigate.KindOpen: {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -166,6 +167,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		},
 		&custody.RevokeKey{Key: engineer.ID(), Principal: s.Engineer.ID},
 		&custody.OpenSession{Client: "custody 1.0"},
+		summaryVector(s),
 		&custody.BeginEvidence{AtMost: 1 << 40, Exhibit: "EX-1", Incident: s.Incident, Name: must[custody.Name](t)(custody.NewName([]byte("disk\n.img"))), Type: "disk"},
 		s.Seal(),
 		&custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: custody.Hash(s.Artifact)},
@@ -185,6 +187,15 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		require.Contains(t, acts, kind, "each kind of statement has a vector")
 	}
 	return acts
+}
+
+// summaryVector sums three refusals up.
+func summaryVector(s *guardtest.Story) *custody.SummariseRefusals {
+	var r custody.Refusals
+	for n, payload := range []string{"one", "two", "three"} {
+		r.Add(custody.Hash([]byte(payload)), custody.TimeOf(s.Now()).Add(time.Duration(n-3)*time.Minute))
+	}
+	return r.Summary(s.Engineer.ID)
 }
 
 // TestStatementVectorsAreStatements reads each vector of a statement back.

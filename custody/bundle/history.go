@@ -78,6 +78,8 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Principal.Stream()
 	case *custody.RevokeKey:
 		return r.Stream == a.Principal.Stream()
+	case *custody.SummariseRefusals:
+		return r.Stream == a.Principal.Stream()
 	case *custody.EnrolKey, *custody.OpenSession:
 		return r.Stream == s.Actor.Stream()
 	case *custody.BeginEvidence:

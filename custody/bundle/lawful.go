@@ -26,13 +26,13 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 		return administrator(p.Has(custody.RoleAdministrator))
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
-	case *custody.CheckEvidence, *custody.ReleaseEvidence:
+	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.SummariseRefusals:
 		if !service {
-			return errors.New("only the service says what it checked and released")
+			return errors.New("only the service says what it checked, released and refused")
 		}
 	default:
 		if service {
-			return errors.New("the service says what it checked and released, and nothing else")
+			return errors.New("the service says what it checked, released and refused, and nothing else")
 		}
 	}
 	return nil

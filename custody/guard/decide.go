@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/policy"
@@ -148,7 +147,7 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 		d.permit, d.reason, d.told, d.declares = false, objection.Error(), objection.Error(), nil
 	}
 	if !d.permit {
-		if err := g.bearWith(s.Actor); err != nil {
+		if err := g.bearWith(s); err != nil {
 			return nil, err
 		}
 	}
@@ -163,36 +162,12 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 		}
 	}
 	if !d.permit {
-		g.refused[s.Actor] = append(g.refused[s.Actor], g.Now())
+		g.refused.note(s.Actor, d.now)
 	}
 	g.queue = append(g.queue, p)
 	g.flight[s.Payload] = p
 	g.poke()
 	return p, nil
-}
-
-// refusalsPerHour is how many refusals of one actor are put on record in an
-// hour. After so many, a further one is answered and leaves no record, until the
-// first of them is an hour old. What is permitted goes on record as ever.
-const refusalsPerHour = 100
-
-// bearWith returns ErrTooMany for an actor who was refused too often. The
-// caller holds g.mu. A restart forgets the count.
-func (g *Guard) bearWith(who custody.PrincipalID) error {
-	list := g.refused[who]
-	begin := g.Now().Add(-time.Hour)
-	for len(list) > 0 && list[0].Before(begin) {
-		list = list[1:]
-	}
-	if len(list) == 0 {
-		delete(g.refused, who)
-		return nil
-	}
-	g.refused[who] = list
-	if len(list) >= refusalsPerHour && who != g.service {
-		return fmt.Errorf("%w: refused, and no longer on record: this was one of more than %d within an hour; the next is recorded after %s", ErrTooMany, len(list), list[0].Add(time.Hour).UTC().Format(time.RFC3339))
-	}
-	return nil
 }
 
 // record makes the record of a decision and applies it. The caller holds g.mu.

@@ -8,7 +8,7 @@
 //     proves the record and with it every record it stands on.
 //   - A refusal is a record with the same fields as a grant.
 //   - No flood of refusals grows the log: of one person's refusals a hundred in
-//     an hour are records.
+//     an hour are records, and one more says how many others there were.
 //   - The same statement twice makes one record and is answered twice alike.
 //   - An error gives no right. Where the log or the store cannot take a
 //     record, the answer is ErrUnavailable.

@@ -55,7 +55,7 @@ type Guard struct {
 	reading sync.Mutex // held while folding for readers
 	proven  *folds     // of proven records only
 
-	refused map[custody.PrincipalID][]time.Time // refusals of the last hour, oldest first
+	refused *refusals // under mu
 
 	sessions *tokens[Session]
 	exports  *tokens[Export]
@@ -74,8 +74,9 @@ var (
 	// ErrUnauthenticated: not signed by a live key of the actor, not for this
 	// log, or not fresh. Nothing is recorded.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrTooMany: refused, and the actor was refused so often that it is not
-	// recorded, so that no flood of refusals grows the log.
+	// ErrTooMany: refused, and the actor was refused so often that it is only
+	// counted, for one summary on record, so that no flood of refusals grows
+	// the log.
 	ErrTooMany = errors.New("too many refusals")
 	// ErrUnavailable: the log or the store cannot take a record now. No right
 	// is given; the same statement may be sent again.
@@ -127,7 +128,7 @@ func newGuard(c Config) *Guard {
 		policies: map[custody.Digest]*policy.Policy{},
 		wake:     make(chan struct{}, 1),
 		flight:   map[custody.Digest]*pending{},
-		refused:  map[custody.PrincipalID][]time.Time{},
+		refused:  newRefusals(),
 		proofs:   make(chan []*pending, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),
@@ -163,11 +164,20 @@ func (g *Guard) start(left map[custody.Digest]bool) {
 	g.poke()
 }
 
-// Close stops the guard. What was decided and not yet committed fails.
+// lastWords is how long Close tries to put counted refusals on record.
+const lastWords = 5 * time.Second
+
+// Close puts on record the refusals that were only counted, and stops the guard.
+// What was decided and not yet committed fails. Nothing may be admitted any
+// more: a refusal that comes while it closes may be lost. An error says what of
+// the counts is not on record.
 func (g *Guard) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	_ = g.summarise(ctx, g.now()+1) // what failed is lost
 	g.stop()
 	g.done.Wait()
-	return nil
+	return g.refused.lost()
 }
 
 // ServiceID returns the service's own principal.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
@@ -685,18 +686,130 @@ func (l *lyingStore) Records(ctx context.Context, s custody.Stream, from uint64,
 	return list, err
 }
 
-// TestAFloodOfRefusalsEnds: nobody grows the log by being refused.
-func TestAFloodOfRefusalsEnds(t *testing.T) {
-	s := newStage(t)
+// flood has somebody refused as often as is put on record, and then n times
+// more, and returns the payload digests of those.
+func (s stage) flood(p *guardtest.Person, n int) []custody.Digest {
+	s.t.Helper()
 	for range 100 {
-		s.as(s.Counsel).tries("again", s.Retrieval()).refused(guard.RefusedText)
+		s.as(p).tries("again", s.Retrieval()).refused(guard.RefusedText)
 	}
 	before := string(s.Log.Checkpoint())
-	s.as(s.Counsel).tries("again", s.Retrieval()).failed(guard.ErrTooMany)
-	require.Equal(t, before, string(s.Log.Checkpoint()), "nothing was recorded")
+	list := []custody.Digest{}
+	for range n {
+		over := s.as(p).tries("again", s.Retrieval())
+		over.failed(guard.ErrTooMany)
+		require.ErrorContains(s.t, over.err, "summary")
+		list = append(list, guardtest.PayloadOf(over.raw))
+	}
+	require.Equal(s.t, before, string(s.Log.Checkpoint()), "nothing was recorded")
+	return list
+}
+
+// summary returns the last record of somebody's stream, a summary.
+func (s stage) summary(p *guardtest.Person) *custody.SummariseRefusals {
+	s.t.Helper()
+	_, _, last := s.history(p.ID.Stream())
+	require.Equal(s.t, s.ServiceID(), last.Actor, "it is the service's word")
+	act, ok := last.Act.(*custody.SummariseRefusals)
+	require.True(s.t, ok, "the last record is %s", last.Kind)
+	return act
+}
+
+// rootOf is RFC 6962's hash over digests, by another implementation.
+func rootOf(t *testing.T, list []custody.Digest) custody.Digest {
+	t.Helper()
+	var hashes []tlog.Hash
+	read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		found := []tlog.Hash{}
+		for _, n := range at {
+			found = append(found, hashes[n])
+		}
+		return found, nil
+	})
+	for n, d := range list {
+		more, err := tlog.StoredHashes(int64(n), d[:], read)
+		require.NoError(t, err)
+		hashes = append(hashes, more...)
+	}
+	root, err := tlog.TreeHash(int64(len(list)), read)
+	require.NoError(t, err)
+	return custody.Digest(root)
+}
+
+// TestAFloodOfRefusalsEnds: nobody grows the log by being refused, and how often
+// he was goes on record, once for an hour of it.
+func TestAFloodOfRefusalsEnds(t *testing.T) {
+	s := newStage(t)
+	over := s.flood(s.Counsel, 7)
 	s.as(s.Engineer).tries("others are not concerned", s.Retrieval()).recorded()
-	s.Pass(61 * time.Minute)
+	n := s.records()
+	s.Pass(57 * time.Minute)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, n+1, s.records(), "the engineer's ticket expired; the hour is not over")
+	over = append(over, s.overflow(s.Counsel))
+	s.Pass(4 * time.Minute)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, n+2, s.records())
+	got := s.summary(s.Counsel)
+	require.EqualValues(t, 8, got.Count)
+	require.Equal(t, rootOf(t, over), got.Root)
+	require.Equal(t, s.Counsel.ID, got.Principal)
+	require.Less(t, got.From, got.To)
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, n+2, s.records(), "once")
 	s.as(s.Counsel).tries("after an hour", s.Retrieval()).refused(guard.RefusedText)
+	s.verifies()
+}
+
+// overflow is one more refusal that is only counted.
+func (s stage) overflow(p *guardtest.Person) custody.Digest {
+	s.t.Helper()
+	over := s.as(p).tries("again", s.Retrieval())
+	over.failed(guard.ErrTooMany)
+	return guardtest.PayloadOf(over.raw)
+}
+
+// TestAStopSaysWhatWasCounted: of each person, before the hour is over.
+func TestAStopSaysWhatWasCounted(t *testing.T) {
+	s := newStage(t)
+	of := map[*guardtest.Person][]custody.Digest{s.Counsel: s.flood(s.Counsel, 3), s.Outsider: s.flood(s.Outsider, 5)}
+	require.NoError(t, s.Reopen(t.Context()))
+	for p, over := range of {
+		got := s.summary(p)
+		require.EqualValues(t, len(over), got.Count)
+		require.Equal(t, rootOf(t, over), got.Root)
+	}
+	s.as(s.Counsel).tries("the count begins anew", s.Retrieval()).refused(guard.RefusedText)
+	s.verifies()
+}
+
+// TestACountWaitsForTheLog: it is kept while the log takes nothing, and a stop
+// that cannot put it on record says so.
+func TestACountWaitsForTheLog(t *testing.T) {
+	s := newStage(t)
+	over := s.flood(s.Counsel, 2)
+	s.Pass(61 * time.Minute)
+	s.Log.Break(true)
+	require.ErrorIs(t, s.Sweep(t.Context()), guard.ErrUnavailable)
+	s.Log.Mend()
+	require.NoError(t, s.Sweep(t.Context()))
+	require.Equal(t, rootOf(t, over), s.summary(s.Counsel).Root)
+
+	s.flood(s.Counsel, 4)
+	s.Log.Break(true)
+	require.ErrorContains(t, s.Close(), "4 refusals of "+string(s.Counsel.ID))
+	s.Log.Mend()
+}
+
+// TestOnlyTheServiceSummarises: whoever could would hide what he was refused.
+func TestOnlyTheServiceSummarises(t *testing.T) {
+	s := newStage(t)
+	var r custody.Refusals
+	r.Add(custody.Hash([]byte("one")), custody.TimeOf(s.Now()))
+	for _, p := range []*guardtest.Person{s.Counsel, s.Administrator, s.Engineer} {
+		s.as(p).tries("", r.Summary(s.Counsel.ID)).refused(guard.RefusedText)
+		s.as(p).tries("", r.Summary(p.ID)).refused(guard.RefusedText)
+	}
 }
 
 // TestAFloodOfObjectionsEnds: what the vault refuses counts like any refusal.

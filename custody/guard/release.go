@@ -193,12 +193,13 @@ func (g *Guard) settle(ctx context.Context, t Ticket, outcome string, sent uint6
 }
 
 // sweepLoop settles what a stopped service left behind, and then tickets that
-// expire.
+// expire; and puts counted refusals on record.
 func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		_ = g.sweep(ctx, left) // what failed is tried again
+		_ = g.summarise(ctx, g.now().Add(-summaryEvery))
 		select {
 		case <-ctx.Done():
 			return
