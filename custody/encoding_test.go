@@ -3,6 +3,8 @@ package custody_test
 import (
 	"bytes"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -119,6 +121,39 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(b, again))
 	})
+}
+
+// TestRecordsHaveOneForm: what has its own way of being encoded is refused for
+// the same reasons as everything else.
+func TestRecordsHaveOneForm(t *testing.T) {
+	good := string(take(os.ReadFile(filepath.Join(vectors, "record.json"))))
+	r, err := custody.ParseRecord([]byte(good))
+	require.NoError(t, err)
+	require.Equal(t, good, string(take(custody.Encode(r))))
+	for name, c := range map[string]struct{ old, new string }{
+		"an integer too large":         {`"sequence":3`, `"sequence":9007199254740992`},
+		"a length too large":           {`"length":3`, `"length":9007199254740993`},
+		"a missing key":                {`"reason":"",`, ``},
+		"a missing list":               {`"declares":[],`, ``},
+		"a null list":                  {`"declares":[]`, `"declares":null`},
+		"null text":                    {`"reason":""`, `"reason":null`},
+		"an unknown key":               {`"size":13`, `"size":13,"zebra":1`},
+		"another order":                {`"permit":true,"policy"`, `"policy":"","permit":true,"policy"`},
+		"white space":                  {`"sequence":3`, `"sequence": 3`},
+		"an escape not needed":         {`"team"`, `"\u0074eam"`},
+		"a digest in upper case":       {`:d5c8b6`, `:D5C8B6`},
+		"a time without parts":         {`.000000Z"`, `Z"`},
+		"a time of more parts":         {`.000000Z"`, `.0000000Z"`},
+		"a time with a comma":          {`.000000Z"`, `,000000Z"`},
+		"a local time":                 {`.000000Z"`, `.000000+00:00"`},
+		"another end of the signature": {`B/Ag=="`, `B/Ah=="`},
+		"trailing data":                {`"length":3,`, `"length":3,,`},
+	} {
+		text := strings.Replace(good, c.old, c.new, 1)
+		require.NotEqual(t, good, text, name)
+		_, err := custody.ParseRecord([]byte(text))
+		require.Error(t, err, name)
+	}
 }
 
 // TestTheKindIsWhatThePayloadSays, whatever else its text looks like.

@@ -23,6 +23,7 @@ type KeyID = Digest
 // base64 of its PKIX DER. The zero value verifies nothing.
 type PublicKey struct {
 	der      []byte
+	id       KeyID
 	verifier signature.Verifier
 	ecdsa    bool
 }
@@ -51,7 +52,7 @@ func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	if err != nil {
 		return PublicKey{}, fmt.Errorf("key: %w", err)
 	}
-	return PublicKey{der: der, verifier: v, ecdsa: isECDSA}, nil
+	return PublicKey{der: der, id: Hash(der), verifier: v, ecdsa: isECDSA}, nil
 }
 
 // checkEd25519 refuses points of small order, under which a signature can be
@@ -87,7 +88,7 @@ func ParsePublicKey(der []byte) (PublicKey, error) {
 func (k PublicKey) Bytes() []byte { return bytes.Clone(k.der) }
 
 // ID names the key.
-func (k PublicKey) ID() KeyID { return Hash(k.der) }
+func (k PublicKey) ID() KeyID { return k.id }
 
 // Algorithm names what the key signs with.
 func (k PublicKey) Algorithm() string {

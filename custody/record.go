@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // RecordFormat names the version of the record's format.
@@ -60,7 +61,7 @@ func (r *Record) Marshal() ([]byte, error) { return Encode(r) }
 
 // ParseRecord accepts exactly what Marshal writes.
 func ParseRecord(b []byte) (*Record, error) {
-	r := new(Record)
+	r := &Record{Basis: make([]Head, 0, 4)} // mostly: the item, the incident, the policy, the actor
 	if err := Decode(b, r); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
@@ -68,6 +69,38 @@ func ParseRecord(b []byte) (*Record, error) {
 		return nil, fmt.Errorf("record: %w", err)
 	}
 	return r, nil
+}
+
+// appendCanonical implements appender.
+func (r *Record) appendCanonical(b []byte) []byte {
+	b = appendList(append(b, `{"basis":`...), r.Basis, appendHead)
+	b = appendText(append(b, `,"checkpoint":{"root":`...), r.Checkpoint.Root)
+	b = appendInteger(append(b, `,"size":`...), r.Checkpoint.Size)
+	b = strconv.AppendBool(append(b, `},"decision":{"permit":`...), r.Decision.Permit)
+	b = appendText(append(b, `,"policy":`...), r.Decision.Policy)
+	b = appendString(append(b, `,"reason":`...), r.Decision.Reason)
+	b = appendList(append(b, `,"rules":`...), r.Decision.Rules, appendString)
+	b = appendList(append(b, `},"declares":`...), r.Declares, appendDeclaration)
+	b = r.Envelope.appendCanonical(append(b, `,"envelope":`...))
+	b = appendString(append(b, `,"format":`...), r.Format)
+	b = appendText(append(b, `,"previous":`...), r.Previous)
+	b = appendText(append(b, `,"recorded":`...), r.Recorded)
+	b = appendInteger(append(b, `,"sequence":`...), r.Sequence)
+	b = appendString(append(b, `,"stream":`...), r.Stream)
+	return append(b, '}')
+}
+
+func appendHead(b []byte, h Head) []byte {
+	b = appendText(append(b, `{"commitment":`...), h.Commitment)
+	b = appendInteger(append(b, `,"length":`...), h.Length)
+	b = appendString(append(b, `,"stream":`...), h.Stream)
+	return append(b, '}')
+}
+
+func appendDeclaration(b []byte, d Declaration) []byte {
+	b = appendString(append(b, `{"stream":`...), d.Stream)
+	b = appendText(append(b, `,"tagKey":`...), d.TagKey)
+	return append(b, '}')
 }
 
 func (r *Record) check() error {

@@ -74,6 +74,32 @@ type payload struct {
 	Subject       []subject `json:"subject"`
 }
 
+// appendCanonical implements appender.
+func (p *payload) appendCanonical(b []byte) []byte {
+	act, err := Encode(p.Predicate.Act)
+	if err != nil {
+		return nil
+	}
+	h := &p.Predicate.Header
+	b = appendString(append(b, `{"_type":`...), p.Type)
+	b = append(append(b, `,"predicate":{"act":`...), act...)
+	b = appendString(append(b, `,"actor":`...), h.Actor)
+	b = appendString(append(b, `,"audience":`...), h.Audience)
+	b = appendText(append(b, `,"expires":`...), h.Expires)
+	b = appendText(append(b, `,"nonce":`...), h.Nonce)
+	b = appendString(append(b, `,"purpose":`...), h.Purpose)
+	b = appendText(append(b, `,"time":`...), h.Time)
+	b = appendString(append(b, `},"predicateType":`...), p.PredicateType)
+	b = appendList(append(b, `,"subject":`...), p.Subject, appendSubject)
+	return append(b, '}')
+}
+
+func appendSubject(b []byte, s subject) []byte {
+	b = appendString(append(b, `{"digest":{"sha256":`...), s.Digest.SHA256)
+	b = appendString(append(b, `},"name":`...), s.Name)
+	return append(b, '}')
+}
+
 type predicate struct {
 	Act Act `json:"act"`
 	Header
@@ -162,6 +188,20 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		return nil, fmt.Errorf("statement: envelope: %w", err)
 	}
 	return e, nil
+}
+
+// appendCanonical implements appender.
+func (e *Envelope) appendCanonical(b []byte) []byte {
+	b = appendBase64(append(b, `{"payload":`...), e.Payload)
+	b = appendString(append(b, `,"payloadType":`...), e.PayloadType)
+	b = appendList(append(b, `,"signatures":`...), e.Signatures, appendSignature)
+	return append(b, '}')
+}
+
+func appendSignature(b []byte, s Signature) []byte {
+	b = appendText(append(b, `{"keyid":`...), s.KeyID)
+	b = appendBase64(append(b, `,"sig":`...), s.Sig)
+	return append(b, '}')
 }
 
 // Verify checks the envelope's one signature.
