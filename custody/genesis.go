@@ -3,6 +3,7 @@ package custody
 import (
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // KindGenesis is the kind of the first record of all.
@@ -63,9 +64,12 @@ type Enrolment struct {
 	First   []Role    // roles that came with the enrolment
 	At      Time
 	By      PrincipalID // empty for the service and the first administrator
+	further map[KeyID]PublicKey
 }
 
-// Policy is the fold of the policy stream.
+// Policy is the fold of the policy stream. Since all enrolments stand in this one
+// stream, of principals and of further keys, it can say whose a key is, and
+// that it was never anybody else's.
 type Policy struct {
 	Origin     string
 	Service    PrincipalID
@@ -83,7 +87,8 @@ func NewPolicy() *Policy {
 // people counts the principals other than the service.
 func (p *Policy) people() int { return len(p.Enrolments) - 1 }
 
-// HolderOf returns whom a first key was enrolled for.
+// HolderOf returns whom a key was enrolled for, as his first or a further one.
+// That it was revoked, or he suspended, changes nothing.
 func (p *Policy) HolderOf(id KeyID) (PrincipalID, bool) {
 	holder, ok := p.holders[id]
 	return holder, ok
@@ -106,17 +111,48 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 			e.First = []Role{RoleAdministrator}
 		}
 		return p.enrol(e, act.Key)
+	case *EnrolKey:
+		return p.enrolFurther(s.Actor, act.Key)
 	}
 	return nil
 }
 
 func (p *Policy) enrol(e Enrolment, der []byte) error {
-	key, err := ParsePublicKey(der)
+	key, err := p.hold(e.ID, der)
 	if err != nil {
 		return err
 	}
 	e.Key = key
 	p.Enrolments[e.ID] = e
-	p.holders[key.ID()] = e.ID
 	return nil
+}
+
+// enrolFurther leaves the enrolment as it was to those who have it.
+func (p *Policy) enrolFurther(id PrincipalID, der []byte) error {
+	e, ok := p.Enrolments[id]
+	if !ok {
+		return fmt.Errorf("a further key of %s, who is not enrolled", id)
+	}
+	key, err := p.hold(id, der)
+	if err != nil {
+		return err
+	}
+	further := map[KeyID]PublicKey{key.ID(): key}
+	maps.Copy(further, e.further)
+	e.further = further
+	p.Enrolments[id] = e
+	return nil
+}
+
+// hold notes whose a key is, for ever.
+func (p *Policy) hold(id PrincipalID, der []byte) (PublicKey, error) {
+	key, err := ParsePublicKey(der)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	if holder, ok := p.holders[key.ID()]; ok {
+		return PublicKey{}, fmt.Errorf("key %s is enrolled for %s, though it is the key of %s", key.ID(), id, holder)
+	}
+	p.holders[key.ID()] = id
+	return key, nil
 }

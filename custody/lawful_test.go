@@ -107,24 +107,34 @@ func TestWhatMayFollow(t *testing.T) {
 		{"a key of somebody else", s.Administrator, &custody.RevokeKey{Principal: s.Lead.ID, Key: s.Engineer.Key.Public().ID()}, "is not one of"},
 		{"a further key", s.Engineer, &custody.EnrolKey{Key: further.Public().Bytes(), Possession: possession}, ""},
 		{"the same again", s.Engineer, &custody.EnrolKey{Key: further.Public().Bytes(), Possession: possession}, "enrolled before"},
+		{"another's further key", s.Lead, furtherKey(s.Lead, further), "enrolled before"},
+		{"another's first key", s.Lead, furtherKey(s.Lead, s.Engineer.Key), "enrolled before"},
+		{"the service's key", s.Lead, furtherKey(s.Lead, take(guardtest.Key(7, "the service"))), "enrolled before"},
 		{"revoke it", s.Administrator, &custody.RevokeKey{Principal: s.Engineer.ID, Key: further.Public().ID()}, ""},
+		{"another's further key that was revoked", s.Lead, furtherKey(s.Lead, further), "enrolled before"},
 		{"revoke it again", s.Administrator, &custody.RevokeKey{Principal: s.Engineer.ID, Key: further.Public().ID()}, "revoked already"},
 		{"enrol it once more", s.Engineer, &custody.EnrolKey{Key: further.Public().Bytes(), Possession: possession}, "enrolled before"},
 		{"a summary of refusals", s.Engineer, refused, ""},
 		{"the same summary", s.Engineer, refused, "is on record"},
 		{"a summary for nobody", s.Engineer, ofNobody, refusedHidden},
-		{"a key that another has", s.Administrator, enrolment(t, s.Lead), "already enrolled"},
+		{"a key that another has", s.Administrator, enrolment(s.Lead.Key), "already enrolled"},
+		{"a further key that another had", s.Administrator, enrolment(further), "already enrolled"},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.in(t, s) })
 	}
 }
 
-// enrolment enrols somebody a second time, under another name.
-func enrolment(t *testing.T, p *guardtest.Person) *custody.EnrolPrincipal {
-	t.Helper()
+// enrolment enrols somebody else with a key.
+func enrolment(key custody.Signer) *custody.EnrolPrincipal {
 	return &custody.EnrolPrincipal{
-		Contact: "+49", Key: p.Key.Public().Bytes(), Name: "Somebody Else", Title: "x",
-		Possession: take(custody.ProvePossession(p.Key, "custody.example/demo", "Somebody Else")),
+		Contact: "+49", Key: key.Public().Bytes(), Name: "Somebody Else", Title: "x",
+		Possession: take(custody.ProvePossession(key, "custody.example/demo", "Somebody Else")),
+	}
+}
+
+func furtherKey(p *guardtest.Person, key custody.Signer) *custody.EnrolKey {
+	return &custody.EnrolKey{
+		Key: key.Public().Bytes(), Possession: take(custody.ProvePossession(key, "custody.example/demo", string(p.ID))),
 	}
 }
 

@@ -36,8 +36,8 @@ func Roles() []Role {
 // maxKeys bounds the keys that one principal ever has.
 const maxKeys = 64
 
-// Principal is somebody as of some heads: the enrolment from the policy
-// stream, and what the principal's own stream has added.
+// Principal is somebody as of some heads: the enrolment, with all keys, from the
+// policy stream, and what the principal's own stream says since.
 type Principal struct {
 	Enrolment
 	*Standing
@@ -113,14 +113,13 @@ func (p Principal) Keys() []KeyID {
 type Standing struct {
 	Suspended  bool
 	roles      map[Role]bool // granted (true) or revoked (false) since enrolment
-	further    map[KeyID]PublicKey
 	revoked    map[KeyID]bool
 	summarised map[Digest]bool // roots of refusals that a summary is on record of
 }
 
 // NewStanding returns the fold of an empty principal stream.
 func NewStanding() *Standing {
-	return &Standing{roles: map[Role]bool{}, further: map[KeyID]PublicKey{}, revoked: map[KeyID]bool{}, summarised: map[Digest]bool{}}
+	return &Standing{roles: map[Role]bool{}, revoked: map[KeyID]bool{}, summarised: map[Digest]bool{}}
 }
 
 // Apply implements State.
@@ -141,12 +140,6 @@ func (s *Standing) Apply(r *Record, st *Statement) error {
 		s.revoked[act.Key] = true
 	case *SummariseRefusals:
 		s.summarised[act.Root] = true
-	case *EnrolKey:
-		key, err := ParsePublicKey(act.Key)
-		if err != nil {
-			return err
-		}
-		s.further[key.ID()] = key
 	}
 	return nil
 }
@@ -354,7 +347,9 @@ func (a *ReinstatePrincipal) Lawful(v View, _ *Statement) (Outcome, error) {
 }
 
 // EnrolKey adds a key to the actor's own. It is signed by a live one, and the
-// new key proves that the actor has it.
+// new key proves that the actor has it. A key is one principal's for ever: its
+// record stands in the policy stream, beside all other enrolments, which is in the
+// basis of every decision.
 type EnrolKey struct {
 	Key        []byte `json:"key"`        // PKIX DER
 	Possession []byte `json:"possession"` // signature by the new key: ProvePossession(audience, actor)
@@ -384,15 +379,14 @@ func (a *EnrolKey) Lawful(v View, s *Statement) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	out.Stream = PolicyStream
 	policy, err := stateOf[*Policy](v, PolicyStream)
 	if err != nil {
 		return out, err
 	}
-	id := Hash(a.Key)
-	_, further := p.further[id]
-	_, enrolled := policy.HolderOf(id)
+	_, enrolled := policy.HolderOf(Hash(a.Key))
 	switch {
-	case further || enrolled:
+	case enrolled:
 		return out, unlawful("this key was enrolled before")
 	case len(p.further) >= maxKeys:
 		return out, unlawful("%s has had %d keys; that is the most", s.Actor, maxKeys)

@@ -66,7 +66,7 @@ func (c *check) belongs(e *entry) bool {
 		return true
 	}
 	switch a := s.Act.(type) {
-	case *custody.Genesis, *custody.EnrolPrincipal:
+	case *custody.Genesis, *custody.EnrolPrincipal, *custody.EnrolKey:
 		return r.Stream == custody.PolicyStream
 	case *custody.GrantRole:
 		return r.Stream == a.Principal.Stream()
@@ -80,7 +80,7 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Principal.Stream()
 	case *custody.SummariseRefusals:
 		return r.Stream == a.Principal.Stream()
-	case *custody.EnrolKey, *custody.OpenSession:
+	case *custody.OpenSession:
 		return r.Stream == s.Actor.Stream()
 	case *custody.BeginEvidence:
 		return r.Stream == a.Incident.Stream()
@@ -193,11 +193,29 @@ func mayDeclare(e *entry, s custody.Stream, incident custody.IncidentID) bool {
 
 // signer is a principal while its own stream is folded forward.
 type signer struct {
-	enrolled custody.Enrolment
-	at       uint64 // sequence of the enrolment in the policy stream
+	id       custody.PrincipalID
+	enrolled []enrolment // with his first key, then with each further one
 	standing *custody.Standing
 	applied  uint64
 	signed   []*entry
+}
+
+// enrolment is what a record of the policy stream made of one.
+type enrolment struct {
+	custody.Enrolment
+	at uint64 // sequence of the record
+}
+
+// asOf returns the principal as the basis of a record knows him, his own stream
+// as far as it is folded; false when he was not enrolled.
+func (p *signer) asOf(e *entry) (custody.Principal, bool) {
+	h, _ := findHead(e.record.Basis, custody.PolicyStream)
+	for _, en := range slices.Backward(p.enrolled) {
+		if en.at < h.Length {
+			return custody.Principal{Enrolment: en.Enrolment, Standing: p.standing}, true
+		}
+	}
+	return custody.Principal{}, false
 }
 
 // checkSignatures checks that every statement was signed with a key of its
@@ -240,9 +258,17 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 			continue
 		}
 		id := custody.NewPrincipalID(e.statement.Payload)
-		if en, ok := policy.Enrolments[id]; ok {
-			people[id] = &signer{enrolled: en, at: e.record.Sequence, standing: custody.NewStanding()}
+		if e.statement.Kind == custody.KindEnrolKey {
+			id = e.statement.Actor
 		}
+		en, ok := policy.Enrolments[id]
+		if !ok {
+			continue
+		}
+		if people[id] == nil {
+			people[id] = &signer{id: id, standing: custody.NewStanding()}
+		}
+		people[id].enrolled = append(people[id].enrolled, enrolment{en, e.record.Sequence})
 	}
 	c.verdict.people, c.service, c.policy = policy.Enrolments, policy.Service, policy.Digest
 	return people
@@ -301,15 +327,21 @@ func (c *check) checkBasis(e *entry) {
 // checkSigner checks all statements of one principal, in the order of what was
 // known of him, folding his own stream along.
 func (c *check) checkSigner(p *signer) {
-	own := c.stream(p.enrolled.ID.Stream())
+	own := c.stream(p.id.Stream())
+	if own == nil && !slices.ContainsFunc(p.signed, needsSigner) {
+		for _, e := range p.signed {
+			c.checkSignature(e, p)
+		}
+		return
+	}
 	if own == nil || !own.whole() {
 		if len(p.signed) > 0 {
-			c.problem(headName, fmt.Errorf("the stream of %s, who signed records, is not included whole", p.enrolled.ID))
+			c.problem(headName, fmt.Errorf("the stream of %s, who signed records, is not included whole", p.id))
 		}
 		return
 	}
 	known := func(e *entry) uint64 {
-		h, _ := findHead(e.record.Basis, p.enrolled.ID.Stream())
+		h, _ := findHead(e.record.Basis, p.id.Stream())
 		return h.Length
 	}
 	slices.SortStableFunc(p.signed, func(a, b *entry) int { return cmp.Compare(known(a), known(b)) })
@@ -321,24 +353,41 @@ func (c *check) checkSigner(p *signer) {
 			}
 			p.applied++
 		}
-		if h, _ := findHead(e.record.Basis, custody.PolicyStream); h.Length <= p.at {
-			c.problem(e.where, fmt.Errorf("%s was not enrolled when it was decided", p.enrolled.ID))
-			continue
+		if c.checkSignature(e, p) {
+			c.disputed(e, own, known(e))
 		}
-		key, err := custody.Principal{Enrolment: p.enrolled, Standing: p.standing}.Key(e.statement.Signer)
-		if err == nil {
-			err = e.record.Envelope.Verify(key)
-		}
-		if err != nil {
-			c.problem(e.where, err)
-			continue
-		}
-		e.algorithm = key.Algorithm()
-		if err := c.entitled(e, custody.Principal{Enrolment: p.enrolled, Standing: p.standing}); err != nil {
-			c.problem(e.where, err)
-		}
-		c.disputed(e, own, known(e))
 	}
+}
+
+// needsSigner says whether a bundle with this record needs the stream of its
+// actor. One that enrols a further key of somebody who signed nothing else here
+// decides about nothing in it; it stands in the policy stream so that nobody else
+// can have that key.
+func needsSigner(e *entry) bool {
+	return e.statement.Kind != custody.KindEnrolKey || e.record.Stream != custody.PolicyStream
+}
+
+// checkSignature checks one statement of a principal, whose own stream is folded
+// as far as its basis says.
+func (c *check) checkSignature(e *entry, p *signer) bool {
+	who, ok := p.asOf(e)
+	if !ok {
+		c.problem(e.where, fmt.Errorf("%s was not enrolled when it was decided", p.id))
+		return false
+	}
+	key, err := who.Key(e.statement.Signer)
+	if err == nil {
+		err = e.record.Envelope.Verify(key)
+	}
+	if err != nil {
+		c.problem(e.where, err)
+		return false
+	}
+	e.algorithm = key.Algorithm()
+	if err := c.entitled(e, who); err != nil {
+		c.problem(e.where, err)
+	}
+	return true
 }
 
 // checkItem folds the item's own stream and draws up its history.

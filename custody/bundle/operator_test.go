@@ -151,6 +151,87 @@ func TestOnlyAdministratorsEnrol(t *testing.T) {
 	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "was no administrator")
 }
 
+// further is a further key of somebody: an act, and what is signed with it.
+func further(t *testing.T, p *guardtest.Person, seed byte) (custody.Signer, *custody.EnrolKey) {
+	t.Helper()
+	key, err := guardtest.Key(seed, "a token")
+	require.NoError(t, err)
+	proof, err := custody.ProvePossession(key, "custody.example/test", string(p.ID))
+	require.NoError(t, err)
+	return key, &custody.EnrolKey{Key: key.Public().Bytes(), Possession: proof}
+}
+
+func enrols(t *testing.T, p *guardtest.Person, act *custody.EnrolKey) {
+	t.Helper()
+	a, err := p.Does(t.Context(), "", act)
+	require.NoError(t, err)
+	require.True(t, a.Permit, a.Reason)
+}
+
+// TestAKeyOfTwo: the operator lets a second person enrol a key that is one's
+// already, who is willing.
+func TestAKeyOfTwo(t *testing.T) {
+	s := newStory(t, 1)
+	_, act := further(t, s.Engineer, 5)
+	enrols(t, s.Engineer, act)
+	_, lead := further(t, s.Lead, 5)
+	f, c := forgerOf(t, s)
+	add(t, f, c, custody.PolicyStream, func(r *custody.Record) { by(t, r, s, s.Lead.ID, s.Lead.Key, lead) })
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "though it is the key of "+string(s.Engineer.ID))
+}
+
+// TestAFurtherKeyOfNobody: the operator enrols a further key of a person, with no
+// key of hers, who signed nothing else here, so that her stream is not included.
+func TestAFurtherKeyOfNobody(t *testing.T) {
+	s := newStory(t, 1)
+	require.NoError(t, s.Others(t.Context()))
+	own, act := further(t, s.Outsider, 5)
+	enrols(t, s.Outsider, act)
+	f, c := forgerOf(t, s)
+	require.False(t, slices.ContainsFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.Outsider.ID.Stream() }))
+	require.Empty(t, verify(written(t, c), s.Trust).Problems)
+	_, another := further(t, s.Outsider, 6)
+	stranger, _ := further(t, s.Outsider, 7)
+	for _, try := range []struct {
+		signer custody.Signer
+		says   string
+	}{
+		{own, ""}, {s.Outsider.Key, ""}, {s.Engineer.Key, "is not one of"}, {serviceKey(t), "is not one of"}, {stranger, "is not one of"},
+	} {
+		g, d := *f, *c
+		g.leaves, d.Streams = slices.Clone(f.leaves), slices.Clone(c.Streams)
+		add(t, &g, &d, custody.PolicyStream, func(r *custody.Record) { by(t, r, s, s.Outsider.ID, try.signer, another) })
+		v := verify(written(t, g.prove(t, &d)), s.Trust)
+		if try.says == "" {
+			require.Empty(t, v.Problems)
+		} else {
+			requireProblem(t, v, try.says)
+		}
+	}
+}
+
+// TestAKeyBeforeItsEnrolment signs nothing: what counts is the basis.
+func TestAKeyBeforeItsEnrolment(t *testing.T) {
+	s := newStory(t, 1)
+	key, act := further(t, s.Engineer, 5)
+	f, c := forgerOf(t, s)
+	add(t, f, c, custody.PolicyStream, func(r *custody.Record) { by(t, r, s, s.Engineer.ID, s.Engineer.Key, act) })
+	add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+		by(t, r, s, s.Engineer.ID, key, &custody.ExportEvidence{Evidence: s.Evidence})
+	})
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "is not one of")
+}
+
+// TestAFurtherKeyElsewhere: one that stands in its holder's own stream, where it
+// would be seen by nobody else, is none.
+func TestAFurtherKeyElsewhere(t *testing.T) {
+	s := newStory(t, 1)
+	_, act := further(t, s.Engineer, 5)
+	f, c := forgerOf(t, s)
+	add(t, f, c, s.Engineer.ID.Stream(), func(r *custody.Record) { by(t, r, s, s.Engineer.ID, s.Engineer.Key, act) })
+	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "belongs to another history")
+}
+
 // TestAKeyThatGoesOnAfterItsRevocation verifies, as it may have been signed and
 // decided before; the verdict says that it can be disputed.
 func TestAKeyThatGoesOnAfterItsRevocation(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -231,8 +232,9 @@ type Found struct {
 }
 
 // Collect gathers the bundle of an item: its whole stream, the whole streams
-// of the policy and of every principal who signed anything in it, and of the
-// incident only the records by which the item and the incident came to be.
+// of the policy and of every principal who signed anything in it but the
+// enrolment of a key, and of the incident only the records by which the item and
+// the incident came to be.
 //
 // The checkpoint is one under which no record of a whole stream is left out.
 // While records keep being added, Collect begins again, and gives up with
@@ -340,11 +342,12 @@ func (g *gathering) add(s Stream, found []Found) error {
 		receipt.Open(f.Opening, f.Tag)
 		s.Records = append(s.Records, Record{Sequence: r.Sequence, Bytes: f.Bytes, Receipt: receipt})
 		g.identities = append(g.identities, custody.Identity(f.Payload))
-		who, err := actorOf(&r.Envelope)
+		who, kind, err := actorOf(&r.Envelope)
 		if err != nil {
 			return fmt.Errorf("%s: record %d: %w", s.Name, r.Sequence, err)
 		}
-		if who != "" && !g.known[who.Stream()] {
+		aside := s.Name == custody.PolicyStream && kind == custody.KindEnrolKey // see needsSigner
+		if who != "" && !aside && !g.known[who.Stream()] {
 			g.known[who.Stream()] = true
 			g.people = append(g.people, who)
 		}
@@ -353,13 +356,15 @@ func (g *gathering) add(s Stream, found []Found) error {
 	return nil
 }
 
-// actorOf returns the actor that a statement names, whatever its kind.
-func actorOf(e *custody.Envelope) (custody.PrincipalID, error) {
+// actorOf returns the actor that a statement names, and its kind, whatever that
+// is.
+func actorOf(e *custody.Envelope) (custody.PrincipalID, custody.Kind, error) {
 	var p struct {
 		Predicate struct {
 			Actor custody.PrincipalID `json:"actor"`
 		} `json:"predicate"`
+		Type string `json:"predicateType"` // <prefix>/<kind>/<version>
 	}
 	err := json.Unmarshal(e.Payload, &p)
-	return p.Predicate.Actor, err
+	return p.Predicate.Actor, custody.Kind(path.Base(path.Dir(p.Type))), err
 }

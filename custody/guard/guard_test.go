@@ -356,14 +356,83 @@ func TestASuspendedPrincipalIsRefusedAtOnce(t *testing.T) {
 	s.verifies()
 }
 
+// further is the act by which somebody enrols a key of that name as his.
+func (w world) further(p *guardtest.Person, name string) (custody.Signer, *custody.EnrolKey) {
+	w.t.Helper()
+	key, err := guardtest.Key(1, name)
+	require.NoError(w.t, err)
+	proof, err := custody.ProvePossession(key, "custody.example/test", string(p.ID))
+	require.NoError(w.t, err)
+	return key, &custody.EnrolKey{Key: key.Public().Bytes(), Possession: proof}
+}
+
+// TestAKeyIsOnePersonsForEver: also when it was revoked, and its holder
+// suspended; as a further key and as a first one; and after a restart.
+func TestAKeyIsOnePersonsForEver(t *testing.T) {
+	s := newStage(t)
+	key, act := s.further(s.Engineer, "Emil's token")
+	s.as(s.Engineer).tries("", act).recorded()
+	_, shared := s.further(s.Outsider, "Emil's token")
+	_, service := s.further(s.Outsider, "the service")
+	_, first := s.further(s.Outsider, "Emil Engineer")
+	nobodyElse := func() {
+		s.t.Helper()
+		for _, act := range []custody.Act{shared, service, first} {
+			s.as(s.Outsider).tries("", act).refused("enrolled before")
+		}
+		proof, err := custody.ProvePossession(key, "custody.example/test", "Eve")
+		require.NoError(t, err)
+		s.as(s.Administrator).tries("", &custody.EnrolPrincipal{
+			Contact: "+49", Key: key.Public().Bytes(), Name: "Eve", Possession: proof, Title: "x",
+		}).refused("already enrolled, for " + string(s.Engineer.ID))
+	}
+	nobodyElse()
+	s.as(s.Administrator).tries("lost", &custody.RevokeKey{Principal: s.Engineer.ID, Key: key.Public().ID()}).recorded()
+	nobodyElse()
+	s.as(s.Administrator).tries("gone", &custody.SuspendPrincipal{Principal: s.Engineer.ID}).recorded()
+	nobodyElse()
+	require.NoError(t, s.Reopen(t.Context()))
+	nobodyElse()
+	s.verifies()
+}
+
+// TestAKeyOfTwoAtOnce: of two people who enrol it at the same time, at two
+// replicas, one has it.
+func TestAKeyOfTwoAtOnce(t *testing.T) {
+	s := newStage(t)
+	second, err := s.Replica(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, second.Close()) })
+	for n := range 10 {
+		answers := make(chan *guard.Admission, 4)
+		for i, p := range []*guardtest.Person{s.Engineer, s.Outsider, s.Lead, s.Counsel} {
+			_, act := s.further(p, fmt.Sprint("token ", n))
+			raw, err := p.Sign("", act)
+			require.NoError(t, err)
+			go func() {
+				a, err := []*guard.Guard{s.Guard, second}[i%2].Admit(s.ctx, raw, "")
+				if err != nil {
+					t.Error(err)
+				}
+				answers <- a
+			}()
+		}
+		permitted := 0
+		for range cap(answers) {
+			if a := <-answers; a != nil && a.Permit {
+				permitted++
+			}
+		}
+		require.Equal(t, 1, permitted)
+	}
+	s.verifies()
+}
+
 func TestAFurtherKey(t *testing.T) {
 	s := newStage(t)
-	key, err := guardtest.Key(1, "Emil's token")
-	require.NoError(t, err)
-	proof, err := custody.ProvePossession(key, "custody.example/test", string(s.Engineer.ID))
-	require.NoError(t, err)
-	s.as(s.Engineer).tries("", &custody.EnrolKey{Key: key.Public().Bytes(), Possession: proof}).recorded()
-	s.as(s.Engineer).tries("", &custody.EnrolKey{Key: key.Public().Bytes(), Possession: proof}).refused("enrolled before")
+	key, act := s.further(s.Engineer, "Emil's token")
+	s.as(s.Engineer).tries("", act).recorded()
+	s.as(s.Engineer).tries("", act).refused("enrolled before")
 	old := s.Engineer.Key.Public().ID()
 	s.Engineer.Key = key
 	s.as(s.Engineer).tries("to look at it", s.Retrieval()).recorded()
