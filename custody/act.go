@@ -100,5 +100,11 @@ func Acts() Vocabulary {
 		KindReleaseEvidence:    func() Act { return new(ReleaseEvidence) },
 		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
+		KindCollectEvidence:    func() Act { return new(CollectEvidence) },
+		KindVerifyEvidence:     func() Act { return new(VerifyEvidence) },
+		KindHoldEvidence:       func() Act { return new(HoldEvidence) },
+		KindLiftHold:           func() Act { return new(LiftHold) },
+		KindDisposeEvidence:    func() Act { return new(DisposeEvidence) },
+		KindDisposedEvidence:   func() Act { return new(DisposedEvidence) },
 	}
 }

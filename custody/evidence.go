@@ -36,6 +36,9 @@ type Case interface {
 	Item(EvidenceID) (item BeginEvidence, by PrincipalID, ok bool)
 	// Exhibit returns the item that bears the exhibit number.
 	Exhibit(number string) (EvidenceID, bool)
+	// Retention returns how many days items of a type are kept from their
+	// seal on.
+	Retention(kind string) uint64
 	// Open says whether the incident takes in evidence.
 	Open() bool
 }
@@ -100,7 +103,8 @@ type SealEvidence struct {
 	Evidence    EvidenceID  `json:"evidence"`
 	Format      string      `json:"format"` // what the bytes were recognized as, like "ewf"; empty when not looked at
 	Incident    IncidentID  `json:"incident"`
-	Labels      []Label     `json:"labels"` // other digests, as compared at intake; at most 16
+	Labels      []Label     `json:"labels"`          // other digests, as compared at intake; at most 16
+	Scene       *Envelope   `json:"scene,omitempty"` // the CollectEvidence that was signed at the scene
 }
 
 // maxLabels is how many labels a seal has at most.
@@ -120,18 +124,22 @@ func (a *SealEvidence) Check(s *Statement) error {
 	if err := a.Artifact.check(); err != nil {
 		return err
 	}
-	if err := checkLine("format", a.Format, false); err != nil {
+	if err := checkLabels(a.Format, a.Labels); err != nil {
 		return err
 	}
-	if len(a.Labels) > maxLabels {
-		return fmt.Errorf("%d labels; at most %d", len(a.Labels), maxLabels)
+	return errors.Join(a.Acquisition.Check(s.Time), a.checkScene(s))
+}
+
+func checkLabels(format string, labels []Label) error {
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%d labels; at most %d", len(labels), maxLabels)
 	}
-	for _, l := range a.Labels {
+	for _, l := range labels {
 		if err := l.check(); err != nil {
 			return err
 		}
 	}
-	return a.Acquisition.Check(s.Time)
+	return checkLine("format", format, false)
 }
 
 // noBytes is the artifact of an item without bytes.
@@ -169,7 +177,7 @@ func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	if missing := a.Acquisition.Lacks(e.Begun.Type); len(missing) > 0 {
 		return out, unlawful("an item of type %s is not taken in without %s", e.Begun.Type, strings.Join(missing, ", "))
 	}
-	return out, nil
+	return out, a.lawfulScene(v, e.Begun)
 }
 
 // CheckEvidence is the service's word that it read the artifact back from the
@@ -225,6 +233,8 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	switch {
 	case e.Begun.Type == TypePhysical:
 		return out, unlawful("item %s is a thing and has no bytes", a.Evidence)
+	case e.Disposal.Approved():
+		return out, unlawful("item %s is disposed of", a.Evidence)
 	case e.Damaged:
 		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
 	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
@@ -408,9 +418,15 @@ type Evidence struct {
 	Acquisition Acquisition
 	Format      string
 	Labels      []Label
-	Confirmed   bool // the service has read the bytes back and found the sealed SHA-256
-	Damaged     bool // the last check found other bytes, or none
+	Scene       *Statement // as signed at the scene; nil when it was not
+	Confirmed   bool       // the service has read the bytes back and found the sealed SHA-256
+	Damaged     bool       // the last check found other bytes, or none
+	CheckedAt   Time       // of the last check; zero before the first
+	CheckAsked  bool       // somebody asked for a check since
+	Holds       []Hold
+	Disposal    Disposal
 	grants      map[Digest]*grant
+	motions     Motions
 }
 
 type grant struct {
@@ -420,7 +436,7 @@ type grant struct {
 }
 
 // NewEvidence returns the fold of an empty evidence stream.
-func NewEvidence() *Evidence { return &Evidence{grants: map[Digest]*grant{}} }
+func NewEvidence() *Evidence { return &Evidence{grants: map[Digest]*grant{}, motions: Motions{}} }
 
 // Apply implements State.
 func (e *Evidence) Apply(r *Record, s *Statement) error {
@@ -431,9 +447,15 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	case *SealEvidence:
 		e.Sealed, e.Incident, e.SealedAt, e.SealedBy = true, act.Incident, r.Recorded, s.Actor
 		e.Artifact, e.Acquisition, e.Format, e.Labels = act.Artifact, act.Acquisition, act.Format, act.Labels
+		scene, err := act.Collected()
+		if err != nil {
+			return err
+		}
+		e.Scene = scene
 	case *CheckEvidence:
 		e.Confirmed = e.Confirmed || act.Intact
 		e.Damaged = !act.Intact
+		e.CheckedAt, e.CheckAsked = r.Recorded, false
 	case *RetrieveEvidence:
 		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Span(e.Artifact.Size)}
 	case *ReleaseEvidence:
@@ -444,6 +466,8 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 		if g := e.grants[act.Grant]; g != nil {
 			g.received = true
 		}
+	default:
+		e.applyKeeping(r, s)
 	}
 	return nil
 }

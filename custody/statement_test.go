@@ -153,6 +153,25 @@ func TestActs(t *testing.T) {
 		},
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
+		custody.KindVerifyEvidence:  {"no item": func(a custody.Act) { a.(*custody.VerifyEvidence).Evidence = "" }},
+		custody.KindHoldEvidence: {
+			"no item":      func(a custody.Act) { a.(*custody.HoldEvidence).Evidence = "" },
+			"no authority": func(a custody.Act) { a.(*custody.HoldEvidence).Authority = "" },
+		},
+		custody.KindLiftHold: {
+			"no item":      func(a custody.Act) { a.(*custody.LiftHold).Evidence = "" },
+			"no authority": func(a custody.Act) { a.(*custody.LiftHold).Authority = "" },
+		},
+		custody.KindDisposeEvidence: {"no item": func(a custody.Act) { a.(*custody.DisposeEvidence).Evidence = "" }},
+		custody.KindDisposedEvidence: {
+			"no item":   func(a custody.Act) { a.(*custody.DisposedEvidence).Evidence = "" },
+			"no method": func(a custody.Act) { a.(*custody.DisposedEvidence).Method = "" },
+		},
+		investigate.KindRetain: {
+			"no incident":     func(a custody.Act) { a.(*investigate.Retain).Incident = "" },
+			"an unknown type": func(a custody.Act) { a.(*investigate.Retain).Type = "floppy" },
+			"for ever":        func(a custody.Act) { a.(*investigate.Retain).Days = 36526 },
+		},
 		investigate.KindOpen: {
 			"no title":        func(a custody.Act) { a.(*investigate.Open).Title = "" },
 			"another class":   func(a custody.Act) { a.(*investigate.Open).Class = "party" },
@@ -217,7 +236,8 @@ func TestPurposes(t *testing.T) {
 	need := []custody.Kind{
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence,
-		investigate.KindAssign, investigate.KindUnassign,
+		custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
+		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 	}
 	for kind, act := range actVectors(t, s) {
 		require.Equal(t, act.NeedsPurpose(), contains(need, kind), kind)

@@ -23,6 +23,7 @@ func Acts() custody.Vocabulary {
 		KindOpen:     func() custody.Act { return new(Open) },
 		KindAssign:   func() custody.Act { return new(Assign) },
 		KindUnassign: func() custody.Act { return new(Unassign) },
+		KindRetain:   func() custody.Act { return new(Retain) },
 	}
 }
 
@@ -193,6 +194,8 @@ type Incident struct {
 	items    map[custody.EvidenceID]item
 	order    []custody.EvidenceID // in order of their records
 	exhibits map[string]custody.EvidenceID
+	days     map[string]uint64 // of retention, by type; "" for all
+	motions  custody.Motions
 }
 
 type item struct {
@@ -204,7 +207,8 @@ var _ custody.Case = (*Incident)(nil)
 
 // NewIncident returns the fold of an empty incident stream.
 func NewIncident() *Incident {
-	return &Incident{items: map[custody.EvidenceID]item{}, exhibits: map[string]custody.EvidenceID{}}
+	return &Incident{items: map[custody.EvidenceID]item{}, exhibits: map[string]custody.EvidenceID{},
+		days: map[string]uint64{}, motions: custody.Motions{}}
 }
 
 // Apply implements custody.State.
@@ -223,6 +227,10 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		i.items[id] = item{*act, s.Actor}
 		i.order = append(i.order, id)
 		i.exhibits[fold(act.Exhibit)] = id
+	case *Retain:
+		if _, carried := i.motions.Apply(s.Payload, act.Motion(s)); carried {
+			i.days[act.Type] = act.Days
+		}
 	}
 	return nil
 }

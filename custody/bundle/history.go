@@ -96,6 +96,16 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Evidence.Stream()
 	case *custody.ExportEvidence:
 		return r.Stream == a.Evidence.Stream()
+	case *custody.VerifyEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.HoldEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.LiftHold:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.DisposeEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.DisposedEvidence:
+		return r.Stream == a.Evidence.Stream()
 	}
 	kind := r.Stream.Kind() // acts upon incidents, which this package does not know
 	return kind == "incidents" || kind == "incident"
@@ -232,6 +242,9 @@ func (c *check) checkSignatures() {
 			} else {
 				p.signed = append(p.signed, e)
 			}
+			if err := c.checkScene(e, people); err != nil {
+				c.problem(e.where, err)
+			}
 			c.checkBasis(e)
 			if e.record.Decision.Policy != c.policy {
 				c.problem(e.where, errors.New("was decided under a policy that was never in force"))
@@ -357,6 +370,31 @@ func (c *check) checkSigner(p *signer) {
 			c.disputed(e, own, known(e))
 		}
 	}
+}
+
+// checkScene has the statement that was signed at the scene checked as one of
+// its signer, in the basis of the seal that carries it.
+func (c *check) checkScene(e *entry, people map[custody.PrincipalID]*signer) error {
+	act, ok := e.statement.Act.(*custody.SealEvidence)
+	if !ok || !e.record.Decision.Permit {
+		return nil
+	}
+	said, err := act.Collected()
+	if err != nil || said == nil {
+		return err
+	}
+	p := people[said.Actor]
+	if p == nil {
+		return fmt.Errorf("%s, who signed at the scene, was never enrolled", said.Actor)
+	}
+	if _, ok := findHead(e.record.Basis, said.Actor.Stream()); !ok {
+		return fmt.Errorf("its basis lacks %s, who signed at the scene", said.Actor)
+	}
+	scene, record := *e, *e.record
+	record.Envelope = *act.Scene
+	scene.record, scene.statement = &record, said
+	p.signed = append(p.signed, &scene)
+	return nil
 }
 
 // needsSigner says whether a bundle with this record needs the stream of its

@@ -26,13 +26,13 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 		return administrator(p.Has(custody.RoleAdministrator))
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
-	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.SummariseRefusals:
+	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals:
 		if !service {
-			return errors.New("only the service says what it checked, released and refused")
+			return errors.New("only the service says what it checked, released, destroyed and refused")
 		}
 	default:
 		if service {
-			return errors.New("the service says what it checked, released and refused, and nothing else")
+			return errors.New("the service says what it checked, released, destroyed and refused, and nothing else")
 		}
 	}
 	return nil
@@ -65,12 +65,22 @@ type given struct {
 func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
 	sealed := false
 	grants := map[custody.Digest]*given{}
+	motions := custody.Motions{}
 	for _, e := range s.records {
 		if !e.record.Decision.Permit {
 			continue
 		}
 		if err := step(e, begunBy, &sealed, grants); err != nil {
 			c.problem(e.where, err)
+		}
+		if moved, ok := e.statement.Act.(interface {
+			Motion(*custody.Statement) custody.Motion
+		}); ok {
+			m := moved.Motion(e.statement)
+			if err := motions.Check(m); err != nil {
+				c.problem(e.where, err)
+			}
+			motions.Apply(e.statement.Payload, m)
 		}
 	}
 }

@@ -77,7 +77,11 @@ func detail(act custody.Act) string {
 	case *custody.BeginEvidence:
 		return fmt.Sprintf("exhibit %s, %s, %s", a.Exhibit, a.Type, a.Name.Display)
 	case *custody.SealEvidence:
-		return fmt.Sprintf("%d bytes, SHA-256 %s", a.Artifact.Size, a.Artifact.SHA256.Hex())
+		text := fmt.Sprintf("%d bytes, SHA-256 %s", a.Artifact.Size, a.Artifact.SHA256.Hex())
+		if scene, err := a.Collected(); err == nil && scene != nil {
+			text += fmt.Sprintf("; signed at the scene by %s at %s", scene.Actor, scene.Time)
+		}
+		return text
 	case *custody.CheckEvidence:
 		if a.Intact {
 			return "read back from the store: the sealed bytes"
@@ -95,8 +99,24 @@ func detail(act custody.Act) string {
 		return fmt.Sprintf("%s, %d bytes handed over", a.Outcome, a.Sent)
 	case *custody.ReceiveEvidence:
 		return fmt.Sprintf("%d bytes arrived, SHA-256 %s", a.Size, a.SHA256.Hex())
+	case *custody.HoldEvidence:
+		return "by authority of " + a.Authority
+	case *custody.LiftHold:
+		return "by authority of " + a.Authority + seconded(a.Seconds)
+	case *custody.DisposeEvidence:
+		return "the bytes, not the records" + seconded(a.Seconds)
+	case *custody.DisposedEvidence:
+		return fmt.Sprintf("%s; SHA-256 %s", a.Method, a.SHA256.Hex())
 	}
 	return ""
+}
+
+// seconded says whether a motion is carried with this statement.
+func seconded(first custody.Digest) string {
+	if first.IsZero() {
+		return "; without effect until another person says the same"
+	}
+	return "; the second of two people to say so"
 }
 
 // What says what happened, in the words of a person.
@@ -109,6 +129,11 @@ func (e Event) What() string {
 		custody.KindReleaseEvidence:  "released bytes",
 		custody.KindReceiveEvidence:  "confirmed what arrived",
 		custody.KindExportEvidence:   "took the item's records out",
+		custody.KindVerifyEvidence:   "asked for a check of the item",
+		custody.KindHoldEvidence:     "put the item on legal hold",
+		custody.KindLiftHold:         "moved to lift a legal hold",
+		custody.KindDisposeEvidence:  "ordered the item destroyed",
+		custody.KindDisposedEvidence: "DESTROYED the item's bytes",
 	}
 	what := words[e.Kind]
 	if what == "" {

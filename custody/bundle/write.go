@@ -342,29 +342,41 @@ func (g *gathering) add(s Stream, found []Found) error {
 		receipt.Open(f.Opening, f.Tag)
 		s.Records = append(s.Records, Record{Sequence: r.Sequence, Bytes: f.Bytes, Receipt: receipt})
 		g.identities = append(g.identities, custody.Identity(f.Payload))
-		who, kind, err := actorOf(&r.Envelope)
+		signers, kind, err := signersOf(&r.Envelope)
 		if err != nil {
 			return fmt.Errorf("%s: record %d: %w", s.Name, r.Sequence, err)
 		}
 		aside := s.Name == custody.PolicyStream && kind == custody.KindEnrolKey // see needsSigner
-		if who != "" && !aside && !g.known[who.Stream()] {
-			g.known[who.Stream()] = true
-			g.people = append(g.people, who)
+		for _, who := range signers {
+			if who != "" && !aside && !g.known[who.Stream()] {
+				g.known[who.Stream()] = true
+				g.people = append(g.people, who)
+			}
 		}
 	}
 	g.streams = append(g.streams, s)
 	return nil
 }
 
-// actorOf returns the actor that a statement names, and its kind, whatever that
-// is.
-func actorOf(e *custody.Envelope) (custody.PrincipalID, custody.Kind, error) {
+// signersOf returns the actor that a statement names, of a seal also the one who
+// signed at the scene, and the statement's kind, whatever that is.
+func signersOf(e *custody.Envelope) ([]custody.PrincipalID, custody.Kind, error) {
 	var p struct {
 		Predicate struct {
+			Act struct {
+				Scene *custody.Envelope `json:"scene"`
+			} `json:"act"`
 			Actor custody.PrincipalID `json:"actor"`
 		} `json:"predicate"`
 		Type string `json:"predicateType"` // <prefix>/<kind>/<version>
 	}
-	err := json.Unmarshal(e.Payload, &p)
-	return p.Predicate.Actor, custody.Kind(path.Base(path.Dir(p.Type))), err
+	if err := json.Unmarshal(e.Payload, &p); err != nil {
+		return nil, "", err
+	}
+	signers, kind := []custody.PrincipalID{p.Predicate.Actor}, custody.Kind(path.Base(path.Dir(p.Type)))
+	if p.Predicate.Act.Scene == nil {
+		return signers, kind, nil
+	}
+	scene, _, err := signersOf(p.Predicate.Act.Scene)
+	return append(signers, scene...), kind, err
 }
