@@ -13,6 +13,8 @@
 //     everything and returns digests.
 //   - Whoever runs the bucket learns sizes, not contents, and cannot tell
 //     whether a file that he knows is there.
+//   - Zeros take no room, and what compresses takes less. Digests are of the
+//     plaintext and do not depend on it.
 //   - Memory does not grow with an artifact's size, but for its list of chunks:
 //     some hundred bytes for each 8 MiB. Chunks are held in a fixed number of
 //     buffers.

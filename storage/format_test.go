@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
@@ -57,8 +58,8 @@ func (s secrets) name(parts ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-func (s secrets) chunk(d custody.Digest) place {
-	id := s.name([]byte("custody/v1/chunk"), d[:])
+func (s secrets) chunk(d custody.Digest, length int) place {
+	id := s.name([]byte("custody/v1/chunk"), d[:], binary.BigEndian.AppendUint32(nil, uint32(length)))
 	return place{fmt.Sprintf("v1/%s/c/%x/%x", s.incident, id[:1], id), 'c', id}
 }
 
@@ -74,8 +75,7 @@ func (s secrets) decrypt(t testing.TB, dir string, p place) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, p.key))
 	require.NoError(t, err)
-	require.Equal(t, []byte{1, p.kind, 0, 0, 0, 0, 0, 1}, b[:8])
-	require.EqualValues(t, len(b)-28-16, binary.BigEndian.Uint64(b[8:]))
+	require.Equal(t, []byte{1, p.kind, b[2], 0, 0, 0, 0, 1}, b[:8])
 	key, err := hkdf.Key(sha256.New, s.data, nil, "custody/v1/object key"+string(p.kind)+string(p.id), 32)
 	require.NoError(t, err)
 	block, err := aes.NewCipher(key)
@@ -84,14 +84,31 @@ func (s secrets) decrypt(t testing.TB, dir string, p place) []byte {
 	require.NoError(t, err)
 	plain, err := aead.Open(nil, b[16:28], b[28:], bytes.Join([][]byte{b[:28], []byte(s.incident), p.id}, nil))
 	require.NoError(t, err)
+	if b[2] == 1 {
+		require.EqualValues(t, 'c', p.kind)
+		d, err := zstd.NewReader(nil)
+		require.NoError(t, err)
+		defer d.Close()
+		plain, err = d.DecodeAll(plain, nil)
+		require.NoError(t, err)
+	} else {
+		require.Zero(t, b[2])
+	}
+	require.EqualValues(t, len(plain), binary.BigEndian.Uint64(b[8:]))
 	return plain
 }
 
 // write puts an object at p that is authentic, whatever its contents.
 func (s secrets) write(t testing.TB, dir string, p place, plain []byte) {
 	t.Helper()
-	head := append([]byte{1, p.kind, 0, 0, 0, 0, 0, 1}, make([]byte, 20)...)
-	binary.BigEndian.PutUint64(head[8:], uint64(len(plain)))
+	s.writeForm(t, dir, p, 0, len(plain), plain)
+}
+
+// writeForm puts an object that says that it holds length bytes in this codec.
+func (s secrets) writeForm(t testing.TB, dir string, p place, codec byte, length int, plain []byte) {
+	t.Helper()
+	head := append([]byte{1, p.kind, codec, 0, 0, 0, 0, 1}, make([]byte, 20)...)
+	binary.BigEndian.PutUint64(head[8:], uint64(length))
 	key, err := hkdf.Key(sha256.New, s.data, nil, "custody/v1/object key"+string(p.kind)+string(p.id), 32)
 	require.NoError(t, err)
 	block, err := aes.NewCipher(key)
@@ -116,9 +133,9 @@ func TestAuthenticButWrong(t *testing.T) {
 	s := secretsOf(t, dir, id, burglary)
 	require.NoError(t, checkOf(t, v, a))
 
-	s.write(t, dir, s.chunk(custody.ChunkDigest(b)), other)
+	s.write(t, dir, s.chunk(custody.ChunkDigest(b), len(b)), other)
 	require.ErrorIs(t, checkOf(t, v, a), storage.ErrDamaged)
-	s.write(t, dir, s.chunk(custody.ChunkDigest(b)), b)
+	s.write(t, dir, s.chunk(custody.ChunkDigest(b), len(b)), b)
 	require.NoError(t, checkOf(t, v, a))
 
 	s.write(t, dir, s.manifest(a), s.decrypt(t, dir, s.manifest(otherArtifact)))
@@ -134,9 +151,9 @@ func checkOf(t testing.TB, v *storage.Vault, a custody.Artifact) error {
 	return err
 }
 
-func chunkFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, d custody.Digest) string {
+func chunkFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, c storage.Chunk) string {
 	t.Helper()
-	return secretsOf(t, dir, id, incident).chunk(d).key
+	return secretsOf(t, dir, id, incident).chunk(c.Digest, int(c.Length)).key
 }
 
 func manifestFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, a custody.Artifact) string {
@@ -159,7 +176,7 @@ func TestFormats(t *testing.T) {
 		want = append(want, d[:]...)
 		want = binary.BigEndian.AppendUint32(want, uint32(len(part)))
 		want = append(want, 0, 0) // a folder knows no versions
-		require.True(t, bytes.Equal(part, s.decrypt(t, dir, s.chunk(d))))
+		require.True(t, bytes.Equal(part, s.decrypt(t, dir, s.chunk(d, len(part)))))
 	}
 	require.Equal(t, want, s.decrypt(t, dir, s.manifest(a)))
 
@@ -182,7 +199,7 @@ func TestNothingIsEncryptedTheSameTwice(t *testing.T) {
 		b, a := bytesOf(100, 1)
 		take(t, v, burglary, b, a)
 		s := secretsOf(t, dir, id, burglary)
-		for _, p := range []place{s.manifest(a), s.chunk(custody.ChunkDigest(b))} {
+		for _, p := range []place{s.manifest(a), s.chunk(custody.ChunkDigest(b), len(b))} {
 			object, err := os.ReadFile(filepath.Join(dir, p.key))
 			require.NoError(t, err)
 			for _, part := range []string{p.key, string(object[16:28]), string(object[28:])} {

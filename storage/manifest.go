@@ -12,8 +12,12 @@ import (
 type Chunk struct {
 	Digest  custody.Digest // custody.ChunkDigest of its plaintext
 	Length  uint32         // of its plaintext, in bytes
-	Version string         // under which the bucket keeps it; "" where the bucket knows no versions
+	Version string         // under which the bucket keeps it; "" where the bucket knows no versions, and for zeros
 }
+
+// Zero tells whether the chunk's bytes are all zero. Such a chunk is not in the
+// bucket: its digest says what its bytes are.
+func (c Chunk) Zero() bool { return c.Digest == custody.ZeroChunk(uint64(c.Length)) }
 
 // manifest lists the chunks of an artifact in order. Its plaintext is
 //

@@ -20,12 +20,12 @@ import (
 //	offset  bytes
 //	     0      1  version of the form, 1
 //	     1      1  kind, 'c' or 'm'
-//	     2      1  codec of the plaintext: 0, as it is
+//	     2      1  codec: 0, the plaintext as it is; 1, zstd (chunks only)
 //	     3      1  flags: 0
 //	     4      4  number of the data key
 //	     8      8  length of the plaintext
 //	    16     12  nonce, random
-//	    28      n  AES-256-GCM ciphertext of n bytes
+//	    28      n  AES-256-GCM ciphertext of what the codec made of the plaintext
 //	  28+n     16  tag
 //
 // Integers are big-endian. Each object has a key of its own, HKDF-SHA256 (RFC
@@ -35,7 +35,8 @@ import (
 // that lies under another name, in another incident, or with another header
 // than it was made with does not open.
 //
-// Codecs and flags other than 0 are for versions to come and are refused.
+// Under codec 0, n is the length of the plaintext; under codec 1 it is smaller.
+// Other codecs and flags are for versions to come and are refused.
 const (
 	formVersion = 1
 	headerSize  = 28
@@ -58,6 +59,7 @@ type objectID custody.Digest
 // header is the first part of an object.
 type header struct {
 	kind      objectKind
+	codec     codec
 	keyNumber uint32
 	length    uint64 // of the plaintext, in bytes
 	nonce     [nonceSize]byte
@@ -65,7 +67,7 @@ type header struct {
 
 func (h header) marshal() []byte {
 	b := make([]byte, 0, headerSize)
-	b = append(b, formVersion, byte(h.kind), 0, 0)
+	b = append(b, formVersion, byte(h.kind), byte(h.codec), 0)
 	b = binary.BigEndian.AppendUint32(b, h.keyNumber)
 	b = binary.BigEndian.AppendUint64(b, h.length)
 	return append(b, h.nonce[:]...)
@@ -77,16 +79,20 @@ func parseHeader(object []byte) (header, error) {
 	if len(object) < overhead {
 		return header{}, fmt.Errorf("%d bytes are too few for an object", len(object))
 	}
-	if object[0] != formVersion || object[2] != 0 || object[3] != 0 {
-		return header{}, fmt.Errorf("unknown form: version %d, codec %d, flags %d", object[0], object[2], object[3])
-	}
 	h := header{
 		kind:      objectKind(object[1]),
+		codec:     codec(object[2]),
 		keyNumber: binary.BigEndian.Uint32(object[4:]),
 		length:    binary.BigEndian.Uint64(object[8:]),
 	}
 	copy(h.nonce[:], object[16:headerSize])
-	if h.length != uint64(len(object)-overhead) {
+	stored := uint64(len(object) - overhead)
+	switch {
+	case object[0] != formVersion || object[3] != 0,
+		h.codec != codecNone && (h.codec != codecZstd || h.kind != kindChunk):
+		return header{}, fmt.Errorf("unknown form: version %d, codec %d, flags %d", object[0], object[2], object[3])
+	case h.codec == codecNone && h.length != stored,
+		h.codec != codecNone && (h.length <= stored || h.length > custody.ChunkSize):
 		return header{}, fmt.Errorf("an object of %d bytes says that it holds %d", len(object), h.length)
 	}
 	return h, nil
@@ -112,10 +118,11 @@ func incidentPrefix(i custody.IncidentID) string { return "v1/" + string(i) + "/
 func chunkPrefix(i custody.IncidentID) string    { return incidentPrefix(i) + "c/" }
 func manifestPrefix(i custody.IncidentID) string { return incidentPrefix(i) + "m/" }
 
-// seal encrypts plain as the object at a, into buf, which must have room for
-// it and must not overlap plain.
-func seal(buf []byte, k *incidentKeys, a address, plain []byte, random io.Reader) ([]byte, error) {
-	h := header{kind: a.kind, keyNumber: k.number, length: uint64(len(plain))}
+// seal encrypts body, which is what the codec made of a plaintext of length
+// bytes, as the object at a, into buf, which must have room for it. body may
+// begin at buf[headerSize], where its ciphertext comes, or must not overlap buf.
+func seal(buf []byte, k *incidentKeys, a address, c codec, length int, body []byte, random io.Reader) ([]byte, error) {
+	h := header{kind: a.kind, codec: c, keyNumber: k.number, length: uint64(length)}
 	if _, err := io.ReadFull(random, h.nonce[:]); err != nil {
 		return nil, fmt.Errorf("draw a nonce: %w", err)
 	}
@@ -124,29 +131,30 @@ func seal(buf []byte, k *incidentKeys, a address, plain []byte, random io.Reader
 		return nil, err
 	}
 	head := h.marshal()
-	return aead.Seal(append(buf[:0], head...), h.nonce[:], plain, additionalData(head, a)), nil
+	return aead.Seal(append(buf[:0], head...), h.nonce[:], body, additionalData(head, a)), nil
 }
 
-// unseal decrypts the object at a in place and returns the plaintext, which
-// is authentic as the vault's own at this address.
-func unseal(object []byte, k *incidentKeys, a address) ([]byte, error) {
+// unseal decrypts the object at a in place. It returns the header and what the
+// codec made of the plaintext, both authentic as the vault's own at this
+// address.
+func unseal(object []byte, k *incidentKeys, a address) (header, []byte, error) {
 	h, err := parseHeader(object)
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
 	if h.kind != a.kind || h.keyNumber != k.number {
-		return nil, fmt.Errorf("kind %q under data key %d instead of %q under %d", h.kind, h.keyNumber, a.kind, k.number)
+		return h, nil, fmt.Errorf("kind %q under data key %d instead of %q under %d", h.kind, h.keyNumber, a.kind, k.number)
 	}
 	aead, err := objectCipher(k, a)
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
 	sealed := object[headerSize:]
-	plain, err := aead.Open(sealed[:0], h.nonce[:], sealed, additionalData(object[:headerSize], a))
+	body, err := aead.Open(sealed[:0], h.nonce[:], sealed, additionalData(object[:headerSize], a))
 	if err != nil {
-		return nil, errors.New("the object is not authentic")
+		return h, nil, errors.New("the object is not authentic")
 	}
-	return plain, nil
+	return h, body, nil
 }
 
 func additionalData(head []byte, a address) []byte {
@@ -169,10 +177,12 @@ func objectCipher(k *incidentKeys, a address) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// chunkAddress is where the chunk with this digest belongs. Its id is
-// HMAC-SHA256(name key, "custody/v1/chunk" || digest).
-func chunkAddress(k *incidentKeys, digest custody.Digest) address {
-	return address{k.incident, kindChunk, k.name("custody/v1/chunk", digest[:])}
+// chunkAddress is where a chunk belongs. Its id is HMAC-SHA256(name key,
+// "custody/v1/chunk" || digest || uint32 length). The length is in it because
+// the digest alone does not bind it, and a compressed object does not show it.
+func chunkAddress(k *incidentKeys, c Chunk) address {
+	b := binary.BigEndian.AppendUint32(c.Digest[:], c.Length)
+	return address{k.incident, kindChunk, k.name("custody/v1/chunk", b)}
 }
 
 // manifestAddress is where the manifest of an artifact belongs. Its id is

@@ -103,7 +103,9 @@ func (r *Reader) Close() error {
 func (r *Reader) finish(err error) {
 	r.release()
 	for _, next := range r.ahead {
-		r.vault.buffers.give((<-next).buf)
+		if l := <-next; l.buf != nil {
+			r.vault.buffers.give(l.buf)
+		}
 	}
 	r.ahead, r.err = nil, err
 }
@@ -146,18 +148,22 @@ func (r *Reader) advance() error {
 }
 
 // load returns the chunk at r.at, verified, in a buffer unless none was to be
-// had.
+// had or it needs none.
 func (r *Reader) load(index uint64) loaded {
 	if len(r.ahead) > 0 {
 		next := r.ahead[0]
 		r.ahead = r.ahead[1:]
 		return <-next
 	}
+	c := r.list.chunks[index]
+	if c.Zero() {
+		return loaded{plain: r.vault.zeros[:c.Length]}
+	}
 	buf, err := r.vault.buffers.take(r.ctx)
 	if err != nil {
 		return loaded{err: err}
 	}
-	return r.read(index, buf)
+	return r.read(index, c, buf)
 }
 
 // readAhead starts to read the chunks from r.at for which buffers are free.
@@ -168,20 +174,25 @@ func (r *Reader) readAhead() {
 		if r.at == r.end || index*custody.ChunkSize >= r.end {
 			return
 		}
+		next := make(chan loaded, 1)
+		c := r.list.chunks[index]
+		if c.Zero() {
+			next <- loaded{plain: r.vault.zeros[:c.Length]}
+			r.ahead = append(r.ahead, next)
+			continue
+		}
 		buf := r.vault.buffers.tryTake()
 		if buf == nil {
 			return
 		}
-		next := make(chan loaded, 1)
 		r.ahead = append(r.ahead, next)
-		go func() { next <- r.read(index, buf) }()
+		go func() { next <- r.read(index, c, buf) }()
 	}
 }
 
-// read reads chunk number index into buf. It only looks at what stays the same.
-func (r *Reader) read(index uint64, buf []byte) loaded {
-	c := r.list.chunks[index]
+// read reads a chunk into buf. It only looks at what stays the same.
+func (r *Reader) read(index uint64, c Chunk, buf []byte) loaded {
 	span := guard.Range{Offset: index * custody.ChunkSize, Length: uint64(c.Length)}
-	plain, err := r.vault.readChunk(r.ctx, r.keys, c, span, buf)
+	plain, buf, err := r.vault.readChunk(r.ctx, r.keys, c, span, buf)
 	return loaded{buf, plain, err}
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -43,6 +44,8 @@ type Vault struct {
 	random  io.Reader
 	now     func() time.Time
 	buffers *buffers
+	press   *press
+	zeros   []byte // a chunk of them
 
 	mu      sync.Mutex
 	known   map[custody.IncidentID]*incidentKeys
@@ -94,97 +97,137 @@ func New(c Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	press, err := newPress()
+	if err != nil {
+		return nil, err
+	}
 	return &Vault{
-		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now, buffers: newBuffers(c.Buffers),
+		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
+		buffers: newBuffers(c.Buffers), press: press, zeros: make([]byte, custody.ChunkSize),
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
 }
 
 // PutChunk stores plain, a chunk of 1 to custody.ChunkSize bytes whose digest
 // is want (ErrMismatch when it is not), and returns it for Seal. It is durable
-// once Seal has returned.
+// once Seal has returned. plain is not kept.
 //
-// A chunk that the incident has already is read back and verified instead, and
-// not written again; damaged, it gives ErrDamaged: what is in the bucket may be
-// part of sealed evidence and is not replaced. plain is not kept.
+// Zeros are not stored. A chunk that the incident has already is not written
+// again: what is there under its name was verified by a vault before it came
+// there, and is not read now but by the Check that follows a seal. ErrDamaged
+// when it cannot be the chunk, to go by its length: what is in the bucket may be
+// part of sealed evidence and is not replaced.
 func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, plain []byte, want custody.Digest) (Chunk, error) {
-	c, err := v.putChunk(ctx, incident, plain, want)
+	c := Chunk{Digest: want, Length: uint32(len(plain))}
+	if err := v.measure(plain, want); err != nil {
+		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+	}
+	k, err := v.keysForWriting(ctx, incident)
+	if err == nil && !c.Zero() {
+		c.Version, err = v.putChunk(ctx, k, c, plain)
+	}
 	if err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
 	}
 	return c, nil
 }
 
-func (v *Vault) putChunk(ctx context.Context, incident custody.IncidentID, plain []byte, want custody.Digest) (Chunk, error) {
+// measure returns nil when plain is the chunk with this digest. Zeros are not
+// hashed.
+func (v *Vault) measure(plain []byte, want custody.Digest) error {
 	if len(plain) == 0 || len(plain) > custody.ChunkSize {
-		return Chunk{}, fmt.Errorf("%w: a chunk has 1 to %d bytes, not %d", ErrMismatch, custody.ChunkSize, len(plain))
+		return fmt.Errorf("%w: a chunk has 1 to %d bytes, not %d", ErrMismatch, custody.ChunkSize, len(plain))
 	}
-	if got := custody.ChunkDigest(plain); got != want {
-		return Chunk{}, fmt.Errorf("%w: the digest is %s instead of %s", ErrMismatch, got, want)
+	var got custody.Digest
+	if bytes.Equal(plain, v.zeros[:len(plain)]) {
+		got = custody.ZeroChunk(uint64(len(plain)))
+	} else {
+		got = custody.ChunkDigest(plain)
 	}
-	k, err := v.keysForWriting(ctx, incident)
-	if err != nil {
-		return Chunk{}, err
+	if got != want {
+		return fmt.Errorf("%w: the digest is %s instead of %s", ErrMismatch, got, want)
+	}
+	return nil
+}
+
+// putChunk returns the version under which the bucket has the chunk, which it
+// stores if need be.
+func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, plain []byte) (string, error) {
+	there, err := v.find(ctx, k, c)
+	if !errors.Is(err, ErrNotFound) {
+		return there.Version, err
 	}
 	buf, err := v.buffers.take(ctx)
 	if err != nil {
-		return Chunk{}, err
+		return "", err
 	}
 	defer v.buffers.give(buf)
-	a := chunkAddress(k, want)
-	object, err := seal(buf, k, a, plain, v.random)
+	a := chunkAddress(k, c)
+	codec, body := v.press.pack(buf[headerSize:], plain)
+	object, err := seal(buf, k, a, codec, len(plain), body, v.random)
 	if err != nil {
-		return Chunk{}, err
+		return "", err
 	}
-	c := Chunk{Digest: want, Length: uint32(len(plain))}
-	c.Version, err = v.bucket.Put(ctx, a.key(), object)
-	if errors.Is(err, ErrExists) {
-		return v.reuse(ctx, k, c, buf)
+	version, err := v.bucket.Put(ctx, a.key(), object)
+	if errors.Is(err, ErrExists) { // since we looked, or we were first and the answer was lost
+		there, err = v.find(ctx, k, c)
+		version = there.Version
 	}
-	return c, err
+	return version, err
 }
 
-// reuse returns the chunk that is there already, once it is verified.
-func (v *Vault) reuse(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) (Chunk, error) {
-	there, err := v.bucket.Stat(ctx, chunkAddress(k, c.Digest).key(), "")
+// find looks a chunk up under its version. ErrDamaged when what is there cannot
+// be it.
+func (v *Vault) find(ctx context.Context, k *incidentKeys, c Chunk) (Object, error) {
+	key := chunkAddress(k, c).key()
+	o, err := v.bucket.Stat(ctx, key, c.Version)
 	if err != nil {
-		return Chunk{}, err
+		return Object{}, err
 	}
-	c.Version = there.Version
-	if _, err := v.readChunk(ctx, k, c, guard.Range{}, buf); err != nil {
-		return Chunk{}, err
+	if o.Size <= overhead || o.Size > int64(c.Length)+overhead {
+		return Object{}, &DamageError{Key: key, Reason: fmt.Errorf("%d bytes cannot be a chunk of %d", o.Size, c.Length)}
 	}
-	return c, nil
+	return o, nil
 }
 
-// readChunk reads a chunk into buf, verifies it, and returns its plaintext,
-// which is a part of buf. span is the chunk's place in an artifact.
-func (v *Vault) readChunk(ctx context.Context, k *incidentKeys, c Chunk, span guard.Range, buf []byte) ([]byte, error) {
-	a := chunkAddress(k, c.Digest)
-	plain, err := v.readObject(ctx, k, a, c.Version, buf[:uint64(c.Length)+overhead])
+// readChunk reads a chunk and verifies it. It returns its plaintext and the
+// buffer that this is a part of: buf, or the one that buf was exchanged for.
+// span is the chunk's place in an artifact.
+func (v *Vault) readChunk(ctx context.Context, k *incidentKeys, c Chunk, span guard.Range, buf []byte) ([]byte, []byte, error) {
+	a := chunkAddress(k, c)
+	h, plain, err := v.readObject(ctx, k, a, c.Version, buf[:uint64(c.Length)+overhead])
+	if err == nil && h.length != uint64(c.Length) {
+		err = &DamageError{Key: a.key(), Reason: fmt.Errorf("it holds %d bytes instead of %d", h.length, c.Length)}
+	}
+	if err == nil && h.codec == codecZstd {
+		buf, err = v.buffers.exchange(buf, func(spare []byte) (err error) {
+			plain, err = v.press.unpack(spare, plain, h.length)
+			return err
+		})
+		if err != nil {
+			err = &DamageError{Key: a.key(), Reason: err}
+		}
+	}
 	if err == nil && custody.ChunkDigest(plain) != c.Digest {
 		err = &DamageError{Key: a.key(), Reason: errors.New("the bytes do not have the chunk's digest")}
 	}
 	if err != nil {
-		return nil, damage(err, a.key(), span)
+		return nil, buf, damage(err, a.key(), span)
 	}
-	return plain, nil
+	return plain, buf, nil
 }
 
-// readObject reads and decrypts an object that fills buf, into buf.
-func (v *Vault) readObject(ctx context.Context, k *incidentKeys, a address, version string, buf []byte) ([]byte, error) {
+// readObject reads and decrypts an object of at most len(buf) bytes, into buf.
+func (v *Vault) readObject(ctx context.Context, k *incidentKeys, a address, version string, buf []byte) (header, []byte, error) {
 	n, err := v.bucket.Get(ctx, a.key(), version, buf)
 	if err != nil {
-		return nil, err
+		return header{}, nil, err
 	}
-	if n != len(buf) {
-		return nil, &DamageError{Key: a.key(), Reason: fmt.Errorf("%d bytes instead of %d", n, len(buf))}
-	}
-	plain, err := unseal(buf, k, a)
+	h, body, err := unseal(buf[:n], k, a)
 	if err != nil {
-		return nil, &DamageError{Key: a.key(), Reason: err}
+		return header{}, nil, &DamageError{Key: a.key(), Reason: err}
 	}
-	return plain, nil
+	return h, body, nil
 }
 
 // Seal makes chunks, which PutChunk returned, in this order the artifact of
@@ -219,7 +262,7 @@ func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, m *manife
 		return err
 	}
 	a := manifestAddress(k, m.root, m.size)
-	object, err := seal(make([]byte, 0, len(plain)+overhead), k, a, plain, v.random)
+	object, err := seal(make([]byte, 0, len(plain)+overhead), k, a, codecNone, len(plain), plain, v.random)
 	if err != nil {
 		return err
 	}
@@ -244,38 +287,26 @@ func (v *Vault) sealedAlready(ctx context.Context, k *incidentKeys, m *manifest)
 	return damage(err, manifestAddress(k, m.root, m.size).key(), guard.Range{Length: m.size})
 }
 
-// findAll returns nil when the bucket has all chunks, as far as it can tell
-// without reading them.
+// findAll returns nil when the bucket has all chunks but zeros, as far as it can
+// tell without reading them.
 func (v *Vault) findAll(ctx context.Context, k *incidentKeys, chunks []Chunk) error {
 	const atOnce = 16
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	seen := make(map[Chunk]bool) // a sparse artifact repeats one chunk many times
+	seen := make(map[Chunk]bool)
 	for _, c := range chunks {
 		if inner.Err() != nil {
 			break
 		}
-		if !seen[c] {
+		if !seen[c] && !c.Zero() {
 			seen[c] = true
-			group.Go(func() error { return v.find(inner, k, c) })
+			group.Go(func() error { _, err := v.find(inner, k, c); return err })
 		}
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	return ctx.Err()
-}
-
-func (v *Vault) find(ctx context.Context, k *incidentKeys, c Chunk) error {
-	key := chunkAddress(k, c.Digest).key()
-	o, err := v.bucket.Stat(ctx, key, c.Version)
-	if err != nil {
-		return err
-	}
-	if want := int64(c.Length) + overhead; o.Size != want {
-		return &DamageError{Key: key, Reason: fmt.Errorf("%d bytes instead of %d", o.Size, want)}
-	}
-	return nil
 }
 
 // readManifest reads the manifest of a sealed artifact. That it is missing is
@@ -297,7 +328,7 @@ func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address) (*
 	if o.Size > int64(maxManifest(custody.ChunkCount(custody.MaxArtifact)))+overhead {
 		return nil, ErrTooLarge
 	}
-	plain, err := v.readObject(ctx, k, a, o.Version, make([]byte, o.Size))
+	_, plain, err := v.readObject(ctx, k, a, o.Version, make([]byte, o.Size))
 	if err != nil {
 		return nil, err
 	}

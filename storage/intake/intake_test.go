@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,8 +135,8 @@ func TestWhatIsNotThereIsDamaged(t *testing.T) {
 		if err != nil || d.IsDir() || removed {
 			return err
 		}
-		if info, err := d.Info(); err != nil || info.Size() < custody.ChunkSize {
-			return err
+		if !strings.Contains(path, "/c/") {
+			return nil
 		}
 		removed = true
 		return os.Remove(path)
