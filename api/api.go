@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -37,6 +38,12 @@ type Intake interface {
 	// the bytes do not have the digest, ErrConflict when the item is sealed,
 	// ErrFull when there is no room.
 	Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error
+	// Offer notes for good those of the chunks that need not be brought:
+	// zeros, and those that this upload or an item has of which may says that
+	// it can be used. It returns the indexes of the others, and whether an offer
+	// of anything but zeros can find something. ErrConflict when the item is
+	// sealed.
+	Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []Chunk, may func(custody.EvidenceID) bool) (wanted []uint64, any bool, err error)
 	// Have returns the chunks that this upload has, in order, at most limit.
 	Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]Chunk, error)
 }
@@ -66,6 +73,8 @@ type API struct {
 	router  chi.Router
 	metrics *metrics
 	limit   *limits
+	bodies  chan struct{} // bounds how many chunks come in at once
+	buffers sync.Pool     // of *[custody.ChunkSize]byte, for them
 }
 
 // OpenAPI is the description of the API, OpenAPI 3.1.
@@ -83,7 +92,8 @@ const (
 
 // New returns the API's handler.
 func New(c Config) *API {
-	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits()}
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: make(chan struct{}, maxBodies)}
+	a.buffers.New = func() any { return new([custody.ChunkSize]byte) }
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
 	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })
@@ -112,6 +122,7 @@ func New(c Config) *API {
 			r.Get("/streams/{kind}/records", a.session(a.records))
 			r.Get("/streams/{kind}/{id}/records", a.session(a.records))
 			r.Get("/evidence/{evidence}/chunks", a.haveChunks)
+			r.Post("/evidence/{evidence}/chunks", a.offerChunks)
 		})
 		r.With(deadline(chunkWithin+answerWithin)).Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
 		r.Get("/evidence/{evidence}/content", a.content)

@@ -179,8 +179,32 @@ type Evidence struct {
 	Acquisition *custody.Acquisition `json:"acquisition,omitempty"`
 	Format      string               `json:"format,omitempty"` // what its bytes were recognized as
 	Labels      []custody.Label      `json:"labels,omitempty"` // other digests, as compared at intake
-	Confirmed   bool                 `json:"confirmed"`        // read back from the store and found right
+	Parts       []custody.Part       `json:"parts,omitempty"`  // the files it was, in order, where there were several
+	Signed      custody.Time         `json:"signedAtScene,omitzero"`
+	Collector   custody.PrincipalID  `json:"collector,omitempty"` // who signed at the scene
+	CheckedAt   custody.Time         `json:"checkedAt,omitzero"`  // when it was last read back
+	KeptUntil   custody.Time         `json:"keptUntil,omitzero"`  // when its retention ends
+	Holds       []Hold               `json:"holds,omitempty"`
+	Disposal    *Disposal            `json:"disposal,omitempty"`
+	Confirmed   bool                 `json:"confirmed"` // read back from the store and found right
 	Damaged     bool                 `json:"damaged"`
+}
+
+// Hold is a legal hold on an item.
+type Hold struct {
+	ID        custody.Digest      `json:"id"`
+	Authority string              `json:"authority"`
+	Reason    string              `json:"reason"`
+	By        custody.PrincipalID `json:"by"`
+	At        custody.Time        `json:"at"`
+}
+
+// Disposal is an order by two people to destroy an item's bytes.
+type Disposal struct {
+	First  custody.PrincipalID `json:"first"`
+	Second custody.PrincipalID `json:"second"`
+	At     custody.Time        `json:"at"`
+	Done   bool                `json:"done"`
 }
 
 func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceID) (Evidence, error) {
@@ -195,7 +219,19 @@ func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceI
 	if item.Sealed {
 		artifact, acquisition := item.Artifact, item.Acquisition
 		e.SealedAt, e.SealedBy, e.Artifact, e.Acquisition = item.SealedAt, item.SealedBy, &artifact, &acquisition
-		e.Format, e.Labels = item.Format, item.Labels
+		e.Format, e.Labels, e.Parts, e.CheckedAt = item.Format, item.Labels, item.Parts, item.CheckedAt
+		if e.KeptUntil, err = custody.KeptUntil(read.View(), item); err != nil {
+			return Evidence{}, err
+		}
+		if item.Scene != nil {
+			e.Signed, e.Collector = item.Scene.Time, item.Scene.Actor
+		}
+		for _, h := range item.Holds {
+			e.Holds = append(e.Holds, Hold(h))
+		}
+		if d := item.Disposal; d.Approved() {
+			e.Disposal = &Disposal{d.First, d.Second, d.At, d.Done}
+		}
 	}
 	return e, nil
 }

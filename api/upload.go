@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
@@ -72,6 +74,108 @@ func (a *API) haveChunks(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, r, http.StatusOK, page)
 }
 
+// Offer says of chunks that they could be brought.
+type Offer struct {
+	Chunks []Chunk `json:"chunks"` // at most 1000
+}
+
+// Wanted answers an offer: which chunks are to be sent. The others are noted as
+// received.
+type Wanted struct {
+	Wanted []uint64 `json:"wanted"` // indexes
+	Any    bool     `json:"any"`    // false: nothing but zeros can be used, do not offer more
+}
+
+// offerChunks says which of the offered chunks are wanted. Nobody learns of a
+// chunk here that he could not read: besides zeros it knows those of the upload
+// itself, and of items that the session's principal may retrieve now.
+func (a *API) offerChunks(w http.ResponseWriter, r *http.Request) {
+	u, err := a.uploading(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	var offer Offer
+	if err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxOffer), &offer, json.RejectUnknownMembers(true)); err != nil {
+		a.fail(w, r, fmt.Errorf("%w: %w", guard.ErrMalformed, err))
+		return
+	}
+	if len(offer.Chunks) > chunkPage {
+		a.fail(w, r, fmt.Errorf("%w: %d chunks offered; %d is the most", guard.ErrMalformed, len(offer.Chunks), chunkPage))
+		return
+	}
+	for _, c := range offer.Chunks {
+		if err := u.takes(c.Index); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if c.Length == 0 || c.Length > custody.ChunkSize {
+			a.fail(w, r, fmt.Errorf("%w: a chunk has 1 to %d bytes, not %d", guard.ErrMalformed, custody.ChunkSize, c.Length))
+			return
+		}
+	}
+	may := map[custody.EvidenceID]bool{}
+	wanted, any, err := a.Intake.Offer(r.Context(), u.incident, u.evidence, offer.Chunks, func(e custody.EvidenceID) bool {
+		if _, asked := may[e]; !asked {
+			may[e] = a.Guard.Read(r.Context(), bearer(r), func(read *guard.Reader) error { return read.MayRetrieve(e) }) == nil
+		}
+		return may[e]
+	})
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.reply(w, r, http.StatusOK, Wanted{Wanted: wanted, Any: any})
+}
+
+// maxOffer is the size in bytes of the longest offer.
+const maxOffer = 256 << 10
+
+// takes refuses a chunk that the upload cannot have.
+func (u upload) takes(index uint64) error {
+	if u.sealed {
+		return fmt.Errorf("%w: the item is sealed", ErrConflict)
+	}
+	if index >= custody.ChunkCount(u.atMost) {
+		return fmt.Errorf("%w: chunk %d lies beyond the %d bytes announced", ErrConflict, index, u.atMost)
+	}
+	return nil
+}
+
+// maxBodies is how many chunks come in at once, each in a buffer of its own.
+// One client sends three or four; of more than a few clients, those with the
+// slowest lines are why there are more.
+const maxBodies = 16
+
+// body reads a request's chunk into a buffer, until give is called.
+func (a *API) body(w http.ResponseWriter, r *http.Request) (b []byte, give func(), err error) {
+	if r.ContentLength > custody.ChunkSize {
+		return nil, nil, &http.MaxBytesError{Limit: custody.ChunkSize}
+	}
+	select {
+	case a.bodies <- struct{}{}:
+	case <-r.Context().Done():
+		return nil, nil, r.Context().Err()
+	}
+	buffer, ok := a.buffers.Get().(*[custody.ChunkSize]byte)
+	give = func() { a.buffers.Put(buffer); <-a.bodies }
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(chunkWithin))
+	n, err := io.ReadFull(r.Body, buffer[:])
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = nil
+	case err == nil:
+		if more, _ := r.Body.Read(make([]byte, 1)); more > 0 {
+			err = &http.MaxBytesError{Limit: custody.ChunkSize}
+		}
+	}
+	if err != nil || !ok {
+		give()
+		return nil, nil, err
+	}
+	return buffer[:n], give, nil
+}
+
 // chunkWithin is how long the bytes of a chunk may take to come.
 const chunkWithin = shortestWait + custody.ChunkSize/slowest*time.Second
 
@@ -92,20 +196,16 @@ func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fmt.Errorf("%w: %s: %w", guard.ErrMalformed, ChunkDigest, err))
 		return
 	}
-	if u.sealed {
-		a.fail(w, r, fmt.Errorf("%w: the item is sealed", ErrConflict))
+	if err := u.takes(index); err != nil {
+		a.fail(w, r, err)
 		return
 	}
-	if index >= custody.ChunkCount(u.atMost) {
-		a.fail(w, r, fmt.Errorf("%w: chunk %d lies beyond the %d bytes announced", ErrConflict, index, u.atMost))
-		return
-	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(chunkWithin))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, custody.ChunkSize))
+	b, give, err := a.body(w, r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
+	defer give()
 	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, b); err != nil {
 		a.fail(w, r, err)
 		return

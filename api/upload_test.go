@@ -168,3 +168,65 @@ func (f forgetful) Put(ctx context.Context, i custody.IncidentID, e custody.Evid
 	}
 	return nil
 }
+
+// TestOffer: zeros, what the upload has, and what may be retrieved need not be
+// sent; of anything else nobody learns that it is there.
+func TestOffer(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	zeros, old, fresh := make([]byte, custody.ChunkSize), noise(custody.ChunkSize, 3), noise(custody.ChunkSize, 4)
+	offer := func(v *visitor, e custody.EvidenceID, parts ...[]byte) (w api.Wanted) {
+		list := api.Offer{}
+		for n, p := range parts {
+			list.Chunks = append(list.Chunks, api.Chunk{Index: uint64(n), Digest: custody.ChunkDigest(p), Length: uint64(len(p))})
+		}
+		body, err := json.Marshal(list)
+		require.NoError(t, err)
+		a := s.do(v, http.MethodPost, fmt.Sprintf("/v1/evidence/%s/chunks", e), nil, body)
+		require.Equal(t, http.StatusOK, a.StatusCode, "%s", a.body)
+		require.NoError(t, json.Unmarshal(a.body, &w))
+		return w
+	}
+	first := s.begin(s.Engineer, "EX-1", 3*custody.ChunkSize)
+	require.Equal(t, api.Wanted{Wanted: []uint64{1, 2}}, offer(v, first, zeros, old, fresh))
+	require.Equal(t, http.StatusNoContent, s.put(v, first, 1, old).StatusCode)
+	require.Equal(t, api.Wanted{Wanted: []uint64{2}, Any: true}, offer(v, first, zeros, old, fresh))
+
+	// Not sealed, it is nobody else's: neither its bytes nor that they are there.
+	second := s.begin(s.Engineer, "EX-2", 3*custody.ChunkSize)
+	require.Equal(t, api.Wanted{Wanted: []uint64{1, 2}}, offer(v, second, zeros, old, fresh))
+
+	require.Equal(t, http.StatusNoContent, s.put(v, first, 2, fresh).StatusCode)
+	whole := bytes.Join([][]byte{zeros, old, fresh}, nil)
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(first, whole)))
+	require.Equal(t, api.Wanted{Wanted: []uint64{}, Any: true}, offer(v, second, fresh, zeros, old))
+	other := bytes.Join([][]byte{fresh, zeros, old}, nil)
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(second, other)))
+	require.True(t, bytes.Equal(other, s.content(v, second, s.retrieve(v, second, 0, 0)).body))
+
+	// A damaged item is offered to nobody, as nobody may retrieve it.
+	_, err := s.Guard.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: first})
+	require.NoError(t, err)
+	_, err = s.Guard.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: second})
+	require.NoError(t, err)
+	third := s.begin(s.Engineer, "EX-3", 3*custody.ChunkSize)
+	require.Equal(t, []uint64{1, 2}, offer(v, third, zeros, old, fresh).Wanted)
+	for name, body := range map[string]string{
+		"no list":     `{"chunk":[]}`,
+		"beyond":      fmt.Sprintf(`{"chunks":[{"index":3,"digest":%q,"length":1}]}`, custody.Hash(nil)),
+		"no length":   fmt.Sprintf(`{"chunks":[{"index":0,"digest":%q,"length":0}]}`, custody.Hash(nil)),
+		"long":        fmt.Sprintf(`{"chunks":[{"index":0,"digest":%q,"length":%d}]}`, custody.Hash(nil), custody.ChunkSize+1),
+		"no digest":   `{"chunks":[{"index":0,"digest":"","length":1}]}`,
+		"sealed item": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := third
+			if body == "" {
+				e, body = first, `{"chunks":[{"index":0,"digest":"`+custody.Hash(nil).String()+`","length":1}]}`
+			}
+			a := s.do(v, http.MethodPost, fmt.Sprintf("/v1/evidence/%s/chunks", e), nil, []byte(body))
+			require.GreaterOrEqual(t, a.StatusCode, 400)
+			require.Less(t, a.StatusCode, 500)
+		})
+	}
+}

@@ -164,6 +164,15 @@ func (u uploads) Put(ctx context.Context, i custody.IncidentID, e custody.Eviden
 	return told(u.Intake.Put(ctx, i, e, index, d, b))
 }
 
+func (u uploads) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []api.Chunk, may func(custody.EvidenceID) bool) ([]uint64, bool, error) {
+	rows := make([]sql.Chunk, len(offered))
+	for n, c := range offered {
+		rows[n] = sql.Chunk{Index: c.Index, Digest: c.Digest, Length: c.Length}
+	}
+	wanted, any, err := u.Intake.Offer(ctx, i, e, rows, may)
+	return wanted, any, told(err)
+}
+
 func (u uploads) Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]api.Chunk, error) {
 	rows, err := u.Intake.Have(ctx, e, from, limit)
 	list := []api.Chunk{}

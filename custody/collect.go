@@ -20,6 +20,7 @@ type CollectEvidence struct {
 	Format      string      `json:"format"`
 	Labels      []Label     `json:"labels"`
 	Name        Name        `json:"name"`
+	Parts       []Part      `json:"parts,omitempty"`
 	Type        string      `json:"type"` // one of ArtifactTypes
 }
 
@@ -40,7 +41,7 @@ func (a *CollectEvidence) Check(s *Statement) error {
 	if err := checkLabels(a.Format, a.Labels); err != nil {
 		return err
 	}
-	return errors.Join(a.Name.check(), a.Acquisition.Check(s.Time))
+	return errors.Join(a.Name.check(), checkParts(a.Parts, a.Artifact.Size), a.Acquisition.Check(s.Time))
 }
 
 // Lawful implements Act.
@@ -70,12 +71,16 @@ func (a *SealEvidence) checkScene(seal *Statement) error {
 		return err
 	}
 	labels, err := equal(said.Labels, a.Labels)
+	if err != nil {
+		return err
+	}
+	parts, err := equal(said.Parts, a.Parts)
 	switch {
 	case err != nil:
 		return err
 	case said.Artifact != a.Artifact:
 		return errors.New("the bytes are not those that were signed for at the scene")
-	case !same || !labels || said.Format != a.Format:
+	case !same || !labels || !parts || said.Format != a.Format:
 		return errors.New("the facts are not those that were signed for at the scene")
 	case s.Audience != seal.Audience:
 		return fmt.Errorf("what was signed at the scene is for the log %q", s.Audience)

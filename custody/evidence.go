@@ -104,8 +104,19 @@ type SealEvidence struct {
 	Format      string      `json:"format"` // what the bytes were recognized as, like "ewf"; empty when not looked at
 	Incident    IncidentID  `json:"incident"`
 	Labels      []Label     `json:"labels"`          // other digests, as compared at intake; at most 16
+	Parts       []Part      `json:"parts,omitempty"` // the files whose bytes are the artifact, in order, where there are several
 	Scene       *Envelope   `json:"scene,omitempty"` // the CollectEvidence that was signed at the scene
 }
+
+// Part is one of the files whose bytes, one after the other, are an artifact: a
+// segment of a split image.
+type Part struct {
+	Name Name   `json:"name"`
+	Size uint64 `json:"size"` // in bytes
+}
+
+// maxParts is how many parts an artifact has at most.
+const maxParts = 1000
 
 // maxLabels is how many labels a seal has at most.
 const maxLabels = 16
@@ -127,7 +138,32 @@ func (a *SealEvidence) Check(s *Statement) error {
 	if err := checkLabels(a.Format, a.Labels); err != nil {
 		return err
 	}
+	if err := checkParts(a.Parts, a.Artifact.Size); err != nil {
+		return err
+	}
 	return errors.Join(a.Acquisition.Check(s.Time), a.checkScene(s))
+}
+
+func checkParts(parts []Part, size uint64) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	if len(parts) > maxParts {
+		return fmt.Errorf("%d parts; at most %d", len(parts), maxParts)
+	}
+	for _, p := range parts {
+		if err := p.Name.check(); err != nil {
+			return err
+		}
+		if p.Size > size {
+			return errors.New("the parts do not make up the artifact")
+		}
+		size -= p.Size
+	}
+	if size != 0 {
+		return errors.New("the parts do not make up the artifact")
+	}
+	return nil
 }
 
 func checkLabels(format string, labels []Label) error {
@@ -418,6 +454,7 @@ type Evidence struct {
 	Acquisition Acquisition
 	Format      string
 	Labels      []Label
+	Parts       []Part
 	Scene       *Statement // as signed at the scene; nil when it was not
 	Confirmed   bool       // the service has read the bytes back and found the sealed SHA-256
 	Damaged     bool       // the last check found other bytes, or none
@@ -447,6 +484,7 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	case *SealEvidence:
 		e.Sealed, e.Incident, e.SealedAt, e.SealedBy = true, act.Incident, r.Recorded, s.Actor
 		e.Artifact, e.Acquisition, e.Format, e.Labels = act.Artifact, act.Acquisition, act.Format, act.Labels
+		e.Parts = act.Parts
 		scene, err := act.Collected()
 		if err != nil {
 			return err

@@ -125,6 +125,13 @@ func TestActs(t *testing.T) {
 				q := &a.(*custody.SealEvidence).Acquisition.Authority
 				q.From, q.Until = "2026-11-23T20:41:00Z", "2026-11-23T20:40:00Z"
 			},
+			"parts that are too few": func(a custody.Act) {
+				a.(*custody.SealEvidence).Parts = []custody.Part{{Name: custody.Name{Display: "a.001"}, Size: 20}}
+			},
+			"parts that are too many": func(a custody.Act) {
+				a.(*custody.SealEvidence).Parts = []custody.Part{{Name: custody.Name{Display: "a.001"}, Size: 20}, {Name: custody.Name{Display: "a.002"}, Size: 2}}
+			},
+			"a part of no name": func(a custody.Act) { a.(*custody.SealEvidence).Parts = []custody.Part{{Size: 21}} },
 			"a label of a short digest": func(a custody.Act) {
 				a.(*custody.SealEvidence).Labels = []custody.Label{{Algorithm: "md5", Measured: "00", Over: custody.LabelArtifact}}
 			},

@@ -49,6 +49,10 @@ type Config struct {
 	Name   string              // of the program, as sessions show it
 	Token  string              // of a session opened before; may be empty
 	Now    func() time.Time
+
+	// Patience is for how long a transfer is tried again while the service
+	// cannot be reached, as when it restarts; 0 means not at all.
+	Patience time.Duration
 }
 
 // Client talks to one service as one principal. Its methods may be called at

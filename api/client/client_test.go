@@ -375,7 +375,7 @@ func TestUploadAndRetrieve(t *testing.T) {
 		data := noise(size, byte(n))
 		e := s.begin(fmt.Sprintf("EX-%d", n), size)
 		var sent, got atomic.Int64
-		a, err := s.engineer.Upload(t.Context(), e, bytes.NewReader(data), func(n int) { sent.Add(int64(n)) })
+		a, err := s.engineer.Upload(t.Context(), e, bytes.NewReader(data), func(n int, _ bool) { sent.Add(int64(n)) })
 		require.NoError(t, err)
 		require.EqualValues(t, size, sent.Load())
 		v := a.NewVerifier()

@@ -1,113 +1,14 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
 )
-
-// parallel is how many chunks are sent at once.
-const parallel = 3
-
-// Upload sends an artifact's bytes to an item that was begun, and returns what
-// they are. Chunks that the upload has already, from an earlier try, are not
-// sent again. source is read once, from its beginning; sent is told of every
-// stretch of bytes that is settled, in no order, and may be nil.
-func (c *Client) Upload(ctx context.Context, id custody.EvidenceID, source io.Reader, sent func(int)) (custody.Artifact, error) {
-	have, err := c.have(ctx, id)
-	if err != nil {
-		return custody.Artifact{}, err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	buffers := sync.Pool{New: func() any { return new([custody.ChunkSize]byte) }}
-	var digest custody.Digest
-	tree := custody.NewTreeHash(func(d custody.Digest) { digest = d })
-	var artifact custody.Artifact
-	read := func(index uint64) (last bool, err error) {
-		buffer, ok := buffers.Get().(*[custody.ChunkSize]byte)
-		if !ok {
-			return false, errors.New("no buffer")
-		}
-		n, err := io.ReadFull(source, buffer[:])
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return false, fmt.Errorf("read the artifact at byte %d: %w", tree.Size()+uint64(n), err)
-		}
-		if _, err := tree.Write(buffer[:n]); err != nil {
-			return false, err
-		}
-		if n < len(buffer) {
-			artifact, last = tree.Finish(), true
-		}
-		if n == 0 {
-			return last, nil
-		}
-		of := digest // the next chunk's comes while this one is sent
-		group.Go(func() error {
-			defer buffers.Put(buffer)
-			if have[index] != of {
-				if err := c.putChunk(ctx, id, index, of, buffer[:n]); err != nil {
-					return err
-				}
-			}
-			if sent != nil {
-				sent(n)
-			}
-			return nil
-		})
-		return last, nil
-	}
-	for index, last := uint64(0), false; !last && ctx.Err() == nil; index++ {
-		if last, err = read(index); err != nil {
-			return custody.Artifact{}, errors.Join(err, group.Wait())
-		}
-	}
-	return artifact, group.Wait()
-}
-
-// have returns the digests of the chunks that an upload has.
-func (c *Client) have(ctx context.Context, id custody.EvidenceID) (map[uint64]custody.Digest, error) {
-	have := map[uint64]custody.Digest{}
-	for from := uint64(0); ; {
-		var page api.Chunks
-		if err := c.get(ctx, fmt.Sprintf("/v1/evidence/%s/chunks?from=%d", id, from), &page); err != nil {
-			return nil, err
-		}
-		for _, ch := range page.Chunks {
-			have[ch.Index] = ch.Digest
-		}
-		if page.Next == nil {
-			return have, nil
-		}
-		if *page.Next <= from {
-			return nil, fmt.Errorf("%w: the page after chunk %d is said to begin at %d", ErrUntrusted, from, *page.Next)
-		}
-		from = *page.Next
-	}
-}
-
-func (c *Client) putChunk(ctx context.Context, id custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error {
-	r, err := c.authed(ctx, func(string) (*http.Request, error) { //nolint:bodyclose // decode closes it
-		q, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%s/v1/evidence/%s/chunks/%d", c.Server, id, index), bytes.NewReader(b))
-		if err == nil {
-			q.Header.Set(api.ChunkDigest, digest.String())
-		}
-		return q, err
-	})
-	if err != nil {
-		return fmt.Errorf("chunk %d: %w", index, err)
-	}
-	return decode(r, nil)
-}
 
 // Received is what a retrieval brought.
 type Received struct {

@@ -212,7 +212,7 @@ func (a *app) add(ctx context.Context, in *intake, path string) (err error) {
 		return err
 	}
 	bar := a.progress("sending "+name.Display, f.atMost, path != "-")
-	artifact, err := cl.Upload(ctx, id, f, bar.add)
+	artifact, err := cl.Upload(ctx, id, f, bar.settled)
 	bar.done()
 	if err := f.unchanged(artifact.Size, err); err != nil {
 		if f.resume != "" && exitCode(err) == exitUnreachable {

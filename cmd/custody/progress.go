@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,8 @@ type progress struct {
 	what  string
 	total uint64 // 0 when it is not known
 	begun time.Time
-	moved atomic.Uint64
+	moved atomic.Uint64 // bytes that are settled
+	saved atomic.Uint64 // of them, those that did not have to be sent
 	pool  *mpb.Progress
 	bar   *mpb.Bar
 	stop  chan struct{}
@@ -37,8 +39,26 @@ func (a *app) progress(what string, total uint64, known bool) *progress {
 	p.bar = p.pool.AddBar(int64(p.total),
 		mpb.PrependDecorators(decor.Name(p.what+" ")),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "),
-			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))
+			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO),
+			decor.Any(func(decor.Statistics) string { return p.savings() })))
 	return p
+}
+
+// settled notes bytes that came through, sent or not.
+func (p *progress) settled(n int, sent bool) {
+	if !sent {
+		p.saved.Add(uint64(n))
+	}
+	p.add(n)
+}
+
+// savings says how much did not have to be sent.
+func (p *progress) savings() string {
+	saved := p.saved.Load()
+	if saved == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  %d MiB saved", saved>>20)
 }
 
 func (p *progress) add(n int) {
@@ -63,7 +83,7 @@ func (p *progress) lines() {
 			if p.total > moved && rate > 0 {
 				left = time.Duration(float64(p.total-moved) / rate * float64(time.Second)).Round(time.Second).String()
 			}
-			p.app.say("%s: %d of %d bytes, %.1f MB/s, time left %s", p.what, moved, p.total, rate/1e6, left)
+			p.app.say("%s: %d of %d bytes, %.1f MB/s, time left %s%s", p.what, moved, p.total, rate/1e6, left, p.savings())
 		}
 	}
 }

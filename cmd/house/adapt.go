@@ -113,6 +113,18 @@ func (u *uploads) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	return asAPI(u.in.Put(ctx, i, e, index, d, b))
 }
 
+func (u *uploads) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []api.Chunk, may func(custody.EvidenceID) bool) ([]uint64, bool, error) {
+	if err := u.room(); err != nil {
+		return nil, false, err
+	}
+	rows := make([]sql.Chunk, len(offered))
+	for n, c := range offered {
+		rows[n] = sql.Chunk{Index: c.Index, Digest: c.Digest, Length: c.Length}
+	}
+	wanted, any, err := u.in.Offer(ctx, i, e, rows, may)
+	return wanted, any, asAPI(err)
+}
+
 func (u *uploads) room() error {
 	if u.volume == "" {
 		return nil

@@ -182,6 +182,17 @@ func (r *Reader) Uploading(id custody.EvidenceID) (custody.Item, custody.Inciden
 	return item, res.Incident, nil
 }
 
+// MayRetrieve returns nil when the session's principal could retrieve the item
+// now: policy permits it to him, and its bytes are there.
+func (r *Reader) MayRetrieve(id custody.EvidenceID) error {
+	act := &custody.RetrieveEvidence{Evidence: id}
+	out, err := act.Lawful(r.view, nil)
+	if err == nil && !r.May(act.Kind(), out.Resource) {
+		err = custody.ErrUnknown
+	}
+	return err
+}
+
 // Exporting returns what an export token was earned for: custody.ErrUnknown
 // unless the session's principal earned it and policy permits it to him still.
 func (r *Reader) Exporting(token string) (Export, error) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -56,7 +57,59 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	if err := in.Bucket.Barrier(ctx); err != nil {
 		return err
 	}
-	return in.Rows.AddChunk(ctx, e, index, chunk.Digest, uint64(chunk.Length), chunk.Version)
+	return in.Rows.AddChunks(ctx, e, sql.Chunk{Index: index, Digest: chunk.Digest, Length: uint64(chunk.Length), Version: chunk.Version})
+}
+
+// Offer notes those of the offered chunks that need not be brought: zeros, which
+// nobody stores, and those that this upload has, or a sealed item of the
+// incident of which may says that whoever asks could retrieve it now. It returns
+// the indexes of the others, which are wanted, and whether an offer of anything
+// but zeros can find something at all. When it returns nil, what is not wanted
+// is noted for good.
+func (in *Intake) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []sql.Chunk, may func(custody.EvidenceID) bool) (wanted []uint64, any bool, err error) {
+	up, err := in.upload(ctx, i, e)
+	if err != nil {
+		return nil, false, err
+	}
+	if up.Sealed {
+		return nil, false, ErrSealed
+	}
+	if any, err = in.Rows.AnyHeld(ctx, i, e); err != nil {
+		return nil, false, err
+	}
+	there := []sql.Chunk{}
+	for _, c := range offered {
+		found, ok := sql.Chunk{Digest: c.Digest, Length: c.Length}, c.Digest == custody.ZeroChunk(c.Length)
+		if !ok && any {
+			if found, ok, err = in.held(ctx, i, e, c, may); err != nil {
+				return nil, false, err
+			}
+		}
+		if !ok {
+			wanted = append(wanted, c.Index)
+			continue
+		}
+		found.Index = c.Index
+		there = append(there, found)
+	}
+	if len(there) == 0 {
+		return wanted, any, nil
+	}
+	return wanted, any, in.Rows.AddChunks(ctx, e, there...)
+}
+
+// held finds a chunk in an item that may be used.
+func (in *Intake) held(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, c sql.Chunk, may func(custody.EvidenceID) bool) (sql.Chunk, bool, error) {
+	holders, err := in.Rows.Holders(ctx, i, e, c.Digest)
+	if err != nil {
+		return sql.Chunk{}, false, err
+	}
+	for _, h := range holders {
+		if h.Chunk.Length == c.Length && (h.Evidence == e || may(h.Evidence)) {
+			return h.Chunk, true, nil
+		}
+	}
+	return sql.Chunk{}, false, nil
 }
 
 // upload returns an item's upload, beginning it when there is none.
@@ -82,13 +135,9 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	if err != nil {
 		return err
 	}
-	chunks, err := in.received(ctx, act)
-	if err != nil {
-		return err
-	}
-	err = in.Vault.Seal(ctx, act.Incident, chunks, act.Artifact.Size, act.Artifact.Root)
+	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root)
 	if errors.Is(err, storage.ErrMismatch) {
-		return custody.Unlawful{Why: "the chunks that arrived are not the artifact that was signed: send them again"}
+		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}
 	if err != nil || up.Sealed {
 		return err
@@ -99,38 +148,35 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 // page is how many rows are read at once.
 const page = 4096
 
-// received returns the upload's chunks, which must be those of the artifact.
-func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) ([]storage.Chunk, error) {
-	want := custody.ChunkCount(act.Artifact.Size)
-	chunks := make([]storage.Chunk, 0, want)
-	digests := make([]custody.Digest, 0, want)
-	var size uint64
-	for more := true; more; {
-		rows, err := in.Rows.Chunks(ctx, act.Evidence, uint64(len(chunks)), page)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			if r.Index != uint64(len(chunks)) {
-				return nil, custody.Unlawful{Why: fmt.Sprintf("chunk %d did not arrive", len(chunks))}
+// received goes through the upload's chunks, which must be those of the
+// artifact: Unlawful, where one is missing or there are too many.
+func (in *Intake) received(ctx context.Context, act *custody.SealEvidence) iter.Seq2[storage.Chunk, error] {
+	return func(yield func(storage.Chunk, error) bool) {
+		var next, size uint64
+		for more := true; more; {
+			rows, err := in.Rows.Chunks(ctx, act.Evidence, next, page)
+			if err != nil {
+				yield(storage.Chunk{}, err)
+				return
 			}
-			chunks = append(chunks, storage.Chunk{Digest: r.Digest, Length: uint32(r.Length), Version: r.Version})
-			digests = append(digests, r.Digest)
-			size += r.Length
+			for _, r := range rows {
+				if r.Index != next {
+					yield(storage.Chunk{}, custody.Unlawful{Why: fmt.Sprintf("chunk %d did not arrive", next)})
+					return
+				}
+				if !yield(storage.Chunk{Digest: r.Digest, Length: uint32(r.Length), Version: r.Version}, nil) {
+					return
+				}
+				next++
+				size += r.Length
+			}
+			more = len(rows) == page
 		}
-		more = len(rows) == page
+		if next != custody.ChunkCount(act.Artifact.Size) || size != act.Artifact.Size {
+			yield(storage.Chunk{}, custody.Unlawful{Why: fmt.Sprintf("%d chunks with %d bytes arrived; signed were %d with %d",
+				next, size, custody.ChunkCount(act.Artifact.Size), act.Artifact.Size)})
+		}
 	}
-	if uint64(len(chunks)) != want || size != act.Artifact.Size {
-		return nil, custody.Unlawful{Why: fmt.Sprintf("%d chunks with %d bytes arrived; signed were %d with %d", len(chunks), size, want, act.Artifact.Size)}
-	}
-	root, err := custody.RootOfChunks(digests, size)
-	if err != nil {
-		return nil, err
-	}
-	if root != act.Artifact.Root {
-		return nil, custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed"}
-	}
-	return chunks, nil
 }
 
 // Checked is what reading a sealed artifact back found.
@@ -142,7 +188,7 @@ type Checked struct {
 
 // Check reads back what was sealed and not yet checked. sealed tells whether
 // the seal is on record, and which artifact it names; found puts on record what
-// was measured, and when it returns nil the upload is done with.
+// was measured.
 func (in *Intake) Check(ctx context.Context,
 	sealed func(context.Context, custody.EvidenceID) (custody.Artifact, bool, error),
 	found func(context.Context, Checked) error,
@@ -176,5 +222,5 @@ func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, 
 	if err := found(ctx, c); err != nil {
 		return err
 	}
-	return in.Rows.RemoveUpload(ctx, up.Evidence)
+	return in.Rows.CheckUpload(ctx, up.Evidence)
 }

@@ -103,7 +103,7 @@ func benchAddChunk(b *testing.B, s *sql.Store, uploads int) {
 		require.NoError(b, s.AddUpload(b.Context(), u))
 		all.Go(func() {
 			for n := uint64(0); left.Add(-1) >= 0; n++ {
-				if err := s.AddChunk(b.Context(), u.Evidence, n, custody.Hash(nil), 8<<20, "v"); err != nil {
+				if err := s.AddChunks(b.Context(), u.Evidence, sql.Chunk{Index: n, Digest: custody.Hash(nil), Length: 8 << 20, Version: "v"}); err != nil {
 					b.Error(err)
 					return
 				}

@@ -5,11 +5,11 @@ var writes = []string{
 	selectHead, updateHead, insertStream, insertRecord, selectPosition, insertOutbox,
 	selectPlace, insertReceipt, deleteOutbox, updateProven,
 	insertTicket, beginUse, endUse, closeTicket,
-	insertUpload, selectIncident, selectIsSealed, sealUpload, deleteUpload, insertChunk, deleteChunks,
+	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, deleteChunks,
 }
 
 // reads are the statements outside of transactions, prepared once.
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
-	selectTickets, selectUpload, selectSealed, selectChunks,
+	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny,
 }

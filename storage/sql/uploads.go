@@ -12,8 +12,8 @@ import (
 	"github.com/forensic-custody/custody/custody/guard"
 )
 
-// Upload is the bringing of one artifact, from its first chunk until its seal
-// was checked.
+// Upload is the bringing of one artifact, from its first chunk on. When its seal
+// was checked it stays, with its chunks, for those who bring the same ones.
 type Upload struct {
 	Evidence  custody.EvidenceID
 	Incident  custody.IncidentID
@@ -38,7 +38,8 @@ const (
 	insertUpload = `INSERT INTO uploads (evidence, incident, principal, at_most, sealed, begun)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (evidence) DO NOTHING`
 	selectUpload   = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE evidence = $1`
-	selectSealed   = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE sealed ORDER BY begun, evidence`
+	selectSealed   = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE sealed AND NOT checked ORDER BY begun, evidence`
+	checkUpload    = `UPDATE uploads SET checked = TRUE WHERE evidence = $1`
 	sealUpload     = `UPDATE uploads SET sealed = TRUE WHERE evidence = $1`
 	deleteUpload   = `DELETE FROM uploads WHERE evidence = $1`
 	deleteChunks   = `DELETE FROM chunks WHERE evidence = $1`
@@ -46,6 +47,11 @@ const (
 	selectIncident = `SELECT incident FROM uploads WHERE evidence = $1`
 	insertChunk    = `INSERT INTO chunks (evidence, place, digest, length, version) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (evidence, place) DO UPDATE SET digest = excluded.digest, length = excluded.length, version = excluded.version`
+	selectHolders = `SELECT chunks.evidence, MAX(chunks.length), MAX(chunks.version) FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
+		WHERE chunks.digest = $1 AND uploads.incident = $2 AND (uploads.sealed OR uploads.evidence = $3)
+		GROUP BY chunks.evidence ORDER BY chunks.evidence LIMIT 16`
+	selectAny = `SELECT COUNT(*) FROM (SELECT 1 FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
+		WHERE uploads.incident = $1 AND (uploads.sealed OR uploads.evidence = $2) LIMIT 1) AS found`
 	selectChunks = `SELECT place, digest, length, version FROM chunks WHERE evidence = $1 AND place >= $2 ORDER BY place LIMIT $3`
 )
 
@@ -75,10 +81,10 @@ func (s *Store) Upload(ctx context.Context, e custody.EvidenceID) (Upload, error
 	return u, uploadError(e, err)
 }
 
-// AddChunk keeps a chunk of an item's upload, in the place of one with the same
-// index. It fails with ErrSealed after SealUpload, and with custody.ErrUnknown
-// when there is no upload.
-func (s *Store) AddChunk(ctx context.Context, e custody.EvidenceID, index uint64, digest custody.Digest, length uint64, version string) error {
+// AddChunks keeps chunks of an item's upload, in the places of those with the
+// same index, all or none. It fails with ErrSealed after SealUpload, and with
+// custody.ErrUnknown when there is no upload.
+func (s *Store) AddChunks(ctx context.Context, e custody.EvidenceID, list ...Chunk) error {
 	err := s.write(ctx, func(t *transaction) error {
 		var sealed bool
 		if err := t.row(selectIsSealed, []any{string(e)}, &sealed); err != nil {
@@ -87,10 +93,42 @@ func (s *Store) AddChunk(ctx context.Context, e custody.EvidenceID, index uint64
 		if sealed {
 			return ErrSealed
 		}
-		_, err := t.exec(insertChunk, string(e), index, digest[:], length, version)
-		return err
+		for _, c := range list {
+			if _, err := t.exec(insertChunk, string(e), c.Index, c.Digest[:], c.Length, c.Version); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return uploadError(e, err)
+}
+
+// Holder is an item that has a chunk, and the chunk there. Its index is not
+// filled in.
+type Holder struct {
+	Evidence custody.EvidenceID
+	Chunk    Chunk
+}
+
+// Holders returns the items of an incident that have a chunk: e, which is being
+// brought, and some of those that were sealed.
+func (s *Store) Holders(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, digest custody.Digest) (list []Holder, err error) {
+	err = s.rows(ctx, selectHolders, []any{digest[:], string(i), string(e)}, func(scan func(...any) error) error {
+		h := Holder{Chunk: Chunk{Digest: digest}}
+		if err := scan(&h.Evidence, &h.Chunk.Length, &h.Chunk.Version); err != nil {
+			return err
+		}
+		list = append(list, h)
+		return nil
+	})
+	return list, uploadError(e, err)
+}
+
+// AnyHeld says whether Holders can find anything for an item of an incident.
+func (s *Store) AnyHeld(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) (bool, error) {
+	var n int
+	err := s.row(ctx, selectAny, []any{string(i), string(e)}, &n)
+	return n > 0, uploadError(e, err)
 }
 
 // Chunks returns chunks of an item's upload in order of index, from an index
@@ -116,8 +154,14 @@ func (s *Store) SealUpload(ctx context.Context, e custody.EvidenceID) error {
 	return s.changeOne(ctx, custody.ErrUnknown, "upload of "+string(e), sealUpload, string(e))
 }
 
-// SealedUploads returns the uploads that were sealed and not yet removed,
-// whose check is outstanding, the oldest first.
+// CheckUpload notes that a sealed upload was read back. It fails with
+// custody.ErrUnknown when there is no upload.
+func (s *Store) CheckUpload(ctx context.Context, e custody.EvidenceID) error {
+	return s.changeOne(ctx, custody.ErrUnknown, "upload of "+string(e), checkUpload, string(e))
+}
+
+// SealedUploads returns the uploads that were sealed and not yet checked, the
+// oldest first.
 func (s *Store) SealedUploads(ctx context.Context) (list []Upload, err error) {
 	err = s.rows(ctx, selectSealed, nil, func(scan func(...any) error) error {
 		u, err := scanUpload(scan)

@@ -29,7 +29,7 @@ func TestUploadsLife(t *testing.T) {
 	s, ctx, u := openAt(t, path, sql.Options{}), t.Context(), newUpload()
 	_, err := s.Upload(ctx, u.Evidence)
 	require.ErrorIs(t, err, custody.ErrUnknown)
-	require.ErrorIs(t, s.AddChunk(ctx, u.Evidence, 0, custody.Hash(nil), 1, ""), custody.ErrUnknown)
+	require.ErrorIs(t, s.AddChunks(ctx, u.Evidence, sql.Chunk{Index: 0, Digest: custody.Hash(nil), Length: 1, Version: ""}), custody.ErrUnknown)
 	require.ErrorIs(t, s.SealUpload(ctx, u.Evidence), custody.ErrUnknown)
 
 	require.NoError(t, s.AddUpload(ctx, u))
@@ -48,13 +48,13 @@ func TestUploadsLife(t *testing.T) {
 	var want []sql.Chunk
 	for _, n := range []uint64{3, 0, 2, 1, 7} {
 		c := chunk(n)
-		require.NoError(t, s.AddChunk(ctx, u.Evidence, c.Index, c.Digest, c.Length, c.Version))
+		require.NoError(t, s.AddChunks(ctx, u.Evidence, sql.Chunk{Index: c.Index, Digest: c.Digest, Length: c.Length, Version: c.Version}))
 	}
 	for _, n := range []uint64{0, 1, 2, 3, 7} {
 		want = append(want, chunk(n))
 	}
 	want[2] = sql.Chunk{Index: 2, Digest: custody.Hash([]byte("sent again")), Length: 5}
-	require.NoError(t, s.AddChunk(ctx, u.Evidence, 2, want[2].Digest, 5, ""))
+	require.NoError(t, s.AddChunks(ctx, u.Evidence, sql.Chunk{Index: 2, Digest: want[2].Digest, Length: 5, Version: ""}))
 	for _, c := range []struct {
 		from     uint64
 		limit    int
@@ -67,7 +67,7 @@ func TestUploadsLife(t *testing.T) {
 
 	require.NoError(t, s.SealUpload(ctx, u.Evidence))
 	require.NoError(t, s.SealUpload(ctx, u.Evidence))
-	require.ErrorIs(t, s.AddChunk(ctx, u.Evidence, 2, custody.Hash(nil), 1, ""), sql.ErrSealed)
+	require.ErrorIs(t, s.AddChunks(ctx, u.Evidence, sql.Chunk{Index: 2, Digest: custody.Hash(nil), Length: 1, Version: ""}), sql.ErrSealed)
 	require.NoError(t, s.AddUpload(ctx, u))
 	list, err := s.Chunks(ctx, u.Evidence, 0, 10)
 	require.NoError(t, err)
@@ -75,13 +75,43 @@ func TestUploadsLife(t *testing.T) {
 
 	open := newUpload()
 	require.NoError(t, s.AddUpload(ctx, open))
-	require.NoError(t, s.AddChunk(ctx, open.Evidence, 0, custody.Hash(nil), 1, ""))
+	require.NoError(t, s.AddChunks(ctx, open.Evidence, sql.Chunk{Index: 0, Digest: custody.Hash(nil), Length: 1, Version: ""}))
 	require.NoError(t, s.Close())
 	s = openAt(t, path, sql.Options{})
 	u.Sealed = true
 	sealed, err := s.SealedUploads(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []sql.Upload{u}, sealed)
+
+	// Another item of the incident finds what the sealed one has, and its own.
+	third := newUpload()
+	third.Incident = u.Incident
+	require.NoError(t, s.AddUpload(ctx, third))
+	holders := func(i custody.IncidentID, digest custody.Digest) []sql.Holder {
+		list, err := s.Holders(ctx, i, third.Evidence, digest)
+		require.NoError(t, err)
+		return list
+	}
+	held := chunk(3)
+	held.Index = 0
+	require.Equal(t, []sql.Holder{{Evidence: u.Evidence, Chunk: held}}, holders(u.Incident, held.Digest))
+	require.Empty(t, holders(open.Incident, held.Digest), "of another incident")
+	require.Empty(t, holders(open.Incident, custody.Hash(nil)), "of an item that is not sealed")
+	require.NoError(t, s.AddChunks(ctx, third.Evidence, chunk(3), chunk(5)))
+	require.Len(t, holders(u.Incident, held.Digest), 2)
+	require.Len(t, holders(u.Incident, chunk(5).Digest), 1, "its own")
+	any, err := s.AnyHeld(ctx, u.Incident, third.Evidence)
+	require.NoError(t, err)
+	require.True(t, any)
+	any, err = s.AnyHeld(ctx, open.Incident, custody.NewEvidenceID(custody.Hash(nil)))
+	require.NoError(t, err)
+	require.False(t, any)
+
+	require.NoError(t, s.CheckUpload(ctx, u.Evidence))
+	sealed, err = s.SealedUploads(ctx)
+	require.NoError(t, err)
+	require.Empty(t, sealed)
+	require.Len(t, holders(u.Incident, held.Digest), 2, "a check changes nothing else")
 
 	require.NoError(t, s.RemoveUpload(ctx, u.Evidence))
 	require.NoError(t, s.RemoveUpload(ctx, u.Evidence))
@@ -111,7 +141,7 @@ func TestChunksAndSealAtOnce(t *testing.T) {
 					return
 				}
 			}
-			taken[n] = s.AddChunk(t.Context(), u.Evidence, uint64(n), custody.Hash([]byte{byte(n)}), 1, "")
+			taken[n] = s.AddChunks(t.Context(), u.Evidence, sql.Chunk{Index: uint64(n), Digest: custody.Hash([]byte{byte(n)}), Length: 1})
 		})
 	}
 	all.Wait()
