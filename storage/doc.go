@@ -15,8 +15,8 @@
 //     whether a file that he knows is there.
 //   - Zeros take no room, and what compresses takes less. Digests are of the
 //     plaintext and do not depend on it.
-//   - Memory does not grow with an artifact's size, but for its list of chunks:
-//     some hundred bytes for each 8 MiB. Chunks are held in a fixed number of
+//   - Memory does not grow with an artifact's size: of its list of chunks one
+//     page is held, some hundred KiB, and chunks lie in a fixed number of
 //     buffers.
 //
 // It does not retain what the bucket gives up, decide who may read, know what

@@ -16,16 +16,21 @@ func (v *Vault) OpenAs(ctx context.Context, incident custody.IncidentID, a custo
 // BuffersTaken returns how many buffers are in use.
 func (v *Vault) BuffersTaken() int { return cap(v.buffers.free) - len(v.buffers.free) }
 
-// MarshalManifest writes a manifest.
-func MarshalManifest(chunks []Chunk, size uint64, root custody.Digest) ([]byte, error) {
-	m, err := newManifest(chunks, size, root)
-	if err != nil {
-		return nil, err
+// MarshalManifest writes the head of a manifest of at most one page.
+func MarshalManifest(a custody.Artifact, version string, rows []Chunk) []byte {
+	m := &manifest{root: a.Root, size: a.Size}
+	if len(rows) > 0 {
+		plain := marshalRows(rows)
+		m.pages = []page{{root: a.Root, digest: custody.Hash(plain), length: uint32(len(plain)), version: version}}
 	}
-	return m.marshal()
+	b, err := m.marshal()
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
-// ParseManifest reads a manifest and writes it again.
+// ParseManifest reads the head of a manifest and writes it again.
 func ParseManifest(b []byte) ([]byte, error) {
 	m, err := parseManifest(b)
 	if err != nil {
@@ -33,6 +38,12 @@ func ParseManifest(b []byte) ([]byte, error) {
 	}
 	return m.marshal()
 }
+
+// How pages are written and read.
+var (
+	MarshalRows = marshalRows
+	ParseRows   = parseRows
+)
 
 // ParseHeader reads an object's header and writes it again.
 func ParseHeader(b []byte) ([]byte, error) {

@@ -194,7 +194,7 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return v.Seal(t.Context(), burglary, chunks, a.Size, a.Root)
+		return v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root)
 	}
 	for _, before := range []bool{true, false} {
 		for _, loss := range []string{"none", "all", "some"} {

@@ -71,6 +71,22 @@ func (s secrets) manifest(a custody.Artifact) place {
 	return place{fmt.Sprintf("v1/%s/m/%x", s.incident, id), 'm', id}
 }
 
+func (s secrets) page(digest custody.Digest) place {
+	id := s.name([]byte("custody/v1/page"), digest[:])
+	return place{fmt.Sprintf("v1/%s/p/%x", s.incident, id), 'p', id}
+}
+
+// pages returns the places of an artifact's pages in a folder.
+func (s secrets) pages(t testing.TB, dir string, a custody.Artifact) (all []place) {
+	t.Helper()
+	head := s.decrypt(t, dir, s.manifest(a))
+	for rows := head[4+binary.BigEndian.Uint32(head):]; len(rows) > 0; rows = rows[70:] {
+		require.Zero(t, binary.BigEndian.Uint16(rows[68:]), "a folder knows no versions")
+		all = append(all, s.page(custody.Digest(rows[32:64])))
+	}
+	return all
+}
+
 func (s secrets) decrypt(t testing.TB, dir string, p place) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, p.key))
@@ -161,6 +177,12 @@ func manifestFile(t testing.TB, dir string, id *age.X25519Identity, incident cus
 	return secretsOf(t, dir, id, incident).manifest(a).key
 }
 
+func pageFile(t testing.TB, dir string, id *age.X25519Identity, incident custody.IncidentID, a custody.Artifact) string {
+	t.Helper()
+	s := secretsOf(t, dir, id, incident)
+	return s.pages(t, dir, a)[0].key
+}
+
 func TestFormats(t *testing.T) {
 	dir, id := t.TempDir(), newIdentity(t)
 	v := newVault(t, openFolder(t, dir), id)
@@ -168,16 +190,24 @@ func TestFormats(t *testing.T) {
 	take(t, v, burglary, b, a)
 	s := secretsOf(t, dir, id, burglary)
 
-	head := fmt.Sprintf(`{"chunkSize":8388608,"format":"custody/v1/manifest","root":"%s","size":%d}`, a.Root, a.Size)
-	want := binary.BigEndian.AppendUint32(nil, uint32(len(head)))
-	want = append(want, head...)
+	var rows []byte
 	for _, part := range [][]byte{b[:chunk], b[chunk:]} {
 		d := custody.ChunkDigest(part)
-		want = append(want, d[:]...)
-		want = binary.BigEndian.AppendUint32(want, uint32(len(part)))
-		want = append(want, 0, 0) // a folder knows no versions
+		rows = append(rows, d[:]...)
+		rows = binary.BigEndian.AppendUint32(rows, uint32(len(part)))
+		rows = append(rows, 0, 0) // a folder knows no versions
 		require.True(t, bytes.Equal(part, s.decrypt(t, dir, s.chunk(d, len(part)))))
 	}
+	digest := custody.Hash(rows)
+	require.Equal(t, rows, s.decrypt(t, dir, s.page(digest)))
+
+	head := fmt.Sprintf(`{"chunkSize":8388608,"format":"custody/v2/manifest","pageSize":4096,"root":"%s","size":%d}`, a.Root, a.Size)
+	want := binary.BigEndian.AppendUint32(nil, uint32(len(head)))
+	want = append(want, head...)
+	want = append(want, a.Root[:]...) // the only page has the whole tree
+	want = append(want, digest[:]...)
+	want = binary.BigEndian.AppendUint32(want, uint32(len(rows)))
+	want = append(want, 0, 0)
 	require.Equal(t, want, s.decrypt(t, dir, s.manifest(a)))
 
 	wrapped, err := os.ReadFile(filepath.Join(dir, "v1", string(burglary), "k", "1"))
@@ -213,18 +243,34 @@ func TestNothingIsEncryptedTheSameTwice(t *testing.T) {
 func FuzzManifest(f *testing.F) {
 	b, a := bytesOf(100, 1)
 	chunks := []storage.Chunk{{Digest: custody.ChunkDigest(b), Length: 100, Version: "v"}}
-	good, err := storage.MarshalManifest(chunks, a.Size, a.Root)
-	require.NoError(f, err)
-	f.Add(good)
-	f.Add(good[:len(good)-1])
-	f.Add(append(bytes.Clone(good), 0))
-	empty, err := storage.MarshalManifest(nil, 0, custody.Hash(nil))
-	require.NoError(f, err)
-	f.Add(empty)
+	for _, good := range [][]byte{storage.MarshalManifest(a, "v", chunks), storage.MarshalManifest(artifactOf(nil), "", nil)} {
+		_, err := storage.ParseManifest(good)
+		require.NoError(f, err)
+		f.Add(good)
+		f.Add(good[:len(good)-1])
+		f.Add(append(bytes.Clone(good), 0))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again, err := storage.ParseManifest(b)
 		if err == nil {
 			require.Equal(t, b, again, "what is accepted is not what is written")
+		}
+	})
+}
+
+func FuzzPage(f *testing.F) {
+	good := storage.MarshalRows([]storage.Chunk{
+		{Digest: custody.Digest{1}, Length: chunk, Version: "v"}, {Digest: custody.Digest{2}, Length: 100},
+	})
+	_, err := storage.ParseRows(good)
+	require.NoError(f, err)
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rows, err := storage.ParseRows(b)
+		if err == nil {
+			require.Equal(t, b, append([]byte{}, storage.MarshalRows(rows)...), "what is accepted is not what is written")
 		}
 	})
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// Chunks and manifests lie in the bucket encrypted, all in one form:
+// Chunks, manifests and their pages lie in the bucket encrypted, all in one form:
 //
 //	offset  bytes
 //	     0      1  version of the form, 1
-//	     1      1  kind, 'c' or 'm'
+//	     1      1  kind: 'c' chunk, 'm' manifest, 'p' page of a manifest
 //	     2      1  codec: 0, the plaintext as it is; 1, zstd (chunks only)
 //	     3      1  flags: 0
 //	     4      4  number of the data key
@@ -50,6 +50,7 @@ type objectKind byte
 const (
 	kindChunk    objectKind = 'c'
 	kindManifest objectKind = 'm'
+	kindPage     objectKind = 'p'
 )
 
 // objectID names an object within its incident. It is an HMAC under the
@@ -109,14 +110,12 @@ type address struct {
 func (a address) key() string {
 	id := hex.EncodeToString(a.id[:])
 	if a.kind == kindChunk {
-		return chunkPrefix(a.incident) + id[:2] + "/" + id
+		id = id[:2] + "/" + id
 	}
-	return manifestPrefix(a.incident) + id
+	return incidentPrefix(a.incident) + string(rune(a.kind)) + "/" + id
 }
 
 func incidentPrefix(i custody.IncidentID) string { return "v1/" + string(i) + "/" }
-func chunkPrefix(i custody.IncidentID) string    { return incidentPrefix(i) + "c/" }
-func manifestPrefix(i custody.IncidentID) string { return incidentPrefix(i) + "m/" }
 
 // seal encrypts body, which is what the codec made of a plaintext of length
 // bytes, as the object at a, into buf, which must have room for it. body may
@@ -192,6 +191,12 @@ func manifestAddress(k *incidentKeys, root custody.Digest, size uint64) address 
 	b := binary.BigEndian.AppendUint64(root[:], size)
 	b = binary.BigEndian.AppendUint64(b, custody.ChunkSize)
 	return address{k.incident, kindManifest, k.name("custody/v1/manifest", b)}
+}
+
+// pageAddress is where a page belongs, by the SHA-256 of its plaintext. Its id is
+// HMAC-SHA256(name key, "custody/v1/page" || digest).
+func pageAddress(k *incidentKeys, digest custody.Digest) address {
+	return address{k.incident, kindPage, k.name("custody/v1/page", digest[:])}
 }
 
 func (k *incidentKeys) name(label string, what []byte) objectID {

@@ -18,6 +18,8 @@ type Reader struct {
 	vault  *Vault
 	keys   *incidentKeys
 	list   *manifest
+	rows   []Chunk // of the page that was read last
+	page   uint64  // its number
 	permit func(guard.Range) error
 
 	ctx    context.Context //nolint:containedctx // Read has none of its own
@@ -107,7 +109,7 @@ func (r *Reader) finish(err error) {
 			r.vault.buffers.give(l.buf)
 		}
 	}
-	r.ahead, r.err = nil, err
+	r.ahead, r.rows, r.err = nil, nil, err
 }
 
 func (r *Reader) release() {
@@ -130,7 +132,7 @@ func (r *Reader) advance() error {
 	}
 	index := r.at / custody.ChunkSize
 	begin := index * custody.ChunkSize
-	stop := min(r.end, begin+uint64(r.list.chunks[index].Length))
+	stop := min(r.end, begin+chunkLength(index, r.list.size))
 	l := r.load(index)
 	if l.err == nil {
 		// Last of all, so that a pass that expired meanwhile is refused.
@@ -155,7 +157,10 @@ func (r *Reader) load(index uint64) loaded {
 		r.ahead = r.ahead[1:]
 		return <-next
 	}
-	c := r.list.chunks[index]
+	c, err := r.chunk(index)
+	if err != nil {
+		return loaded{err: err}
+	}
 	if c.Zero() {
 		return loaded{plain: r.vault.zeros[:c.Length]}
 	}
@@ -164,6 +169,19 @@ func (r *Reader) load(index uint64) loaded {
 		return loaded{err: err}
 	}
 	return r.read(index, c, buf)
+}
+
+// chunk returns row number index of the manifest, and reads its page unless that
+// was the last one.
+func (r *Reader) chunk(index uint64) (Chunk, error) {
+	if n := index / pageChunks; r.rows == nil || r.page != n {
+		rows, err := r.vault.readPage(r.ctx, r.keys, r.list, n)
+		if err != nil {
+			return Chunk{}, err
+		}
+		r.rows, r.page = rows, n
+	}
+	return r.rows[index%pageChunks], nil
 }
 
 // readAhead starts to read the chunks from r.at for which buffers are free.
@@ -175,9 +193,9 @@ func (r *Reader) readAhead() {
 			return
 		}
 		next := make(chan loaded, 1)
-		c := r.list.chunks[index]
-		if c.Zero() {
-			next <- loaded{plain: r.vault.zeros[:c.Length]}
+		c, err := r.chunk(index)
+		if err != nil || c.Zero() {
+			next <- loaded{plain: r.vault.zeros[:c.Length], err: err}
 			r.ahead = append(r.ahead, next)
 			continue
 		}

@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
 	"filippo.io/age"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
@@ -228,115 +226,6 @@ func (v *Vault) readObject(ctx context.Context, k *incidentKeys, a address, vers
 		return header{}, nil, &DamageError{Key: a.key(), Reason: err}
 	}
 	return h, body, nil
-}
-
-// Seal makes chunks, which PutChunk returned, in this order the artifact of
-// size bytes with this root. ErrMismatch when they are not that artifact,
-// ErrNotFound when one of them is not in the bucket. When it returns nil, the
-// artifact is durable and can be read; before, it cannot be. Sealing again
-// changes nothing. The size may be 0, without chunks.
-func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks []Chunk, size uint64, root custody.Digest) error {
-	m, err := newManifest(chunks, size, root)
-	if err != nil {
-		return fmt.Errorf("seal the artifact %s: %w: %w", root, ErrMismatch, err)
-	}
-	if err := v.seal(ctx, incident, m); err != nil {
-		return fmt.Errorf("seal the artifact %s: %w", root, err)
-	}
-	return nil
-}
-
-func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, m *manifest) error {
-	k, err := v.keysForWriting(ctx, incident)
-	if err != nil {
-		return err
-	}
-	if err := v.findAll(ctx, k, m.chunks); err != nil {
-		return err
-	}
-	if err := v.bucket.Barrier(ctx); err != nil {
-		return err
-	}
-	plain, err := m.marshal()
-	if err != nil {
-		return err
-	}
-	a := manifestAddress(k, m.root, m.size)
-	object, err := seal(make([]byte, 0, len(plain)+overhead), k, a, codecNone, len(plain), plain, v.random)
-	if err != nil {
-		return err
-	}
-	_, err = v.bucket.Put(ctx, a.key(), object)
-	if errors.Is(err, ErrExists) {
-		err = v.sealedAlready(ctx, k, m)
-	}
-	if err != nil {
-		return err
-	}
-	return v.bucket.Barrier(ctx)
-}
-
-// sealedAlready checks the manifest that is there. It may name other versions
-// of the chunks.
-func (v *Vault) sealedAlready(ctx context.Context, k *incidentKeys, m *manifest) error {
-	there, err := v.readManifest(ctx, k, m.root, m.size)
-	if err != nil || slices.Equal(there.chunks, m.chunks) {
-		return err
-	}
-	err = v.findAll(ctx, k, there.chunks)
-	return damage(err, manifestAddress(k, m.root, m.size).key(), guard.Range{Length: m.size})
-}
-
-// findAll returns nil when the bucket has all chunks but zeros, as far as it can
-// tell without reading them.
-func (v *Vault) findAll(ctx context.Context, k *incidentKeys, chunks []Chunk) error {
-	const atOnce = 16
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	seen := make(map[Chunk]bool)
-	for _, c := range chunks {
-		if inner.Err() != nil {
-			break
-		}
-		if !seen[c] && !c.Zero() {
-			seen[c] = true
-			group.Go(func() error { _, err := v.find(inner, k, c); return err })
-		}
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
-}
-
-// readManifest reads the manifest of a sealed artifact. That it is missing is
-// damage too.
-func (v *Vault) readManifest(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64) (*manifest, error) {
-	a := manifestAddress(k, root, size)
-	m, err := v.findManifest(ctx, k, a)
-	if err == nil && (m.root != root || m.size != size) {
-		err = &DamageError{Key: a.key(), Reason: errors.New("it is another artifact's")}
-	}
-	return m, damage(err, a.key(), guard.Range{Length: size})
-}
-
-func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address) (*manifest, error) {
-	o, err := v.bucket.Stat(ctx, a.key(), "")
-	if err != nil {
-		return nil, err
-	}
-	if o.Size > int64(maxManifest(custody.ChunkCount(custody.MaxArtifact)))+overhead {
-		return nil, ErrTooLarge
-	}
-	_, plain, err := v.readObject(ctx, k, a, o.Version, make([]byte, o.Size))
-	if err != nil {
-		return nil, err
-	}
-	m, err := parseManifest(plain)
-	if err != nil {
-		return nil, &DamageError{Key: a.key(), Reason: err}
-	}
-	return m, nil
 }
 
 // damage says which bytes of an artifact an error is about when the error means

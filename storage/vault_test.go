@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,12 +79,23 @@ func putAll(ctx context.Context, v *storage.Vault, incident custody.IncidentID, 
 	return chunks, nil
 }
 
+// all gives chunks one by one.
+func all(chunks []storage.Chunk) iter.Seq2[storage.Chunk, error] {
+	return func(yield func(storage.Chunk, error) bool) {
+		for _, c := range chunks {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
 // take takes the bytes in and seals them.
 func take(t testing.TB, v *storage.Vault, incident custody.IncidentID, b []byte, a custody.Artifact) []storage.Chunk {
 	t.Helper()
 	chunks, err := putAll(context.Background(), v, incident, b)
 	require.NoError(t, err)
-	require.NoError(t, v.Seal(context.Background(), incident, chunks, a.Size, a.Root))
+	require.NoError(t, v.Seal(context.Background(), incident, all(chunks), a.Size, a.Root))
 	return chunks
 }
 
@@ -271,6 +283,8 @@ func TestNeverAWrongByte(t *testing.T) {
 	names["chunk as manifest"] = [2]string{second, manifestFile(t, dir, id, burglary, a)}
 	names["manifest"] = [2]string{manifestFile(t, dir, id, burglary, a), manifestFile(t, dir, id, burglary, a2)}
 	names["manifest of another incident"] = [2]string{manifestFile(t, dir, id, burglary, a), manifestFile(t, dir, id, fraud, a)}
+	names["page"] = [2]string{pageFile(t, dir, id, burglary, a), pageFile(t, dir, id, burglary, a2)}
+	names["page as manifest"] = [2]string{pageFile(t, dir, id, burglary, a), manifestFile(t, dir, id, burglary, a)}
 	names["keys"] = [2]string{objects(t, dir, burglary, "k")[0], objects(t, dir, fraud, "k")[0]}
 
 	for what, files := range names {
@@ -340,29 +354,29 @@ func TestSealRefuses(t *testing.T) {
 			c[0].Version = strings.Repeat("v", 1025)
 		}), a.Size, a.Root},
 	} {
-		err := v.Seal(t.Context(), burglary, c.chunks, c.size, c.root)
+		err := v.Seal(t.Context(), burglary, all(c.chunks), c.size, c.root)
 		require.ErrorIs(t, err, storage.ErrMismatch, name)
 	}
-	require.ErrorIs(t, v.Seal(t.Context(), fraud, chunks, a.Size, a.Root), storage.ErrNotFound, "chunks of another incident")
+	require.ErrorIs(t, v.Seal(t.Context(), fraud, all(chunks), a.Size, a.Root), storage.ErrNotFound, "chunks of another incident")
 	longer := change(func(c []storage.Chunk) { c[2].Length++ })
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, longer, a.Size+1, a.Root), storage.ErrNotFound, "the root alone does not tell")
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(longer), a.Size+1, a.Root), storage.ErrNotFound, "the root alone does not tell")
 	unknown := change(func(c []storage.Chunk) { c[1].Version = "other" })
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, unknown, a.Size, a.Root), storage.ErrNotFound)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(unknown), a.Size, a.Root), storage.ErrNotFound)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, v.Seal(ctx, burglary, chunks, a.Size, a.Root), context.Canceled)
+	require.ErrorIs(t, v.Seal(ctx, burglary, all(chunks), a.Size, a.Root), context.Canceled)
 
 	name := filepath.Join(dir, chunkFile(t, dir, id, burglary, chunks[1]))
 	require.NoError(t, os.Rename(name, name+"x"))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, chunks, a.Size, a.Root), storage.ErrNotFound)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root), storage.ErrNotFound)
 	require.NoError(t, os.WriteFile(name, []byte("short"), 0o444))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, chunks, a.Size, a.Root), storage.ErrDamaged)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root), storage.ErrDamaged)
 	require.NoError(t, os.Rename(name+"x", name))
 
 	require.Empty(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"))
-	require.NoError(t, v.Seal(t.Context(), burglary, chunks, a.Size, a.Root))
-	require.NoError(t, v.Seal(t.Context(), burglary, chunks, a.Size, a.Root))
+	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root))
+	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root))
 	require.Len(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"), 1)
 }
 
@@ -393,11 +407,11 @@ func TestManyPutTheSameChunk(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return vaults[i%2].Seal(t.Context(), burglary, chunks, a.Size, a.Root)
+			return vaults[i%2].Seal(t.Context(), burglary, all(chunks), a.Size, a.Root)
 		})
 	}
 	require.NoError(t, group.Wait())
-	for kind, n := range map[string]int{"c/": 1, "m/": 1, "k/": 1} {
+	for kind, n := range map[string]int{"c/": 1, "p/": 1, "m/": 1, "k/": 1} {
 		require.Len(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/"+kind), n)
 	}
 	got, err := read(t.Context(), vaults[0], burglary, a, guard.Range{Length: a.Size})
@@ -494,7 +508,7 @@ func TestABucketTellsNothing(t *testing.T) {
 			require.NotContains(t, key, string(secret))
 		}
 	}
-	require.Len(t, names, 5) // two chunks, two manifests, and keys named 1
+	require.Len(t, names, 7) // two chunks, two pages, two manifests, and keys named 1
 }
 
 func TestKeys(t *testing.T) {
