@@ -30,6 +30,9 @@ type Vault interface {
 	// Open returns the bytes of a stretch, each chunk verified before any of
 	// it is returned; ErrDamaged where they are not what was sealed.
 	Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.ReadCloser, error)
+	// Digests returns the digests of the chunks on a page of the artifact, of
+	// which the pass must permit some bytes.
+	Digests(ctx context.Context, pass guard.Pass, page uint64) (Digests, error)
 }
 
 // Intake takes in the chunks of an item's upload.
@@ -125,6 +128,7 @@ func New(c Config) *API {
 			r.Post("/evidence/{evidence}/chunks", a.offerChunks)
 		})
 		r.With(deadline(chunkWithin+answerWithin)).Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
+		r.With(deadline(answerWithin)).Get("/evidence/{evidence}/digests", a.digests)
 		r.Get("/evidence/{evidence}/content", a.content)
 		r.Get("/bundle", a.bundle)
 	})

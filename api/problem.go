@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -48,6 +49,19 @@ var (
 	ErrMismatch = errors.New("the bytes are not those of the digest")
 )
 
+// Damage is ErrDamaged with the place: bytes of the artifact that cannot be had.
+type Damage struct{ Range guard.Range }
+
+func (d Damage) Error() string {
+	if d.Range.Length == 0 {
+		return ErrDamaged.Error()
+	}
+	return fmt.Sprintf("%s at bytes %d to %d", ErrDamaged, d.Range.Offset, d.Range.Offset+d.Range.Length-1)
+}
+
+// Is reports whether target is ErrDamaged.
+func (d Damage) Is(target error) bool { return target == ErrDamaged }
+
 // problemOf finds the problem that an error is shown as. Only errors made for
 // the caller keep their text.
 func problemOf(err error) Problem {
@@ -70,7 +84,7 @@ func problemOf(err error) Problem {
 	case errors.Is(err, ErrFull):
 		return problemFull.with("free some space or choose another store; the upload can be continued")
 	case errors.Is(err, ErrDamaged):
-		return problemDamaged.with("the stored bytes are not those that were sealed; none of them was released")
+		return problemDamaged.with(whereDamaged(err))
 	case errors.As(err, &tooLarge):
 		return problemTooLarge
 	case errors.Is(err, guard.ErrUnavailable):
@@ -79,6 +93,14 @@ func problemOf(err error) Problem {
 		return problemUnavailable.with("this took too long")
 	}
 	return problemInternal
+}
+
+func whereDamaged(err error) string {
+	d := Damage{}
+	if errors.As(err, &d) && d.Range.Length > 0 {
+		return fmt.Sprintf("the stored bytes %d to %d are not those that were sealed; none of them was released", d.Range.Offset, d.Range.Offset+d.Range.Length-1)
+	}
+	return "the stored bytes are not those that were sealed; none of them was released"
 }
 
 func whyUnavailable(err error) string {

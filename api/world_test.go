@@ -151,6 +151,11 @@ func (v vault) Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.Rea
 	return reader{content}, nil
 }
 
+func (v vault) Digests(ctx context.Context, pass guard.Pass, page uint64) (api.Digests, error) {
+	d, err := v.Vault.Digests(ctx, pass, page)
+	return api.Digests(d), told(err)
+}
+
 type reader struct{ io.ReadCloser }
 
 func (r reader) Read(p []byte) (int, error) {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sys/unix"
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/api/client"
@@ -384,7 +386,7 @@ func TestUploadAndRetrieve(t *testing.T) {
 		s.seal(e, a)
 
 		var w bytes.Buffer
-		received, err := s.engineer.Retrieve(t.Context(), "to examine it", e, 0, 0, &w, func(n int) { got.Add(int64(n)) })
+		received, err := s.engineer.Retrieve(t.Context(), "to examine it", e, 0, 0, &w, func(n int, _ bool) { got.Add(int64(n)) })
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(data, w.Bytes()))
 		require.EqualValues(t, size, got.Load())
@@ -459,12 +461,27 @@ func TestLiesAboutEvidence(t *testing.T) {
 			}
 		}
 	}
+	tampered := func(change func(*api.Digests)) func(*http.Request, *http.Response) {
+		return func(q *http.Request, r *http.Response) {
+			if !strings.HasSuffix(q.URL.Path, "/digests") {
+				return
+			}
+			edit(t, r, func(b []byte) []byte {
+				var d api.Digests
+				require.NoError(t, json.Unmarshal(b, &d))
+				change(&d)
+				b, err := json.Marshal(d)
+				require.NoError(t, err)
+				return b
+			})
+		}
+	}
+	const digests = "the digests of page 0 are not those"
 	for name, c := range map[string]struct {
-		lie      func(*http.Request, *http.Response)
-		says     string
-		received bool // whether there is a receipt, of what came
+		lie  func(*http.Request, *http.Response)
+		says string
 	}{
-		"a bit was changed": {content(func(r *http.Response) { instead(r, other) }), "sealed were those with", true},
+		"a bit was changed": {content(func(r *http.Response) { instead(r, other) }), "bytes 8388608 to 8388707"},
 		"and the item's description, to fit": {func(q *http.Request, r *http.Response) {
 			if strings.HasSuffix(q.URL.Path, "/content") {
 				instead(r, other)
@@ -478,35 +495,96 @@ func TestLiesAboutEvidence(t *testing.T) {
 					return b
 				})
 			}
-		}, "sealed were those with", true},
-		"less came": {content(func(r *http.Response) { instead(r, data[:1000]) }), "1000 bytes came instead", false},
-		"more came": {content(func(r *http.Response) { instead(r, append(bytes.Clone(data), 0)) }), "bytes came instead", false},
+		}, "bytes 8388608 to 8388707"},
+		"the digests, to fit":     {tampered(func(d *api.Digests) { d.Chunks[1] = custody.ChunkDigest(other[custody.ChunkSize:]) }), digests},
+		"a chunk is said zeros":   {tampered(func(d *api.Digests) { d.Chunks[0] = custody.ZeroChunk(custody.ChunkSize) }), digests},
+		"digests of another page": {tampered(func(d *api.Digests) { d.Pages = append(d.Pages, d.Pages[0]) }), digests},
+		"no digests":              {tampered(func(d *api.Digests) { *d = api.Digests{} }), digests},
+		"less came":               {content(func(r *http.Response) { instead(r, data[:1000]) }), "broke off at byte 1000"},
+		"more came":               {content(func(r *http.Response) { instead(r, append(bytes.Clone(data), 0)) }), "more than were asked for"},
 		"it broke off": {content(func(r *http.Response) {
 			_ = r.Body.Close()
 			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data[:1000]), broken{}))
-		}), "broke off after 1000", false},
-		"a page of HTML came": {content(func(r *http.Response) { instead(r, []byte("<html>log in to the Wi-Fi</html>")) }), "bytes came instead", false},
+		}), "broke off at byte 1000"},
+		"a page of HTML came": {content(func(r *http.Response) { instead(r, []byte("<html>log in to the Wi-Fi</html>")) }), "broke off at byte 32"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(s.kinds(e))
-			received, err := s.liar(s.engineer, c.lie).Retrieve(t.Context(), "to examine it", e, 0, 0, io.Discard, nil)
+			var w bytes.Buffer
+			received, err := s.liar(s.engineer, c.lie).Retrieve(t.Context(), "to examine it", e, 0, 0, &w, nil)
 			require.ErrorContains(t, err, c.says)
-			if !c.received {
-				require.Nil(t, received)
-				require.NotContains(t, s.kinds(e)[before:], custody.KindReceiveEvidence)
-				return
-			}
-			require.ErrorIs(t, err, client.ErrUntrusted)
-			require.Equal(t, custody.Hash(other), received.SHA256)
-			require.Contains(t, s.kinds(e)[before:], custody.KindReceiveEvidence, "what came is on record")
+			require.Nil(t, received)
+			require.True(t, bytes.HasPrefix(data, w.Bytes()), "no wrong byte is written")
+			require.NotContains(t, s.kinds(e)[before:], custody.KindReceiveEvidence)
 		})
 	}
+}
+
+// TestRetrieveInto: side by side, sparse, and going on where it broke off.
+func TestRetrieveInto(t *testing.T) {
+	s := newService(t)
+	parts := [][]byte{
+		noise(2*custody.ChunkSize, 1), make([]byte, 5*custody.ChunkSize), noise(6*custody.ChunkSize, 2), make([]byte, custody.ChunkSize+5), noise(77, 3),
+	}
+	data := bytes.Join(parts, nil)
+	e := s.takeIn("EX-1", data)
+	file, err := os.Create(filepath.Join(t.TempDir(), "copy"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+
+	var sent, saved atomic.Int64
+	count := func(n int, carried bool) {
+		if carried {
+			sent.Add(int64(n))
+		} else {
+			saved.Add(int64(n))
+		}
+	}
+	received, err := s.engineer.RetrieveInto(t.Context(), "to examine it", e, 0, 0, file, false, count)
+	require.NoError(t, err)
+	require.Equal(t, custody.Hash(data), received.SHA256)
+	back, err := os.ReadFile(file.Name())
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, back))
+	require.EqualValues(t, len(data)-6*custody.ChunkSize, sent.Load(), "zeros are not sent")
+	require.EqualValues(t, 6*custody.ChunkSize, saved.Load())
+	var disk unix.Stat_t
+	require.NoError(t, unix.Stat(file.Name(), &disk))
+	require.Less(t, disk.Blocks*512, int64(len(data)-5*custody.ChunkSize), "sparse where the original was")
+	require.Contains(t, s.kinds(e), custody.KindReleaseEvidence, "zeros count as handed over")
+
+	// Two chunks are missing, one is wrong, one zero chunk is not.
+	_, err = file.WriteAt([]byte("x"), 8*custody.ChunkSize)
+	require.NoError(t, err)
+	_, err = file.WriteAt([]byte("x"), 3*custody.ChunkSize)
+	require.NoError(t, err)
+	require.NoError(t, file.Truncate(12*custody.ChunkSize))
+	sent.Store(0)
+	received, err = s.engineer.RetrieveInto(t.Context(), "to examine it", e, 0, 0, file, true, count)
+	require.NoError(t, err)
+	require.Equal(t, custody.Hash(data), received.SHA256)
+	back, err = os.ReadFile(file.Name())
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, back))
+	require.LessOrEqual(t, sent.Load(), int64(7*custody.ChunkSize))
+
+	// A stretch alone, from inside a chunk to inside another.
+	require.NoError(t, file.Truncate(0))
+	const from, length = 2*custody.ChunkSize - 9, 6*custody.ChunkSize + 20
+	received, err = s.engineer.RetrieveInto(t.Context(), "to examine it", e, from, length, file, false, nil)
+	require.NoError(t, err)
+	back, err = os.ReadFile(file.Name())
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data[from:from+length], back))
+	require.Equal(t, custody.Hash(back), received.SHA256)
 }
 
 // TestTransferCutShort: the connection ends before the length that was said.
 func TestTransferCutShort(t *testing.T) {
 	s := newService(t)
-	e := s.takeIn("EX-1", noise(100_000, 1))
+	data := noise(3*custody.ChunkSize, 1)
+	e := s.takeIn("EX-1", data)
+	var asked atomic.Int64
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, err := http.NewRequestWithContext(r.Context(), r.Method, s.url+r.URL.RequestURI(), r.Body)
 		if err != nil {
@@ -523,17 +601,27 @@ func TestTransferCutShort(t *testing.T) {
 		}
 		w.WriteHeader(a.StatusCode)
 		if strings.HasSuffix(r.URL.Path, "/content") {
-			_, _ = io.CopyN(w, a.Body, 70_000)
-			panic(http.ErrAbortHandler)
+			if asked.Add(1) < 3 {
+				_, _ = io.CopyN(w, a.Body, custody.ChunkSize+70_000)
+				panic(http.ErrAbortHandler)
+			}
 		}
 		_, _ = io.Copy(w, a.Body)
 	}))
 	t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
 	c := s.client(s.engineer, func(c *client.Config) { c.Server = front.URL })
 	received, err := c.Retrieve(t.Context(), "to examine it", e, 0, 0, io.Discard, nil)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.ErrorIs(t, err, client.ErrUnreachable)
 	require.Nil(t, received)
 	require.NotContains(t, s.kinds(e), custody.KindReceiveEvidence)
+
+	// With patience it asks for the rest.
+	asked.Store(0)
+	patient := s.client(s.engineer, func(c *client.Config) { c.Server, c.Patience = front.URL, time.Minute })
+	var w bytes.Buffer
+	_, err = patient.Retrieve(t.Context(), "to examine it", e, 0, 0, &w, nil)
+	require.NoError(t, err)
+	require.Equal(t, custody.Hash(data), custody.Hash(w.Bytes()))
 }
 
 // TestRedirectionsAreNotFollowed: nothing that is secret goes elsewhere.

@@ -144,11 +144,11 @@ func (d *desk) named(t *testing.T, id, raw, shown string) {
 }
 
 // Sizes of an upload, and how much of it passes before something happens:
-// three chunks are sent at once, so that of five two have been answered.
+// five chunks are sent at once, so that of eight three have been answered.
 const (
-	large    = 64 * mib
-	midway   = 40 * mib
-	answered = 16 * mib
+	large    = 96 * mib
+	midway   = 64 * mib
+	answered = 24 * mib
 )
 
 func grows(t *testing.T, d *desk) {
@@ -276,11 +276,22 @@ func getOver(t *testing.T, d *desk) {
 	require.NoError(t, err)
 	require.Equal(t, "precious", string(b))
 	require.NoError(t, os.Rename(there, there+".part"))
-	refused(t, exitUsage, d.eve, get, there+".part is there already", "remove it")
 	after, _ := d.gate.count()
 	require.Equal(t, calls, after, "the service was not asked")
-	require.NoError(t, os.Remove(there+".part"))
+
+	// What a retrieval left is gone on with, whatever is in it; but not while
+	// another one writes it.
+	part, err := os.Open(there + ".part")
+	require.NoError(t, err)
+	require.NoError(t, unix.Flock(int(part.Fd()), unix.LOCK_EX))
+	refused(t, exitUsage, d.eve, get, "is being written by another retrieval")
+	require.NoError(t, part.Close())
 	done(t, d.eve, get...)
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	b, err = os.ReadFile(there)
+	require.NoError(t, err)
+	require.Equal(t, want, b)
 }
 
 func badBundles(t *testing.T, d *desk) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,7 @@ func (a *app) exportWhole(ctx context.Context, id custody.EvidenceID, out, purpo
 			return err
 		}
 		defer func() { _ = artifact.Close() }()
-		got, err := cl.Retrieve(ctx, purpose, id, 0, 0, artifact, nil)
+		got, err := cl.RetrieveInto(ctx, purpose, id, 0, 0, artifact, false, nil)
 		if err != nil {
 			return err
 		}
@@ -266,4 +267,29 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
                            damaged, timeline, problems {where, what}
   everything else          payload, stream, index, size, receipt; id of what came into being`,
 	}
+}
+
+// output opens what a bundle is written to. finish keeps it when it is good and
+// else leaves nothing behind that could be taken for the bundle.
+func (a *app) output(path string) (w io.Writer, finish func(good bool) error, err error) {
+	if path == "-" {
+		return a.stdout, func(bool) error { return nil }, nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, nil, usagef("%s is there already", path)
+	}
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil, usagef("%s is there already: another export writes it, or one was broken off; then remove it", part)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func(good bool) error {
+		if !good {
+			return errors.Join(f.Close(), os.Remove(part))
+		}
+		return errors.Join(f.Sync(), f.Close(), os.Rename(part, path))
+	}, nil
 }

@@ -30,6 +30,9 @@ func (h *House) seal(ctx context.Context, s *custody.Statement) error {
 
 // asAPI adds to an error of the storage floor what the API tells apart.
 func asAPI(err error) error {
+	if d := new(storage.DamageError); errors.As(err, &d) {
+		return fmt.Errorf("%w: %w", api.Damage{Range: d.Range}, err)
+	}
 	for _, pair := range []struct{ ours, theirs error }{
 		{storage.ErrDamaged, api.ErrDamaged},
 		{storage.ErrNotFound, api.ErrDamaged},
@@ -81,6 +84,11 @@ func (e evidence) Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.
 		return nil, asAPI(err)
 	}
 	return explained{content}, nil
+}
+
+func (e evidence) Digests(ctx context.Context, pass guard.Pass, page uint64) (api.Digests, error) {
+	d, err := e.vault.Digests(ctx, pass, page)
+	return api.Digests(d), asAPI(err)
 }
 
 type explained struct{ io.ReadCloser }

@@ -76,7 +76,7 @@ func TestOutcomeOfWhatWasForgotten(t *testing.T) {
 	for _, odd := range []uint64{0, 1} {
 		for n := range uint64(2 * mostRanges) {
 			require.True(t, u.begin(ticket.Token))
-			_, finished := u.end(ticket, Range{Offset: 2*n + odd, Length: 1}, true)
+			_, finished := u.end(ticket, []Range{{Offset: 2*n + odd, Length: 1}}, true)
 			require.False(t, finished)
 			ticket.Begun, ticket.Ended, ticket.Sent = ticket.Begun+1, ticket.Ended+1, ticket.Sent+1
 		}

@@ -9,9 +9,12 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// How long a ticket can be used: to begin a use, and for one use to last.
+// How long a ticket can be used: after it was earned or a use of it began, at
+// most for so long after it was earned; and for how long one use may last. A
+// retrieval of many stretches, hour after hour, needs one ticket.
 const (
 	ticketLife = 15 * time.Minute
+	ticketMost = 24 * time.Hour
 	useLife    = 24 * time.Hour
 	sweepEvery = 30 * time.Second
 )
@@ -140,7 +143,7 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 	}
 	u := &Use{g: g, ticket: t}
 	now := g.Now()
-	if t.Principal != s.Principal || !now.Before(t.Expires) {
+	if t.Principal != s.Principal || !g.uses.touch(t, now) {
 		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
 	item, err := g.stillPermitted(ctx, t)
@@ -168,7 +171,17 @@ func (u *Use) Permitted(ctx context.Context) error {
 // finished and the ticket is closed; otherwise the ticket can be used again
 // until it expires. ctx has to outlive the client's request.
 func (u *Use) End(ctx context.Context, handed Range, answered bool) error {
-	err := u.g.Store.EndUse(ctx, u.ticket.Grant, handed.Length)
+	return u.EndAll(ctx, []Range{handed}, answered)
+}
+
+// EndAll is End where several stretches were handed over: told to be zeros, for
+// one, without a byte of them being sent.
+func (u *Use) EndAll(ctx context.Context, handed []Range, answered bool) error {
+	var n uint64
+	for _, r := range handed {
+		n += r.Length
+	}
+	err := u.g.Store.EndUse(ctx, u.ticket.Grant, n)
 	sent, finished := u.g.uses.end(u.ticket, handed, answered)
 	if err != nil || !finished {
 		return err
@@ -213,7 +226,8 @@ func (g *Guard) sweepLoop(ctx context.Context, left map[custody.Digest]bool) {
 func (g *Guard) sweep(ctx context.Context, left map[custody.Digest]bool) error {
 	// In this order: a use that began in time is busy, or its end is in the
 	// store. What ends in between is settled the next time.
-	now, busy := g.Now(), g.uses.busy()
+	now := g.Now()
+	busy := g.uses.busy(now)
 	open, err := g.Store.OpenTickets(ctx)
 	if err != nil {
 		return err

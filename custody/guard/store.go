@@ -97,7 +97,7 @@ type Ticket struct {
 	Key       custody.KeyID // that signed the retrieval
 	Evidence  custody.EvidenceID
 	Span      Range
-	Expires   time.Time // no use begins later
+	Expires   time.Time // no use begins later, but after another one
 	Begun     uint64    // uses that began
 	Ended     uint64    // uses that ended
 	Sent      uint64    // bytes handed over in uses that ended

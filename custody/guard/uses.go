@@ -2,6 +2,7 @@ package guard
 
 import (
 	"sync"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -15,8 +16,9 @@ type uses struct {
 }
 
 type used struct {
-	active    int    // uses under way
-	sent      uint64 // bytes handed over in all uses that ended
+	active    int       // uses under way
+	last      time.Time // when one began
+	sent      uint64    // bytes handed over in all uses that ended
 	covered   coverage
 	answered  bool // one use handed over all that it was to
 	abandoned bool // of one use nobody knows what it handed over
@@ -59,13 +61,15 @@ func (u *uses) cancel(token custody.Digest) {
 // end ends one use. finished says that with it every byte of the stretch was
 // handed over and nothing is under way; then no further use begins, and sent is
 // how many bytes all uses have handed over.
-func (u *uses) end(t Ticket, handed Range, answered bool) (sent uint64, finished bool) {
+func (u *uses) end(t Ticket, handed []Range, answered bool) (sent uint64, finished bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	w := u.of(t.Token)
 	w.active--
-	w.sent += handed.Length
-	w.covered.add(handed)
+	for _, r := range handed {
+		w.sent += r.Length
+		w.covered.add(r)
+	}
 	w.answered = w.answered || answered
 	finished = !w.over && w.active == 0 && w.finished(t.Span)
 	w.over = w.over || finished
@@ -122,13 +126,29 @@ func (u *uses) forget(token custody.Digest) {
 	delete(u.held, token)
 }
 
-// busy returns the tickets of which uses are under way, by token.
-func (u *uses) busy() map[custody.Digest]bool {
+// touch says whether a use of a ticket may begin now: it was earned, or another
+// use began, less than ticketLife ago, and it was earned less than ticketMost
+// ago.
+func (u *uses) touch(t Ticket, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	w := u.of(t.Token)
+	recent := now.Before(t.Expires) || now.Before(w.last.Add(ticketLife))
+	if !recent || !now.Before(t.Expires.Add(ticketMost-ticketLife)) {
+		return false
+	}
+	w.last = now
+	return true
+}
+
+// busy returns the tickets of which uses are under way or may begin though they
+// were earned long ago, by token.
+func (u *uses) busy(now time.Time) map[custody.Digest]bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	list := map[custody.Digest]bool{}
 	for token, w := range u.held {
-		if w.active > 0 {
+		if w.active > 0 || now.Before(w.last.Add(ticketLife)) {
 			list[token] = true
 		}
 	}
