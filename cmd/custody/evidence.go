@@ -22,7 +22,8 @@ import (
 )
 
 func (a *app) evidenceCommand() *cobra.Command {
-	return group("evidence", "Evidence: take in, get, list, history",
+	return group("evidence", "Evidence: take in, get, list, history; verify, hold, destroy",
+		a.evidenceVerify(), a.evidenceHold(), a.evidenceRelease(), a.evidenceDispose(),
 		a.evidenceAdd(), a.evidenceGet(), a.evidenceList(), a.evidenceShow(), a.evidenceHistory(), a.evidenceFacts())
 }
 
@@ -354,8 +355,17 @@ func evidenceLine(e api.Evidence) string {
 	if e.Confirmed {
 		state = "sealed, read back"
 	}
+	if len(e.Holds) > 0 {
+		state += ", on hold"
+	}
 	if e.Damaged {
 		state = "DAMAGED"
+	}
+	if e.Disposal != nil {
+		state = "to be destroyed"
+		if e.Disposal.Done {
+			state = "destroyed"
+		}
 	}
 	return fmt.Sprintf("%s  %s  %s  %d bytes  %s  (%s)\n", e.ID, e.Exhibit, e.Type, size, e.Name.Display, state)
 }
@@ -384,6 +394,22 @@ func (a *app) evidenceShow() *cobra.Command {
 				}
 				for _, l := range e.Labels {
 					text += "  digest    " + l.String() + "\n"
+				}
+				for _, p := range e.Parts {
+					text += fmt.Sprintf("  part      %s, %d bytes\n", p.Name.Display, p.Size)
+				}
+				if e.Signed != 0 {
+					text += fmt.Sprintf("  signed    at the scene by %s at %s\n", e.Collector, e.Signed)
+				}
+				if e.CheckedAt != 0 {
+					text += fmt.Sprintf("  read back %s\n", e.CheckedAt)
+				}
+				text += fmt.Sprintf("  kept      until %s\n", e.KeptUntil)
+				for _, h := range e.Holds {
+					text += fmt.Sprintf("  hold      %s by %s since %s: %s\n", h.ID, h.Authority, h.At, h.Reason)
+				}
+				if d := e.Disposal; d != nil {
+					text += fmt.Sprintf("  destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
 				}
 				for _, line := range e.Acquisition.Describe() {
 					text += "  taken     " + line + "\n"

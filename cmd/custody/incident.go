@@ -14,7 +14,7 @@ import (
 
 func (a *app) incidentCommand() *cobra.Command {
 	return group("incident", "Incidents: open, list, assign people",
-		a.incidentOpen(), a.incidentList(), a.incidentShow(),
+		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentRetain(),
 		a.onTeam("assign", "Make somebody a member of an incident's team", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
 			return &investigate.Assign{Incident: i, Principal: p}
 		}),

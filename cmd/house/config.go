@@ -52,6 +52,10 @@ type Config struct {
 	// S3 is the bucket that keeps the evidence.
 	S3 *S3 `json:"s3,omitempty"`
 
+	// Fixity is within how many days every artifact is read back and compared
+	// with its seal, again and again; 0 is 7 days.
+	Fixity int `json:"fixityDays,omitempty"`
+
 	// Escrow lists age recipients to whom the keys of evidence are wrapped
 	// beside the service's own, so that losing the service's key loses
 	// nothing. Their identities are to be kept offline.
@@ -124,6 +128,8 @@ func (c Config) check() error {
 		return fmt.Errorf("listen: %s is not a loopback address like 127.0.0.1:8420; serve elsewhere only with certificate and key", c.Listen)
 	case c.Metrics != "" && !loopback(c.Metrics):
 		return fmt.Errorf("metrics: %s is not a loopback address", c.Metrics)
+	case c.Fixity < 0 || c.Fixity > 365:
+		return errors.New("fixityDays is not between 1 and 365")
 	case c.LockFile == "":
 		return errors.New("lockFile is missing")
 	case (c.Folder == "") == (c.S3 == nil):

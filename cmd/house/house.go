@@ -55,6 +55,8 @@ type House struct {
 	guard    *guard.Guard
 	log      *ledger.Log
 	intake   *intake.Intake
+	vault    *storage.Vault
+	keeping  *keeping
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	close    []func() error // in order of opening
@@ -241,7 +243,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return fmt.Errorf("the bucket does not do what evidence needs: %w", err)
 	}
-	for _, line := range proven {
+	for _, line := range proven.Lines {
 		h.logger.InfoContext(ctx, "bucket", "found", line)
 	}
 	recipients := []age.Recipient{k.storage.Recipient()}
@@ -252,10 +254,11 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 		}
 		recipients = append(recipients, r)
 	}
-	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients})
+	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven})
 	if err != nil {
 		return err
 	}
+	h.vault, h.keeping = vault, newKeeping(h.registry)
 	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
 	code, err := newCode()
 	if err != nil {

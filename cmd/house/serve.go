@@ -9,14 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
-
-	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/storage/intake"
 )
 
 // The bounds of the HTTP server.
@@ -25,7 +23,6 @@ const (
 	idleAtMost    = 60 * time.Second
 	headerAtMost  = 32 << 10
 	stopWithin    = 30 * time.Second
-	checkEvery    = 2 * time.Second
 	streamsAtMost = 100
 )
 
@@ -63,17 +60,18 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 		servers = append(servers, metrics)
 		go func() { failed <- metrics.Serve(m) }()
 	}
-	checking, stopChecking := context.WithCancel(context.WithoutCancel(ctx))
-	checked := make(chan struct{})
-	go func() { defer close(checked); h.checkLoop(checking) }()
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	var kept sync.WaitGroup
+	kept.Go(func() { h.checkLoop(keeping) })
+	kept.Go(func() { h.keepLoop(keeping) })
 	listening(l.Addr())
 	select {
 	case <-ctx.Done():
 		err = nil
 	case err = <-failed:
 	}
-	stopChecking()
-	<-checked
+	stopKeeping()
+	kept.Wait()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	for _, s := range servers {
@@ -119,42 +117,3 @@ func (h *House) certificate() (tls.Certificate, error) {
 
 // noCoreDumps keeps evidence and keys in memory out of files.
 func noCoreDumps() error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
-
-// checkLoop reads back what was sealed, and puts on record what it found.
-func (h *House) checkLoop(ctx context.Context) {
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	for {
-		if err := h.intake.Check(ctx, h.sealed, h.found); err != nil && ctx.Err() == nil {
-			h.logger.WarnContext(ctx, "sealed evidence could not be checked yet", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// sealed tells whether an item's seal is on record, and which artifact it is.
-func (h *House) sealed(ctx context.Context, e custody.EvidenceID) (custody.Artifact, bool, error) {
-	item, err := h.guard.Item(ctx, e)
-	if errors.Is(err, custody.ErrUnknown) {
-		return custody.Artifact{}, false, nil
-	}
-	if err != nil {
-		return custody.Artifact{}, false, err
-	}
-	return item.Artifact, true, nil
-}
-
-// found puts on record what reading an artifact back has found.
-func (h *House) found(ctx context.Context, c intake.Checked) error {
-	if !c.Intact {
-		h.logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", c.Evidence)
-	}
-	_, err := h.guard.Attest(ctx, "read back after sealing", &custody.CheckEvidence{
-		Evidence: c.Evidence, Intact: c.Intact, SHA256: c.SHA256,
-	})
-	return err
-}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// TestVerifyFindsRot: what is no longer what was sealed is found when somebody
+// asks, and from then on nobody gets it.
+func TestVerifyFindsRot(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 20*mib)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	verify := []string{"evidence", "verify", id, "--purpose", "before the hearing"}
+	require.Equal(t, true, done(t, d.eve, verify...)["intact"])
+
+	spoil(t, filepath.Join(d.dir, "bucket"))
+	stdout, stderr, code := run(t, d.eve, verify...)
+	require.Equal(t, exitRefused, code, stderr)
+	require.Contains(t, stdout, id+" is DAMAGED")
+	refused(t, exitRefused, d.eve, []string{"evidence", "get", id, "-o", filepath.Join(t.TempDir(), "x"), "--purpose", "look"}, "is damaged")
+	shown, _, _ := run(t, d.eve, "evidence", "list", "--incident", d.incident)
+	require.Contains(t, shown, "DAMAGED")
+}
+
+// spoil changes a byte of the largest object in a folder bucket, as a disk would.
+func spoil(t *testing.T, bucket string) {
+	t.Helper()
+	var largest string
+	var size int64
+	require.NoError(t, filepath.WalkDir(bucket, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.Size() > size {
+			largest, size = path, info.Size()
+		}
+		return err
+	}))
+	require.NoError(t, os.Chmod(largest, 0o600))
+	f, err := os.OpenFile(largest, os.O_RDWR, 0)
+	require.NoError(t, err)
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, size/2)
+	require.NoError(t, err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b, size/2)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+// enrol makes somebody with a role, logged in, and returns his home.
+func (d *desk) enrol(t *testing.T, name string, role custody.Role) string {
+	t.Helper()
+	home := d.home(t, name, name, "ed25519")
+	id := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(home, requestFile), "--role", string(role)), "id")
+	done(t, home, "login", "--principal", id)
+	return home
+}
+
+// TestHoldsAndRetentionTakeTwo: as two people type it.
+func TestHoldsAndRetentionTakeTwo(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	lee, kim := d.enrol(t, "lee", custody.RoleLegalAdvisor), d.enrol(t, "kim", custody.RoleIncidentManager)
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 1000)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+
+	dispose := []string{"evidence", "dispose", id, "--purpose", "case closed"}
+	refused(t, exitRefused, lee, dispose, "is kept until")
+	refused(t, exitRefused, d.enrol(t, "fred", custody.RoleForensicEngineer), dispose, "not for you")
+	retain := []string{"incident", "retain", d.incident, "--days", "0", "--purpose", "test data"}
+	first := word(t, done(t, lee, retain...), "payload")
+	refused(t, exitRefused, lee, append(retain, "--second", first), "takes two people")
+	done(t, kim, append(retain, "--second", first)...)
+
+	done(t, lee, "evidence", "hold", id, "--authority", "a court, 7 O 12/26", "--purpose", "an order")
+	refused(t, exitRefused, lee, dispose, "is on legal hold by a court, 7 O 12/26")
+	shown, _, _ := run(t, lee, "evidence", "show", id)
+	require.Contains(t, shown, "by a court, 7 O 12/26")
+	lift := []string{"evidence", "release", id, "--authority", "the same court", "--purpose", "an order"}
+	first = word(t, done(t, lee, lift...), "payload")
+	done(t, kim, append(lift, "--second", first)...)
+	shown, _, _ = run(t, lee, "evidence", "show", id)
+	require.False(t, strings.Contains(shown, "  hold "), shown)
+}
