@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Bucket is a place for objects that are written once. storage/file keeps them
@@ -33,8 +34,8 @@ type Bucket interface {
 	// is undefined.
 	Get(ctx context.Context, key, version string, buf []byte) (int, error)
 
-	// Stat says what is stored under a key. Version "" is the current one.
-	// ErrNotFound when it is not there.
+	// Stat says what is stored under a key, and until when it is locked. Version
+	// "" is the current one. ErrNotFound when it is not there.
 	Stat(ctx context.Context, key, version string) (Object, error)
 
 	// List calls yield for the current version of every object below prefix,
@@ -42,28 +43,63 @@ type Bucket interface {
 	// from yield ends the listing and is returned.
 	List(ctx context.Context, prefix string, yield func(Object) error) error
 
+	// Versions calls yield for every version of every object below prefix, what
+	// was written over and what hides a deleted object included, in no
+	// particular order; where the bucket knows no versions, it is List.
+	Versions(ctx context.Context, prefix string, yield func(Object) error) error
+
+	// Folders calls yield for each name directly below prefix that has objects
+	// below it, in no particular order.
+	Folders(ctx context.Context, prefix string, yield func(name string) error) error
+
 	// Delete removes one version for good; "" where the bucket knows no
-	// versions. It succeeds when there is no such thing.
+	// versions. It succeeds when there is no such thing. A *LockedError when it
+	// is locked.
 	Delete(ctx context.Context, key, version string) error
 
+	// Retain locks one version: until the time given nobody can remove it,
+	// change it, or take the lock away, the bucket's owner included. Locked for
+	// longer already, it stays so. ErrNoLock where the bucket cannot; ErrNotFound
+	// when there is no such version.
+	Retain(ctx context.Context, key, version string, until time.Time) error
+
+	// Hold sets a legal hold on one version, or takes it off. While it is set
+	// nobody can remove the version; whoever may set it may take it off. ErrNoLock
+	// where the bucket cannot; ErrNotFound when there is no such version.
+	Hold(ctx context.Context, key, version string, on bool) error
+
 	// Barrier returns once everything is durable that any Put stored, found
-	// taken, or any Stat found, and every Delete, if that call had returned
-	// before. An error is final: the bucket can no longer vouch for what it
+	// taken, or any Stat found, and every Retain, Hold and Delete, if that call
+	// had returned before. An error is final: the bucket can no longer vouch for what it
 	// holds and every later Barrier fails too.
 	Barrier(ctx context.Context) error
 
-	// Probe proves on the live bucket, with an object of its own that it
-	// removes again, what this interface promises, and returns a line for
-	// each thing proven and for what the bucket does not promise. An error
-	// means that the bucket must not be used.
-	Probe(ctx context.Context) ([]string, error)
+	// Probe proves on the live bucket, with objects of its own, what this
+	// interface promises, and returns what it found the bucket able to do. A
+	// bucket that says that it can lock must prove it. An error means that the
+	// bucket must not be used. What a probe has to leave, because it is locked for
+	// some seconds, the next one removes.
+	Probe(ctx context.Context) (Abilities, error)
 }
 
 // Object is what a bucket says about one of its objects.
 type Object struct {
 	Key     string
-	Version string // "" where the bucket knows no versions
-	Size    int64  // in bytes
+	Version string    // "" where the bucket knows no versions
+	Size    int64     // in bytes
+	Marker  bool      // it is no object but hides one that was deleted; from Versions only
+	Until   time.Time // locked until then; zero when it is not; from Stat only
+	Hold    bool      // a legal hold is set; from Stat only
+}
+
+// Abilities are what a bucket was found able to do.
+type Abilities struct {
+	Versions       bool     // what is written over or deleted can still be read by its version
+	Lock           bool     // Retain works, and nobody gets around it
+	Hold           bool     // Hold works
+	ConditionalPut bool     // Put on a taken key is refused
+	Checksum       bool     // a body that was damaged on its way is refused
+	Lines          []string // the same, and what the bucket does not promise, for people
 }
 
 // The kinds of error that a caller may act on.
@@ -73,7 +109,31 @@ var (
 	ErrTooLarge    = errors.New("the object is larger than expected")
 	ErrFull        = errors.New("the bucket is full")
 	ErrUnavailable = errors.New("the bucket cannot be reached")
+	ErrNoLock      = errors.New("the bucket cannot lock objects")
+	ErrLocked      = errors.New("the object is locked")
 )
+
+// LockedError tells why an object cannot be removed. errors.Is ErrLocked.
+type LockedError struct {
+	Key   string    // of the object
+	Until time.Time // it is locked until then; zero when it is only held
+	Hold  bool      // a legal hold is set
+}
+
+// Error implements error.
+func (e *LockedError) Error() string {
+	var why []string
+	if !e.Until.IsZero() {
+		why = append(why, "until "+e.Until.UTC().Format(time.RFC3339))
+	}
+	if e.Hold {
+		why = append(why, "by a legal hold")
+	}
+	return fmt.Sprintf("%s: %v %s", e.Key, ErrLocked, strings.Join(why, " and "))
+}
+
+// Is reports whether target is ErrLocked.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
 // Longest key and longest part of one between slashes, in bytes: what both S3
 // and file systems take.

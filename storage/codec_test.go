@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -155,12 +156,12 @@ func TestWhatIsThereAlready(t *testing.T) {
 		rewrite(t, name, func([]byte) []byte { return c })
 		_, err = putAll(t.Context(), v, burglary, b)
 		require.ErrorIs(t, err, storage.ErrDamaged, "%d bytes", len(c))
-		require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root), storage.ErrDamaged)
+		require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrDamaged)
 	}
 	rewrite(t, name, func([]byte) []byte { return whole[:1000] })
 	_, err = putAll(t.Context(), v, burglary, b)
 	require.NoError(t, err)
-	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root))
+	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}))
 	_, err = v.Check(t.Context(), burglary, a.Root, a.Size)
 	require.ErrorIs(t, err, storage.ErrDamaged)
 }

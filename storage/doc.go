@@ -19,8 +19,14 @@
 //     page is held, some hundred KiB, and chunks lie in a fixed number of
 //     buffers.
 //
-// It does not retain what the bucket gives up, decide who may read, know what
-// an artifact is evidence of, or remove what an abandoned upload left.
+//   - What is sealed on a bucket with object lock cannot be removed or changed
+//     before its time, by nobody, and Locks tells whether that is so. What is
+//     disposed of is first unreadable, then gone, and takes nothing with it that
+//     another artifact uses.
+//
+// It does not decide who may read, how long anything is kept, or know what an
+// artifact is evidence of. On a bucket without object lock it finds out what was
+// lost or changed, and prevents nothing.
 //
 // Read bucket.go first, then vault.go; the formats are where they are coded, in
 // object.go, keys.go and manifest.go. DESIGN.md tells the life of an artifact.

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
@@ -28,6 +31,12 @@ type volatile struct {
 
 func newVolatile() *volatile {
 	return &volatile{objects: map[string][]byte{}, durable: map[string]bool{}}
+}
+
+// manifestOf returns the key of an artifact's manifest.
+func (b *volatile) manifestOf(t *testing.T, id *age.X25519Identity, a custody.Artifact) string {
+	t.Helper()
+	return openSecrets(t, buckettest.Get(t, b, "v1/"+string(burglary)+"/k/1", ""), id, burglary).manifest(a).key
 }
 
 // powerLoss drops some of what is not durable: all of it, or what chance says.
@@ -118,9 +127,40 @@ func (b *volatile) Barrier(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (b *volatile) Probe(ctx context.Context) ([]string, error) {
+func (b *volatile) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	return b.List(ctx, prefix, yield)
+}
+
+func (b *volatile) Folders(ctx context.Context, prefix string, yield func(string) error) error {
+	found := map[string]bool{}
+	err := b.List(ctx, prefix, func(o storage.Object) error {
+		if name, _, ok := strings.Cut(strings.TrimPrefix(o.Key, prefix), "/"); ok {
+			found[name] = true
+		}
+		return nil
+	})
+	for name := range found {
+		if err == nil {
+			err = yield(name)
+		}
+	}
+	return err
+}
+
+func (b *volatile) Retain(ctx context.Context, key, version string, _ time.Time) error {
+	_, err := b.Stat(ctx, key, version)
+	return cmp.Or(err, storage.ErrNoLock)
+}
+
+func (b *volatile) Hold(ctx context.Context, key, version string, _ bool) error {
+	return b.Retain(ctx, key, version, time.Time{})
+}
+
+func (b *volatile) Probe(ctx context.Context) (storage.Abilities, error) {
 	proven, err := storage.ProbeObjects(ctx, b)
-	return append(proven, "nothing is kept longer than the process"), err
+	proven.Checksum = true
+	proven.Lines = append(proven.Lines, "nothing is kept longer than the process")
+	return proven, err
 }
 
 func check(ctx context.Context, key string) error {
@@ -176,6 +216,10 @@ func (f *faulty) List(ctx context.Context, prefix string, yield func(storage.Obj
 	return f.fail(func() error { return f.Bucket.List(ctx, prefix, yield) })
 }
 
+func (f *faulty) Delete(ctx context.Context, key, version string) error {
+	return f.fail(func() error { return f.Bucket.Delete(ctx, key, version) })
+}
+
 func (f *faulty) Barrier(ctx context.Context) error {
 	return f.fail(func() error { return f.Bucket.Barrier(ctx) })
 }
@@ -194,7 +238,7 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root)
+		return v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{})
 	}
 	for _, before := range []bool{true, false} {
 		for _, loss := range []string{"none", "all", "some"} {

@@ -41,6 +41,12 @@ func secretsOf(t testing.TB, dir string, id *age.X25519Identity, incident custod
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, "v1", string(incident), "k", "1"))
 	require.NoError(t, err)
+	return openSecrets(t, b, id, incident)
+}
+
+// openSecrets opens a file of wrapped keys.
+func openSecrets(t testing.TB, b []byte, id age.Identity, incident custody.IncidentID) secrets {
+	t.Helper()
 	r, err := age.Decrypt(bytes.NewReader(b[32:]), id)
 	require.NoError(t, err)
 	plain, err := io.ReadAll(r)

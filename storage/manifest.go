@@ -44,6 +44,8 @@ type manifest struct {
 	root  custody.Digest
 	size  uint64
 	pages []page
+
+	object Object // the head as the bucket has it, when it was read there
 }
 
 // page is a page of a manifest as its head describes it.

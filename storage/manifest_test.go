@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,7 +50,7 @@ func takeSparse(t *testing.T, v *storage.Vault, s sparse) (custody.Artifact, ite
 		root.Add(c.Digest)
 	}
 	a := custody.Artifact{Root: root.Root(), Size: s.size, ChunkSize: chunk}
-	require.NoError(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root))
+	require.NoError(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root, time.Time{}))
 	return a, list
 }
 
@@ -84,7 +85,7 @@ func TestManyPages(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(s.bytes(r), got), "%v", r)
 	}
-	require.NoError(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root), "again")
+	require.NoError(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root, time.Time{}), "again")
 
 	// One page damaged: what the others describe can be had.
 	places := secretsOf(t, dir, id, burglary).pages(t, dir, a)
@@ -109,7 +110,7 @@ func TestManyPages(t *testing.T) {
 			var d *storage.DamageError
 			require.ErrorAs(t, err, &d)
 			require.Equal(t, guard.Range{Offset: pageOf, Length: pageOf}, d.Range)
-			require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root), storage.ErrDamaged)
+			require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root, time.Time{}), storage.ErrDamaged)
 			r = guard.Range{Offset: 2 * pageOf, Length: 100}
 			got, err = read(t.Context(), v, burglary, a, r)
 			require.NoError(t, err)
@@ -121,9 +122,9 @@ func TestManyPages(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, chunkFile(t, dir, id, burglary, storage.Chunk{
 		Digest: custody.ChunkDigest(s.chunks[4096]), Length: chunk,
 	}))))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root), storage.ErrDamaged)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root, time.Time{}), storage.ErrDamaged)
 	require.NoError(t, os.Remove(filepath.Join(dir, manifestFile(t, dir, id, burglary, a))))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root), storage.ErrNotFound)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, list, a.Size, a.Root, time.Time{}), storage.ErrNotFound)
 	require.Empty(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"))
 }
 
@@ -177,14 +178,14 @@ func TestSealOfAnUnsteadyList(t *testing.T) {
 				return
 			}
 			c.second(yield)
-		}, a.Size, a.Root)
+		}, a.Size, a.Root, time.Time{})
 		require.ErrorIs(t, err, c.want, name)
 		require.Equal(t, 2, passes)
 	}
 	require.Empty(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"))
-	err = v.Seal(t.Context(), burglary, func(yield func(storage.Chunk, error) bool) { yield(storage.Chunk{}, broken) }, a.Size, a.Root)
+	err = v.Seal(t.Context(), burglary, func(yield func(storage.Chunk, error) bool) { yield(storage.Chunk{}, broken) }, a.Size, a.Root, time.Time{})
 	require.ErrorIs(t, err, broken)
 	require.NotErrorIs(t, err, storage.ErrMismatch)
 	versioned := []storage.Chunk{{Digest: custody.ZeroChunk(9), Length: 9, Version: "v"}}
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(versioned), 9, custody.ZeroChunk(9)), storage.ErrMismatch)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(versioned), 9, custody.ZeroChunk(9), time.Time{}), storage.ErrMismatch)
 }

@@ -19,7 +19,8 @@ import (
 //
 //	offset  bytes
 //	     0      1  version of the form, 1
-//	     1      1  kind: 'c' chunk, 'm' manifest, 'p' page of a manifest
+//	     1      1  kind: 'c' chunk, 'm' manifest, 'p' page of a manifest, 'd'
+//	               manifest of an artifact that is being disposed of
 //	     2      1  codec: 0, the plaintext as it is; 1, zstd (chunks only)
 //	     3      1  flags: 0
 //	     4      4  number of the data key
@@ -51,6 +52,7 @@ const (
 	kindChunk    objectKind = 'c'
 	kindManifest objectKind = 'm'
 	kindPage     objectKind = 'p'
+	kindDisposal objectKind = 'd'
 )
 
 // objectID names an object within its incident. It is an HMAC under the
@@ -188,9 +190,19 @@ func chunkAddress(k *incidentKeys, c Chunk) address {
 // HMAC-SHA256(name key, "custody/v1/manifest" || root || uint64 size || uint64
 // chunk size).
 func manifestAddress(k *incidentKeys, root custody.Digest, size uint64) address {
+	return address{k.incident, kindManifest, k.name("custody/v1/manifest", artifactName(root, size))}
+}
+
+// disposalAddress is where the note belongs that an artifact is being disposed
+// of: its manifest. The id is as that of the manifest, with
+// "custody/v1/disposal".
+func disposalAddress(k *incidentKeys, root custody.Digest, size uint64) address {
+	return address{k.incident, kindDisposal, k.name("custody/v1/disposal", artifactName(root, size))}
+}
+
+func artifactName(root custody.Digest, size uint64) []byte {
 	b := binary.BigEndian.AppendUint64(root[:], size)
-	b = binary.BigEndian.AppendUint64(b, custody.ChunkSize)
-	return address{k.incident, kindManifest, k.name("custody/v1/manifest", b)}
+	return binary.BigEndian.AppendUint64(b, custody.ChunkSize)
 }
 
 // pageAddress is where a page belongs, by the SHA-256 of its plaintext. Its id is

@@ -10,14 +10,14 @@ import (
 
 // ProbeObjects is the part of Probe that is the same for every bucket: an
 // object is stored, read back equal, not replaced, listed, deleted and gone.
-// It returns a line for each thing proven.
-func ProbeObjects(ctx context.Context, b Bucket) ([]string, error) {
+// It returns what was proven.
+func ProbeObjects(ctx context.Context, b Bucket) (Abilities, error) {
 	prefix := "probe/"
 	key := prefix + rand.Text()
 	canary := []byte("canary of " + key)
 	version, err := b.Put(ctx, key, canary)
 	if err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
+		return Abilities{}, fmt.Errorf("probe: %w", err)
 	}
 	err = probeObject(ctx, b, prefix, Object{Key: key, Version: version, Size: int64(len(canary))}, canary)
 	// Removed even when the context is done: nothing else would remove it.
@@ -25,16 +25,16 @@ func ProbeObjects(ctx context.Context, b Bucket) ([]string, error) {
 		err = errors.Join(err, failed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
+		return Abilities{}, fmt.Errorf("probe: %w", err)
 	}
 	if _, err := b.Stat(ctx, key, ""); !errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("probe: after deletion: %v instead of %w", err, ErrNotFound)
+		return Abilities{}, fmt.Errorf("probe: after deletion: %v instead of %w", err, ErrNotFound)
 	}
-	return []string{
+	return Abilities{ConditionalPut: true, Lines: []string{
 		"an object is read back as it was stored",
 		"an object is not replaced",
 		"an object is listed until it is deleted",
-	}, nil
+	}}, nil
 }
 
 func probeObject(ctx context.Context, b Bucket, prefix string, o Object, canary []byte) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,10 +20,15 @@ import (
 // error of chunks' own is returned. When Seal returns nil, the artifact is
 // durable and can be read; before, it cannot be. Sealing again changes nothing.
 // The size may be 0, without chunks.
-func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest) error {
+//
+// Everything is locked until the time given, chunks first, the manifest's head
+// last, when the bucket can lock: what is locked for longer stays so, a zero time
+// locks nothing. After an error, what was locked stays locked.
+func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
 	err := checkChunks(chunks, size, root)
 	if err == nil {
-		err = v.seal(ctx, incident, chunks, size, root)
+		defer v.taking(incident)()
+		err = v.seal(ctx, incident, chunks, size, root, until)
 	}
 	if err != nil {
 		return fmt.Errorf("seal the artifact %s: %w", root, err)
@@ -30,7 +36,7 @@ func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks it
 	return nil
 }
 
-func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest) error {
+func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
 	k, err := v.keysForWriting(ctx, incident)
 	if err != nil {
 		return err
@@ -38,7 +44,7 @@ func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks it
 	a := manifestAddress(k, root, size)
 	_, err = v.bucket.Stat(ctx, a.key(), "")
 	if errors.Is(err, ErrNotFound) {
-		if err = v.putManifest(ctx, k, chunks, size, root); !errors.Is(err, ErrExists) {
+		if err = v.putManifest(ctx, k, chunks, size, root, until); !errors.Is(err, ErrExists) {
 			return err
 		}
 		err = nil // another was first, or we were and the answer was lost
@@ -46,17 +52,19 @@ func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks it
 	if err != nil {
 		return err
 	}
-	return v.sealedAlready(ctx, k, size, root)
+	// The manifest that is there may name other versions of the chunks.
+	return v.eachObject(ctx, incident, root, size, func(ctx context.Context, o Object) error { return v.retain(ctx, o, until) })
 }
 
-// putManifest puts the pages, and the head once they and all chunks are durable.
-func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest) error {
+// putManifest puts the pages, and the head once they and all chunks are durable
+// and locked.
+func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
 	var list []page
 	for rows, err := range pages(chunks) {
 		if err != nil {
 			return err
 		}
-		p, err := v.putPage(ctx, k, rows, uint64(len(list)), size)
+		p, err := v.putPage(ctx, k, rows, uint64(len(list)), size, until)
 		if err != nil {
 			return err
 		}
@@ -73,33 +81,50 @@ func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Se
 	if err != nil {
 		return err
 	}
-	if _, err := v.putObject(ctx, k, manifestAddress(k, root, size), plain); err != nil {
+	a := manifestAddress(k, root, size)
+	version, err := v.putObject(ctx, k, a, plain)
+	if err != nil {
+		return err
+	}
+	if err := v.retain(ctx, Object{Key: a.key(), Version: version}, until); err != nil {
 		return err
 	}
 	return v.bucket.Barrier(ctx)
 }
 
-// putPage puts page i of a manifest, once all its chunks are found.
-func (v *Vault) putPage(ctx context.Context, k *incidentKeys, rows []Chunk, i, size uint64) (page, error) {
+// putPage puts page i of a manifest, once all its chunks are found and locked,
+// and locks it.
+func (v *Vault) putPage(ctx context.Context, k *incidentKeys, rows []Chunk, i, size uint64, until time.Time) (page, error) {
 	root, err := rootOfRows(rows, i, size)
 	if err != nil {
 		return page{}, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	if err := v.findAll(ctx, k, rows); err != nil {
+	err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
+		o, err := v.find(ctx, k, c)
+		if err != nil {
+			return err
+		}
+		return v.retain(ctx, o, until)
+	})
+	if err != nil {
 		return page{}, err
 	}
 	plain := marshalRows(rows)
 	p := page{root: root, digest: custody.Hash(plain), length: uint32(len(plain))}
 	a := pageAddress(k, p.digest)
-	p.version, err = v.putObject(ctx, k, a, plain)
+	there := Object{Key: a.key()}
+	there.Version, err = v.putObject(ctx, k, a, plain)
+	p.version = there.Version
 	if errors.Is(err, ErrExists) { // a seal that was interrupted, or another artifact that begins alike
-		var there Object
 		if there, err = v.bucket.Stat(ctx, a.key(), ""); err == nil {
 			p.version = there.Version
 			_, err = v.readRows(ctx, k, p, i, size)
 		}
 	}
-	return p, err
+	if err != nil {
+		return page{}, err
+	}
+	return p, v.retain(ctx, there, until)
 }
 
 // putObject encrypts plain and puts it.
@@ -111,36 +136,8 @@ func (v *Vault) putObject(ctx context.Context, k *incidentKeys, a address, plain
 	return v.bucket.Put(ctx, a.key(), object)
 }
 
-// sealedAlready checks the manifest that is there. It may name other versions
-// of the chunks.
-func (v *Vault) sealedAlready(ctx context.Context, k *incidentKeys, size uint64, root custody.Digest) error {
-	m, err := v.readManifest(ctx, k, root, size)
-	if err != nil {
-		return err
-	}
-	for i := range m.pages {
-		rows, err := v.readPage(ctx, k, m, uint64(i))
-		if err != nil {
-			return err
-		}
-		if err := v.findAll(ctx, k, rows); err != nil {
-			return damage(err, manifestAddress(k, root, size).key(), pageRange(uint64(i), size))
-		}
-	}
-	return v.bucket.Barrier(ctx)
-}
-
-// atOnce is how many objects are looked up at one time.
+// atOnce is how many objects are looked up, locked or removed at one time.
 const atOnce = 16
-
-// findAll returns nil when the bucket has all chunks but zeros, as far as it can
-// tell without reading them.
-func (v *Vault) findAll(ctx context.Context, k *incidentKeys, rows []Chunk) error {
-	return forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
-		_, err := v.find(ctx, k, c)
-		return err
-	})
-}
 
 // forEach does something with each chunk of a page but zeros, once for those that
 // are there more than once, some at a time.
@@ -190,6 +187,7 @@ func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address) (*
 	if err != nil {
 		return nil, &DamageError{Key: a.key(), Reason: err}
 	}
+	m.object = o
 	return m, nil
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	Recipients []age.Recipient  // whom incidents' keys are wrapped for: the service, and the escrow if there is one
 	Rand       io.Reader        // keys and nonces, for use by several goroutines; nil: crypto/rand
 	Now        func() time.Time // against which a pass expires; nil: time.Now
+	Abilities  Abilities        // what the bucket's Probe returned; zero: nothing can be locked
 	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A reader holds up to three
 }
 
@@ -45,9 +46,12 @@ type Vault struct {
 	press   *press
 	zeros   []byte // a chunk of them
 
+	abilities Abilities
+
 	mu      sync.Mutex
 	known   map[custody.IncidentID]*incidentKeys
-	durable map[custody.IncidentID]bool // whose keys may encrypt
+	durable map[custody.IncidentID]bool          // whose keys may encrypt
+	gates   map[custody.IncidentID]*sync.RWMutex // see removing
 }
 
 // ErrMismatch says that bytes or chunks are not what they were announced as.
@@ -102,8 +106,20 @@ func New(c Config) (*Vault, error) {
 	return &Vault{
 		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
 		buffers: newBuffers(c.Buffers), press: press, zeros: make([]byte, custody.ChunkSize),
+		abilities: c.Abilities, gates: map[custody.IncidentID]*sync.RWMutex{},
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
+}
+
+func (v *Vault) gate(incident custody.IncidentID) *sync.RWMutex {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	g := v.gates[incident]
+	if g == nil {
+		g = new(sync.RWMutex)
+		v.gates[incident] = g
+	}
+	return g
 }
 
 // PutChunk stores plain, a chunk of 1 to custody.ChunkSize bytes whose digest
@@ -120,6 +136,7 @@ func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, plain
 	if err := v.measure(plain, want); err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
 	}
+	defer v.taking(incident)()
 	k, err := v.keysForWriting(ctx, incident)
 	if err == nil && !c.Zero() {
 		c.Version, err = v.putChunk(ctx, k, c, plain)

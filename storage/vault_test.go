@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
@@ -95,7 +96,7 @@ func take(t testing.TB, v *storage.Vault, incident custody.IncidentID, b []byte,
 	t.Helper()
 	chunks, err := putAll(context.Background(), v, incident, b)
 	require.NoError(t, err)
-	require.NoError(t, v.Seal(context.Background(), incident, all(chunks), a.Size, a.Root))
+	require.NoError(t, v.Seal(context.Background(), incident, all(chunks), a.Size, a.Root, time.Time{}))
 	return chunks
 }
 
@@ -354,29 +355,29 @@ func TestSealRefuses(t *testing.T) {
 			c[0].Version = strings.Repeat("v", 1025)
 		}), a.Size, a.Root},
 	} {
-		err := v.Seal(t.Context(), burglary, all(c.chunks), c.size, c.root)
+		err := v.Seal(t.Context(), burglary, all(c.chunks), c.size, c.root, time.Time{})
 		require.ErrorIs(t, err, storage.ErrMismatch, name)
 	}
-	require.ErrorIs(t, v.Seal(t.Context(), fraud, all(chunks), a.Size, a.Root), storage.ErrNotFound, "chunks of another incident")
+	require.ErrorIs(t, v.Seal(t.Context(), fraud, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrNotFound, "chunks of another incident")
 	longer := change(func(c []storage.Chunk) { c[2].Length++ })
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(longer), a.Size+1, a.Root), storage.ErrNotFound, "the root alone does not tell")
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(longer), a.Size+1, a.Root, time.Time{}), storage.ErrNotFound, "the root alone does not tell")
 	unknown := change(func(c []storage.Chunk) { c[1].Version = "other" })
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(unknown), a.Size, a.Root), storage.ErrNotFound)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(unknown), a.Size, a.Root, time.Time{}), storage.ErrNotFound)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, v.Seal(ctx, burglary, all(chunks), a.Size, a.Root), context.Canceled)
+	require.ErrorIs(t, v.Seal(ctx, burglary, all(chunks), a.Size, a.Root, time.Time{}), context.Canceled)
 
 	name := filepath.Join(dir, chunkFile(t, dir, id, burglary, chunks[1]))
 	require.NoError(t, os.Rename(name, name+"x"))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root), storage.ErrNotFound)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrNotFound)
 	require.NoError(t, os.WriteFile(name, []byte("short"), 0o444))
-	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root), storage.ErrDamaged)
+	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrDamaged)
 	require.NoError(t, os.Rename(name+"x", name))
 
 	require.Empty(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"))
-	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root))
-	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root))
+	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}))
+	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}))
 	require.Len(t, buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/"), 1)
 }
 
@@ -407,7 +408,7 @@ func TestManyPutTheSameChunk(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return vaults[i%2].Seal(t.Context(), burglary, all(chunks), a.Size, a.Root)
+			return vaults[i%2].Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{})
 		})
 	}
 	require.NoError(t, group.Wait())

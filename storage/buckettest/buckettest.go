@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,10 @@ func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
 		"keys that name something else": testKeys,
 		"listing":                       testList,
 		"deletion":                      testDelete,
+		"versions":                      testVersions,
+		"folders":                       testFolders,
+		"locks":                         testLock,
+		"holds":                         testHold,
 		"a context that is done":        testContext,
 		"probe":                         testProbe,
 	} {
@@ -178,9 +183,13 @@ func testKeys(t *testing.T, b storage.Bucket) {
 		_, err = b.Stat(t.Context(), key, "")
 		require.ErrorContains(t, err, "key ", "%q", key)
 		require.ErrorContains(t, b.Delete(t.Context(), key, ""), "key ", "%q", key)
+		require.ErrorContains(t, b.Retain(t.Context(), key, "", time.Now()), "key ", "%q", key)
+		require.ErrorContains(t, b.Hold(t.Context(), key, "", true), "key ", "%q", key)
 	}
 	for _, prefix := range []string{"a", "/", "../", ".staging/", "a//"} {
 		require.Error(t, b.List(t.Context(), prefix, func(storage.Object) error { return nil }), "%q", prefix)
+		require.Error(t, b.Versions(t.Context(), prefix, func(storage.Object) error { return nil }), "%q", prefix)
+		require.Error(t, b.Folders(t.Context(), prefix, func(string) error { return nil }), "%q", prefix)
 	}
 	require.Empty(t, List(t, b, ""))
 }
@@ -232,15 +241,130 @@ func testContext(t *testing.T, b storage.Bucket) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, b.List(ctx, "", func(storage.Object) error { return nil }), context.Canceled)
 	require.ErrorIs(t, b.Delete(ctx, "a", version), context.Canceled)
+	require.ErrorIs(t, b.Versions(ctx, "", func(storage.Object) error { return nil }), context.Canceled)
+	require.ErrorIs(t, b.Folders(ctx, "", func(string) error { return nil }), context.Canceled)
+	require.ErrorIs(t, b.Retain(ctx, "a", version, time.Now().Add(time.Hour)), context.Canceled)
+	require.ErrorIs(t, b.Hold(ctx, "a", version, true), context.Canceled)
 	require.ErrorIs(t, b.Barrier(ctx), context.Canceled)
 	_, err = b.Probe(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, map[string]int64{"a": 1}, List(t, b, ""))
 }
 
-func testProbe(t *testing.T, b storage.Bucket) {
+// Versions returns every version below a prefix.
+func Versions(t *testing.T, b storage.Bucket, prefix string) (all []storage.Object) {
+	t.Helper()
+	require.NoError(t, b.Versions(t.Context(), prefix, func(o storage.Object) error {
+		all = append(all, o)
+		return nil
+	}))
+	return all
+}
+
+func testVersions(t *testing.T, b storage.Bucket) {
+	require.Empty(t, Versions(t, b, ""))
+	version := put(t, b, "a/b", []byte("first"))
+	other := put(t, b, "a/c/d", []byte("x"))
+	put(t, b, "ab", []byte("x"))
+	require.ElementsMatch(t, []storage.Object{
+		{Key: "a/b", Version: version, Size: 5}, {Key: "a/c/d", Version: other, Size: 1},
+	}, Versions(t, b, "a/"))
+	stop := errors.New("enough")
+	require.Equal(t, stop, b.Versions(t.Context(), "a/", func(storage.Object) error { return stop }))
+	for _, o := range Versions(t, b, "") {
+		require.NoError(t, b.Delete(t.Context(), o.Key, o.Version))
+	}
+	require.Empty(t, Versions(t, b, ""))
+}
+
+func testFolders(t *testing.T, b storage.Bucket) {
+	folders := func(prefix string) (all []string) {
+		require.NoError(t, b.Folders(t.Context(), prefix, func(name string) error {
+			all = append(all, name)
+			return nil
+		}))
+		return all
+	}
+	require.Empty(t, folders(""))
+	put(t, b, "v1/a/c/one", []byte("x"))
+	put(t, b, "v1/a/k", []byte("x"))
+	version := put(t, b, "v1/b/x", []byte("x"))
+	put(t, b, "v1/file", []byte("x"))
+	put(t, b, "v10/a/x", []byte("x"))
+	require.ElementsMatch(t, []string{"v1", "v10"}, folders(""))
+	require.ElementsMatch(t, []string{"a", "b"}, folders("v1/"))
+	require.Empty(t, folders("v1/b/"))
+	require.Empty(t, folders("v2/"))
+	require.NoError(t, b.Delete(t.Context(), "v1/b/x", version))
+	require.Equal(t, []string{"a"}, folders("v1/"))
+	stop := errors.New("enough")
+	require.Equal(t, stop, b.Folders(t.Context(), "v1/", func(string) error { return stop }))
+}
+
+// nowhere is the version of no object.
+const nowhere = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+
+func testLock(t *testing.T, b storage.Bucket) {
 	proven, err := b.Probe(t.Context())
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(proven), 4, "%q", proven)
-	require.Empty(t, List(t, b, ""))
+	version := put(t, b, "a", []byte("evidence"))
+	until := time.Now().Add(3 * time.Second)
+	err = b.Retain(t.Context(), "a", version, until)
+	if !proven.Lock {
+		require.ErrorIs(t, err, storage.ErrNoLock)
+		require.NoError(t, b.Delete(t.Context(), "a", version))
+		return
+	}
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Retain(t.Context(), "a", nowhere, time.Now().Add(time.Hour)), storage.ErrNotFound)
+	require.ErrorIs(t, b.Retain(t.Context(), "b", version, time.Now().Add(time.Hour)), storage.ErrNotFound)
+	o, err := b.Stat(t.Context(), "a", version)
+	require.NoError(t, err)
+	require.False(t, o.Until.Before(until), "locked until %v instead of %v", o.Until, until)
+	require.WithinDuration(t, until, o.Until, time.Second)
+	longer := o.Until.Add(2 * time.Second)
+	require.NoError(t, b.Retain(t.Context(), "a", version, longer), "extended")
+	require.NoError(t, b.Retain(t.Context(), "a", version, until), "never shortened")
+	var locked *storage.LockedError
+	err = b.Delete(t.Context(), "a", version)
+	require.ErrorAs(t, err, &locked)
+	require.ErrorIs(t, err, storage.ErrLocked)
+	require.Equal(t, storage.LockedError{Key: "a", Until: longer}, *locked)
+	require.Equal(t, "evidence", string(Get(t, b, "a", version)))
+	require.Eventually(t, func() bool { return b.Delete(t.Context(), "a", version) == nil }, 20*time.Second, 100*time.Millisecond)
+	require.False(t, time.Now().Before(longer))
+}
+
+func testHold(t *testing.T, b storage.Bucket) {
+	proven, err := b.Probe(t.Context())
+	require.NoError(t, err)
+	version := put(t, b, "a", []byte("evidence"))
+	err = b.Hold(t.Context(), "a", version, true)
+	if !proven.Hold {
+		require.ErrorIs(t, err, storage.ErrNoLock)
+		return
+	}
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Hold(t.Context(), "a", nowhere, true), storage.ErrNotFound)
+	require.ErrorIs(t, b.Hold(t.Context(), "b", version, true), storage.ErrNotFound)
+	require.NoError(t, b.Hold(t.Context(), "a", version, true))
+	o, err := b.Stat(t.Context(), "a", version)
+	require.NoError(t, err)
+	require.True(t, o.Hold)
+	var locked *storage.LockedError
+	require.ErrorAs(t, b.Delete(t.Context(), "a", version), &locked)
+	require.Equal(t, storage.LockedError{Key: "a", Hold: true}, *locked)
+	require.NoError(t, b.Hold(t.Context(), "a", version, false))
+	require.NoError(t, b.Delete(t.Context(), "a", version))
+}
+
+func testProbe(t *testing.T, b storage.Bucket) {
+	for range 2 {
+		proven, err := b.Probe(t.Context())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(proven.Lines), 4, "%q", proven.Lines)
+		require.True(t, proven.ConditionalPut && proven.Checksum, "%+v", proven)
+		require.Equal(t, proven.Lock, proven.Hold)
+		require.Empty(t, List(t, b, ""))
+	}
 }

@@ -69,11 +69,27 @@ func StartMinIO(t *testing.T) *MinIO {
 	return m
 }
 
-// NewBucket makes a bucket with versioning on and says how to open it.
+// NewBucket makes a bucket with versions and object lock and says how to open it.
 func (m *MinIO) NewBucket(t *testing.T) s3.Config {
+	t.Helper()
+	return m.newBucket(t, minio.MakeBucketOptions{ObjectLocking: true}) // which switches versions on
+}
+
+// NewBucketWithoutLock makes a bucket with versions that cannot lock objects.
+func (m *MinIO) NewBucketWithoutLock(t *testing.T) s3.Config {
 	t.Helper()
 	c := m.NewUnversionedBucket(t)
 	require.NoError(t, m.admin.EnableVersioning(t.Context(), c.Bucket))
+	return c
+}
+
+// NewLockingBucket makes a bucket that locks every object for a day, which
+// nothing can be cleaned out of.
+func (m *MinIO) NewLockingBucket(t *testing.T) s3.Config {
+	t.Helper()
+	c := m.NewBucket(t)
+	mode, days, unit := minio.Compliance, uint(1), minio.Days
+	require.NoError(t, m.admin.SetObjectLockConfig(t.Context(), c.Bucket, &mode, &days, &unit))
 	return c
 }
 
@@ -81,9 +97,14 @@ func (m *MinIO) NewBucket(t *testing.T) s3.Config {
 // may use.
 func (m *MinIO) NewUnversionedBucket(t *testing.T) s3.Config {
 	t.Helper()
+	return m.newBucket(t, minio.MakeBucketOptions{})
+}
+
+func (m *MinIO) newBucket(t *testing.T, opts minio.MakeBucketOptions) s3.Config {
+	t.Helper()
 	m.buckets++
 	name := "bucket-" + strconv.Itoa(m.buckets)
-	require.NoError(t, m.admin.MakeBucket(t.Context(), name, minio.MakeBucketOptions{}))
+	require.NoError(t, m.admin.MakeBucket(t.Context(), name, opts))
 	return s3.Config{Endpoint: m.endpoint, Bucket: name, AccessKey: m.access, SecretKey: m.secret}
 }
 

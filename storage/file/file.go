@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -283,6 +284,66 @@ func (b *Bucket) List(ctx context.Context, prefix string, yield func(storage.Obj
 	return fmt.Errorf("list %s: %w", prefix, typed(err))
 }
 
+// Versions implements storage.Bucket: there is one of each object.
+func (b *Bucket) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	return b.List(ctx, prefix, yield)
+}
+
+// Folders implements storage.Bucket.
+func (b *Bucket) Folders(ctx context.Context, prefix string, yield func(string) error) error {
+	if err := storage.CheckPrefix(prefix); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(b.root.FS(), path.Clean(prefix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", prefix, typed(err))
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() || entry.Name() == staging {
+			continue
+		}
+		inhabited, err := b.inhabited(ctx, prefix+entry.Name()+"/")
+		if err == nil && inhabited {
+			err = yield(entry.Name())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// inhabited tells whether any object has the prefix: directories stay when
+// their last object goes.
+func (b *Bucket) inhabited(ctx context.Context, prefix string) (bool, error) {
+	found := errors.New("found")
+	err := b.List(ctx, prefix, func(storage.Object) error { return found })
+	if errors.Is(err, found) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Retain implements storage.Bucket: a folder locks nothing.
+func (b *Bucket) Retain(ctx context.Context, key, version string, _ time.Time) error {
+	return b.noLock(ctx, key, version)
+}
+
+// Hold implements storage.Bucket: a folder holds nothing.
+func (b *Bucket) Hold(ctx context.Context, key, version string, _ bool) error {
+	return b.noLock(ctx, key, version)
+}
+
+func (b *Bucket) noLock(ctx context.Context, key, version string) error {
+	if _, err := b.Stat(ctx, key, version); err != nil {
+		return err
+	}
+	return fmt.Errorf("lock %s: %w", key, storage.ErrNoLock)
+}
+
 // Delete implements storage.Bucket.
 func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := check(ctx, key); err != nil {
@@ -340,12 +401,14 @@ func (b *Bucket) syncDir(dir string) error {
 }
 
 // Probe implements storage.Bucket.
-func (b *Bucket) Probe(ctx context.Context) ([]string, error) {
+func (b *Bucket) Probe(ctx context.Context) (storage.Abilities, error) {
 	proven, err := storage.ProbeObjects(ctx, b)
 	if err != nil {
-		return nil, err
+		return storage.Abilities{}, err
 	}
-	return append(proven, "retention is advisory: root and the service's own user can remove files"), nil
+	proven.Checksum = true // the bytes go nowhere
+	proven.Lines = append(proven.Lines, "nothing is locked: root and the service's own user can remove files")
+	return proven, nil
 }
 
 func check(ctx context.Context, key string) error {

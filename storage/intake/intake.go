@@ -135,7 +135,7 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	if err != nil {
 		return err
 	}
-	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root)
+	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root, time.Time{})
 	if errors.Is(err, storage.ErrMismatch) {
 		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}

@@ -4,18 +4,20 @@
 // an object is one single PUT that the server refuses when the key is taken
 // (If-None-Match: *) or the bytes that arrived are not those that were sent
 // (x-amz-checksum-crc32c). What the server acknowledged it has to keep; Barrier
-// adds nothing to it. Probe proves on the live server that it does these
-// things, since not every server does.
+// adds nothing to it. Where the bucket was made with object lock, Retain locks in
+// compliance mode. Probe proves on the live server that it does these things,
+// since not every server does.
 //
 // It speaks TLS, or clear text to this machine only. It never makes a URL that
-// would let somebody else at an object. It does not lock objects, and believes
-// nothing that it reads: that is for whoever reads (storage.Vault).
+// would let somebody else at an object. It believes nothing that it reads: that
+// is for whoever reads (storage.Vault).
+//
+// Read s3.go first; locks are in lock.go, what is tried at start in probe.go.
 package s3
 
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -27,6 +29,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -38,9 +41,9 @@ import (
 // Config says where the bucket is and who asks.
 type Config struct {
 	Endpoint  string         // https://host[:port], or http:// with a loopback address
-	Bucket    string         // exists, with versioning on
+	Bucket    string         // exists, with versioning on, and object lock if anything is to be locked
 	Region    string         // "us-east-1" when empty
-	AccessKey string         // with the right to get, put, list and delete objects and versions
+	AccessKey string         // with the right to get, put, list and delete objects and versions, and to get and put retention and legal hold
 	SecretKey string         //
 	Roots     *x509.CertPool // who may vouch for the server; nil: whom the system trusts
 }
@@ -191,22 +194,54 @@ func (b *Bucket) Stat(ctx context.Context, key, version string) (storage.Object,
 	if err != nil {
 		return storage.Object{}, fmt.Errorf("look up %s: %w", key, typed(ctx, err))
 	}
-	return storage.Object{Key: key, Version: info.VersionID, Size: info.Size}, nil
+	o := storage.Object{Key: key, Version: info.VersionID, Size: info.Size}
+	l := lockOf(info)
+	if o.Hold = l.hold; l.mode == minio.Compliance { // anything less can be got around
+		o.Until = l.until
+	}
+	return o, nil
 }
 
 // List implements storage.Bucket. The versions it gives are "": the server
 // does not say them in a listing of what is current.
 func (b *Bucket) List(ctx context.Context, prefix string, yield func(storage.Object) error) error {
-	if err := storage.CheckPrefix(prefix); err != nil {
+	return b.list(ctx, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}, func(info minio.ObjectInfo) error {
+		return yield(storage.Object{Key: info.Key, Size: info.Size})
+	})
+}
+
+// Versions implements storage.Bucket.
+func (b *Bucket) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	return b.versions(ctx, prefix, func(info minio.ObjectInfo) error {
+		return yield(storage.Object{Key: info.Key, Version: info.VersionID, Size: info.Size, Marker: info.IsDeleteMarker})
+	})
+}
+
+func (b *Bucket) versions(ctx context.Context, prefix string, yield func(minio.ObjectInfo) error) error {
+	return b.list(ctx, minio.ListObjectsOptions{Prefix: prefix, Recursive: true, WithVersions: true}, yield)
+}
+
+// Folders implements storage.Bucket.
+func (b *Bucket) Folders(ctx context.Context, prefix string, yield func(string) error) error {
+	return b.list(ctx, minio.ListObjectsOptions{Prefix: prefix}, func(info minio.ObjectInfo) error {
+		if name, ok := strings.CutSuffix(strings.TrimPrefix(info.Key, prefix), "/"); ok {
+			return yield(name)
+		}
+		return nil // an object
+	})
+}
+
+func (b *Bucket) list(ctx context.Context, opts minio.ListObjectsOptions, yield func(minio.ObjectInfo) error) error {
+	if err := storage.CheckPrefix(opts.Prefix); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for info := range b.core.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+	for info := range b.core.ListObjectsIter(ctx, b.name, opts) {
 		if info.Err != nil {
-			return fmt.Errorf("list %s: %w", prefix, typed(ctx, info.Err))
+			return fmt.Errorf("list %s: %w", opts.Prefix, typed(ctx, info.Err))
 		}
-		if err := yield(storage.Object{Key: info.Key, Size: info.Size}); err != nil {
+		if err := yield(info); err != nil {
 			return err
 		}
 	}
@@ -222,49 +257,15 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if version == "" {
 		return fmt.Errorf("delete %s: no version given", key)
 	}
-	err := typed(ctx, b.core.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{VersionID: version}))
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("delete %s: %w", key, err)
+	err := b.core.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{VersionID: version})
+	if err == nil || errors.Is(typed(ctx, err), storage.ErrNotFound) {
+		return ctx.Err()
 	}
-	return nil
+	return fmt.Errorf("delete %s: %w", key, b.deletionRefused(ctx, key, version, err))
 }
 
 // Barrier implements storage.Bucket: what the server acknowledged is durable.
 func (b *Bucket) Barrier(ctx context.Context) error { return ctx.Err() }
-
-// Probe implements storage.Bucket.
-func (b *Bucket) Probe(ctx context.Context) ([]string, error) {
-	versioning, err := b.core.GetBucketVersioning(ctx, b.name)
-	if err != nil {
-		return nil, fmt.Errorf("probe: versioning of %s: %w", b.name, typed(ctx, err))
-	}
-	if !versioning.Enabled() {
-		return nil, fmt.Errorf("probe: versioning of %s is %q: it must be on", b.name, versioning.Status)
-	}
-	proven, err := storage.ProbeObjects(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.probeChecksum(ctx); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	return append(proven, "versions are kept", "a body that does not fit its checksum is refused"), nil
-}
-
-// probeChecksum sends a checksum that is wrong by one bit.
-func (b *Bucket) probeChecksum(ctx context.Context) error {
-	key := "probe/" + rand.Text()
-	canary := []byte("canary of " + key)
-	version, err := b.put(ctx, key, canary, crc32.Checksum(canary, castagnoli)^1)
-	if err == nil {
-		return errors.Join(errors.New("the server took a body that does not fit its checksum"),
-			b.Delete(context.WithoutCancel(ctx), key, version))
-	}
-	if status := minio.ToErrorResponse(err).StatusCode; status != http.StatusBadRequest {
-		return fmt.Errorf("a body that does not fit its checksum was answered with: %w", err)
-	}
-	return nil
-}
 
 // typed gives an error of the server or the network the kind that callers know.
 func typed(ctx context.Context, err error) error {

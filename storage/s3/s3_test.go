@@ -1,8 +1,13 @@
 package s3_test
 
 import (
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +31,30 @@ func open(t *testing.T, c s3.Config) *s3.Bucket {
 func TestMinIO(t *testing.T) {
 	server := buckettest.StartMinIO(t)
 	buckettest.Run(t, func(t *testing.T) storage.Bucket { return open(t, server.NewBucket(t)) })
+
+	t.Run("a bucket without locks", func(t *testing.T) {
+		buckettest.Run(t, func(t *testing.T) storage.Bucket { return open(t, server.NewBucketWithoutLock(t)) })
+		proven, err := open(t, server.NewBucketWithoutLock(t)).Probe(t.Context())
+		require.NoError(t, err)
+		require.False(t, proven.Lock || proven.Hold)
+		require.True(t, proven.Versions)
+	})
+
+	t.Run("a bucket with locks", func(t *testing.T) {
+		b := open(t, server.NewBucket(t))
+		proven, err := b.Probe(t.Context())
+		require.NoError(t, err)
+		require.True(t, proven.Lock && proven.Hold && proven.Versions)
+		left := buckettest.Versions(t, b, "")
+		require.LessOrEqual(t, len(left), 3, "what is locked for some seconds, and what hides it: %v", left)
+	})
+
+	t.Run("a bucket that locks everything is refused", func(t *testing.T) {
+		_, err := open(t, server.NewLockingBucket(t)).Probe(t.Context())
+		require.ErrorContains(t, err, "by default")
+	})
+
+	t.Run("a server that locks nothing is found out", func(t *testing.T) { testLiars(t, server) })
 
 	t.Run("a bucket without versions is refused", func(t *testing.T) {
 		b := open(t, server.NewUnversionedBucket(t))
@@ -70,12 +99,78 @@ func TestNobodyAnswers(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrUnavailable)
 }
 
+// testLiars puts proxies in front of a server that keep some of what they are
+// asked for from it, and answer that all is well.
+func testLiars(t *testing.T, server *buckettest.MinIO) {
+	until := ""
+	for name, c := range map[string]struct {
+		swallow func(*http.Request) bool
+		claim   func(http.Header)
+		want    string
+	}{
+		"retention": {func(r *http.Request) bool { return r.Method == http.MethodPut && r.URL.Query().Has("retention") }, nil,
+			"took a lock until"},
+		"retention, and claims it": {
+			func(r *http.Request) bool {
+				if r.Method != http.MethodPut || !r.URL.Query().Has("retention") {
+					return false
+				}
+				body, _ := io.ReadAll(r.Body)
+				if found := regexp.MustCompile("<RetainUntilDate>(.*)</RetainUntilDate>").FindSubmatch(body); until == "" && found != nil {
+					until = string(found[1])
+				}
+				return true
+			},
+			func(h http.Header) {
+				h.Set("X-Amz-Object-Lock-Mode", "COMPLIANCE")
+				h.Set("X-Amz-Object-Lock-Retain-Until-Date", until)
+			},
+			"allowed the removal of a locked version"},
+		"legal hold": {func(r *http.Request) bool { return r.Method == http.MethodPut && r.URL.Query().Has("legal-hold") }, nil,
+			"does not know of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := server.NewBucket(t)
+			behind, err := url.Parse(conf.Endpoint)
+			require.NoError(t, err)
+			proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(behind)
+				r.Out.Host = r.In.Host // it is signed
+			}}
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			if c.claim != nil {
+				proxy.ModifyResponse = func(r *http.Response) error {
+					if r.Request.Method == http.MethodHead && until != "" {
+						c.claim(r.Header)
+					}
+					return nil
+				}
+			}
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !c.swallow(r) {
+					proxy.ServeHTTP(w, r)
+				}
+			}))
+			defer front.Close()
+			conf.Endpoint = front.URL
+			_, err = open(t, conf).Probe(t.Context())
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
 // A server that says yes to everything is found out by the probe.
 func TestServerThatEnforcesNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Version-Id", "v")
+		if r.URL.Query().Has("object-lock") {
+			_, _ = w.Write([]byte("<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"))
+		}
+		if r.URL.Query().Has("versions") || r.URL.Query().Has("list-type") {
+			_, _ = w.Write([]byte("<ListVersionsResult></ListVersionsResult>"))
+		}
 		if r.URL.Query().Has("versioning") {
 			_, _ = w.Write([]byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"))
 		}
