@@ -40,7 +40,7 @@ gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIME
 endef
 
 test: ## Every test, with its own set-up
-	@deploy/tools.sh gcc gotestsum minio openssh-client
+	@deploy/tools.sh gcc gotestsum minio openssh-client e2fsprogs ewf-tools qemu-utils
 	$(call gotest,test,./...)
 	$(call gotest,race,-race $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
 
@@ -61,11 +61,12 @@ chaos: ## Kill, cut and fill what it runs on, N times
 	CUSTODY_CHAOS_N=$(or $(N),20) go test -count 1 -timeout 60m -run '^TestChaos' ./cmd/...
 
 fuzz: ## Every fuzz test, each for TIME
+	@deploy/tools.sh e2fsprogs ewf-tools qemu-utils
 	@go test -list '^Fuzz' ./... \
 	| awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print name[i], $$2; n = 0}' \
 	| while read -r name package; do \
 		echo "$$package $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),60s) "$$package" </dev/null; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),60s) -fuzzminimizetime 10x "$$package" </dev/null; \
 	done
 
 # .ci/vulnerabilities lists findings that were looked at and do not concern us, each with its reason.

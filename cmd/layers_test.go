@@ -34,6 +34,8 @@ var rows = map[string]row{
 		"github.com/secure-systems-lab/go-securesystemslib/dsse github.com/sigstore/sigstore/pkg/signature " +
 		"golang.org/x/mod/sumdb"},
 	"custody/bundle":          {"custody", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
+	"custody/format":          {"", ""},
+	"custody/format/ewf":      {"", ""},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
 	"custody/guard":           {"custody custody/policy", ""},
 	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},

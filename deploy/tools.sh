@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz" >&2
+	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils" >&2
 	exit 2
 }
 
@@ -55,6 +55,10 @@ for name in "$@"; do
 	case $name in
 	# The last MinIO there will be; its licence is AGPL-3.0: a separate process for tests, never linked.
 	minio) from_go github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c ;;
+	# The peers of make bench-storage.
+	mc) from_go github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9 ;;
+	rclone) from_go github.com/rclone/rclone v1.76.0 ;;
+	restic) from_debian restic restic ;;
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;
@@ -62,6 +66,8 @@ for name in "$@"; do
 	fuse3) from_debian fusermount3 fuse3 ;; # deploy/lossyfs, for those who are not root
 	e2fsprogs) from_debian mke2fs e2fsprogs ;;
 	openssh-client) from_debian ssh-agent openssh-client ;; # its agent is tried with keys of people
+	ewf-tools) from_debian ewfacquirestream ewf-tools ;; # writes and reads the images that custody/format/ewf is held against
+	qemu-utils) from_debian qemu-img qemu-utils ;;
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;
 	esac
