@@ -216,6 +216,14 @@ func (f *faulty) List(ctx context.Context, prefix string, yield func(storage.Obj
 	return f.fail(func() error { return f.Bucket.List(ctx, prefix, yield) })
 }
 
+func (f *faulty) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	return f.fail(func() error { return f.Bucket.Versions(ctx, prefix, yield) })
+}
+
+func (f *faulty) Folders(ctx context.Context, prefix string, yield func(string) error) error {
+	return f.fail(func() error { return f.Bucket.Folders(ctx, prefix, yield) })
+}
+
 func (f *faulty) Delete(ctx context.Context, key, version string) error {
 	return f.fail(func() error { return f.Bucket.Delete(ctx, key, version) })
 }

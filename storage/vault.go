@@ -48,10 +48,11 @@ type Vault struct {
 
 	abilities Abilities
 
-	mu      sync.Mutex
-	known   map[custody.IncidentID]*incidentKeys
-	durable map[custody.IncidentID]bool          // whose keys may encrypt
-	gates   map[custody.IncidentID]*sync.RWMutex // see removing
+	mu       sync.Mutex
+	known    map[custody.IncidentID]*incidentKeys
+	durable  map[custody.IncidentID]bool          // whose keys may encrypt
+	shredded map[custody.IncidentID]bool          // by this vault
+	gates    map[custody.IncidentID]*sync.RWMutex // see removing
 }
 
 // ErrMismatch says that bytes or chunks are not what they were announced as.
@@ -106,7 +107,7 @@ func New(c Config) (*Vault, error) {
 	return &Vault{
 		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
 		buffers: newBuffers(c.Buffers), press: press, zeros: make([]byte, custody.ChunkSize),
-		abilities: c.Abilities, gates: map[custody.IncidentID]*sync.RWMutex{},
+		abilities: c.Abilities, shredded: map[custody.IncidentID]bool{}, gates: map[custody.IncidentID]*sync.RWMutex{},
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
 }
@@ -275,7 +276,7 @@ func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody
 	}
 	k, err := v.keys(ctx, incident)
 	if err != nil {
-		err = damage(err, wrappedKey(incident, firstKeys), guard.Range{Length: a.Size})
+		err = damage(err, wrappedKey(incident, 1), guard.Range{Length: a.Size})
 		return nil, fmt.Errorf("open the artifact %s: %w", a.Root, err)
 	}
 	m, err := v.readManifest(ctx, k, a.Root, a.Size)

@@ -116,6 +116,13 @@ func (m *MinIO) Replace(t *testing.T, bucket, key string, data []byte) {
 	require.NoError(t, err)
 }
 
+// Hide deletes an object without saying which version, as somebody with the right
+// to delete can: the versions stay.
+func (m *MinIO) Hide(t *testing.T, bucket, key string) {
+	t.Helper()
+	require.NoError(t, m.admin.RemoveObject(t.Context(), bucket, key, minio.RemoveObjectOptions{}))
+}
+
 // minioProgram finds the server in $CUSTODY_TOOLS or the repository's
 // .tools/bin.
 func minioProgram(t *testing.T) string {
