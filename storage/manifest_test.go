@@ -189,3 +189,25 @@ func TestSealOfAnUnsteadyList(t *testing.T) {
 	versioned := []storage.Chunk{{Digest: custody.ZeroChunk(9), Length: 9, Version: "v"}}
 	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(versioned), 9, custody.ZeroChunk(9), time.Time{}), storage.ErrMismatch)
 }
+
+// Two artifacts that begin alike share pages. What is left of one when the other
+// goes is whole.
+func TestSharedPages(t *testing.T) {
+	bucket := openFolder(t, t.TempDir())
+	v := newVault(t, bucket, newIdentity(t))
+	one := sparse{pageOf + 100, map[uint64][]byte{5: buckettest.Bytes(chunk, 1), 4096: buckettest.Bytes(100, 2)}}
+	two := sparse{pageOf + 100, map[uint64][]byte{5: buckettest.Bytes(chunk, 1), 4096: buckettest.Bytes(100, 3)}}
+	a, _ := takeSparse(t, v, one)
+	b, _ := takeSparse(t, v, two)
+	pages := func() int { return len(buckettest.List(t, bucket, "v1/"+string(burglary)+"/p/")) }
+	require.Equal(t, 3, pages())
+	require.NoError(t, v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{Artifacts: []custody.Artifact{b}}))
+	require.Equal(t, 2, pages())
+	for _, r := range []guard.Range{{Offset: 5 * chunk, Length: chunk}, {Offset: pageOf, Length: 100}} {
+		got, err := read(t.Context(), v, burglary, b, r)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(two.bytes(r), got))
+	}
+	require.NoError(t, v.Dispose(t.Context(), burglary, b.Root, b.Size, storage.Keep{}))
+	require.Len(t, buckettest.List(t, bucket, ""), 1, "the keys")
+}
