@@ -73,8 +73,9 @@ type Enrolment struct {
 type Policy struct {
 	Origin     string
 	Service    PrincipalID
-	Text       string // the policy in force
-	Digest     Digest // of Text
+	Text       string      // the policy in force
+	Digest     Digest      // of Text
+	Store      *ProveStore // what the store of evidence was last proven to do; nil before the first start
 	Enrolments map[PrincipalID]Enrolment
 	holders    map[KeyID]PrincipalID
 }
@@ -113,6 +114,8 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 		return p.enrol(e, act.Key)
 	case *EnrolKey:
 		return p.enrolFurther(s.Actor, act.Key)
+	case *ProveStore:
+		p.Store = act
 	}
 	return nil
 }

@@ -160,6 +160,7 @@ func TestActs(t *testing.T) {
 		},
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
+		custody.KindProveStore:      {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
 		custody.KindVerifyEvidence:  {"no item": func(a custody.Act) { a.(*custody.VerifyEvidence).Evidence = "" }},
 		custody.KindHoldEvidence: {
 			"no item":      func(a custody.Act) { a.(*custody.HoldEvidence).Evidence = "" },

@@ -23,7 +23,9 @@ func (a *app) evidenceGet() *cobra.Command {
 		Use: "get e-… -o FILE|- --purpose WHY", Short: "Retrieve an artifact, or a stretch of it", Args: exactly(1),
 		Long: `Retrieves an artifact. The retrieval is put on record before the first byte
 leaves; what arrives is verified here chunk by chunk, and confirmed with your
-signature. Holes stay holes. Broken off, the same command continues where it was.`,
+signature. Holes stay holes. Broken off, the same command continues where it was.
+The file is a copy to work with and not forced to the disk: run sync before you
+take the disk away.`,
 		Example: `  custody evidence get e-abcdefghijklmnop -o disk.img --purpose "timeline of the intrusion"
   custody evidence get e-abcdefghijklmnop -o mbr.bin --range 0-511 --purpose "partition table"`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -140,7 +142,7 @@ func (p *part) close(good bool) error {
 	}
 	p.closed = true
 	if good {
-		return errors.Join(p.file.Sync(), os.Rename(p.file.Name(), p.path), p.file.Close())
+		return errors.Join(os.Rename(p.file.Name(), p.path), p.file.Close())
 	}
 	info, err := p.file.Stat()
 	if err == nil && info.Size() == 0 {

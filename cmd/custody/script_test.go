@@ -99,12 +99,13 @@ type desk struct {
 	*service
 	gate     *gate
 	ada, eve string // their homes
+	mona     string // of who assigns eve
 	incident string
 }
 
-func newDesk(t testing.TB, dir string) *desk {
+func newDesk(t testing.TB, dir string, more ...string) *desk {
 	t.Helper()
-	d := &desk{service: newService(t, dir), gate: newGate(t)}
+	d := &desk{service: newService(t, dir, more...), gate: newGate(t)}
 	d.serve()
 	d.ada = d.home(t, "ada", "Ada", "ed25519")
 	require.Eventually(t, func() bool { return firstCode.MatchString(d.log.String()) }, patience, 5*time.Millisecond)
@@ -115,6 +116,7 @@ func newDesk(t testing.TB, dir string) *desk {
 	done(t, d.eve, "login", "--principal", eve)
 	d.incident = word(t, done(t, d.eve, "incident", "open", "--title", "bad input"), "id")
 	mona := d.home(t, "mona", "Mona", "ed25519") // nobody assigns himself
+	d.mona = mona
 	manager := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(mona, requestFile), "--role", "incident-manager"), "id")
 	done(t, mona, "login", "--principal", manager)
 	done(t, mona, "incident", "assign", d.incident, eve, "--purpose", "disk forensics")

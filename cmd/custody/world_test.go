@@ -67,9 +67,9 @@ func (l *lockedBuffer) String() string {
 }
 
 // newService makes a service in a folder.
-func newService(t testing.TB, dir string) *service {
+func newService(t testing.TB, dir string, more ...string) *service {
 	t.Helper()
-	c := exec.Command(os.Args[0], "init", "--dir", dir, "--origin", "custody.example/test", "--listen", "127.0.0.1:0")
+	c := exec.Command(os.Args[0], append([]string{"init", "--dir", dir, "--origin", "custody.example/test", "--listen", "127.0.0.1:0"}, more...)...)
 	c.Env = append(os.Environ(), asProgram+"=1")
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)

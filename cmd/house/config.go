@@ -52,6 +52,10 @@ type Config struct {
 	// S3 is the bucket that keeps the evidence.
 	S3 *S3 `json:"s3,omitempty"`
 
+	// Unlocked takes evidence in on an S3 bucket that does not lock objects. It
+	// is on record, and every bundle says so.
+	Unlocked bool `json:"unlocked,omitempty"`
+
 	// Fixity is within how many days every artifact is read back and compared
 	// with its seal, again and again; 0 is 7 days.
 	Fixity int `json:"fixityDays,omitempty"`

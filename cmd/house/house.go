@@ -50,16 +50,18 @@ type House struct {
 	Trust  *custody.Trust
 	Code   string // one-time code for the first administrator; empty when there is one
 
-	dir      string
-	api      *api.API
-	guard    *guard.Guard
-	log      *ledger.Log
-	intake   *intake.Intake
-	vault    *storage.Vault
-	keeping  *keeping
-	logger   *slog.Logger
-	registry *prometheus.Registry
-	close    []func() error // in order of opening
+	dir     string
+	api     *api.API
+	guard   *guard.Guard
+	log     *ledger.Log
+	intake  *intake.Intake
+	vault   *storage.Vault
+	keeping *keeping
+
+	protected map[custody.EvidenceID]*protection // the keeper's own
+	logger    *slog.Logger
+	registry  *prometheus.Registry
+	close     []func() error // in order of opening
 }
 
 // Create makes a service in a folder: keys, databases, log, genesis record,
@@ -243,6 +245,9 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return fmt.Errorf("the bucket does not do what evidence needs: %w", err)
 	}
+	if h.Config.S3 != nil && !proven.Lock && !h.Config.Unlocked {
+		return errors.New("the bucket does not lock objects, so anybody who can write to it can delete evidence: make it with object lock, or set \"unlocked\": true in config.json, which every bundle will say")
+	}
 	for _, line := range proven.Lines {
 		h.logger.InfoContext(ctx, "bucket", "found", line)
 	}
@@ -258,7 +263,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return err
 	}
-	h.vault, h.keeping = vault, newKeeping(h.registry)
+	h.vault, h.keeping, h.protected = vault, newKeeping(h.registry), map[custody.EvidenceID]*protection{}
 	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
 	code, err := newCode()
 	if err != nil {
@@ -271,6 +276,9 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 		return err
 	}
 	h.closing(h.guard.Close)
+	if err := h.recordStore(ctx, proven); err != nil {
+		return err
+	}
 	people, err := h.guard.People(ctx)
 	if err != nil {
 		return err

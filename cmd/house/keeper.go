@@ -158,7 +158,7 @@ func (h *House) keep(ctx context.Context) error {
 		if k.damaged && !k.disposal.Done {
 			damaged++
 		}
-		if err := h.keepOne(ctx, k, now); err != nil {
+		if err := h.keepOne(ctx, k, list, now); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
 		}
 		if !k.thing && !k.disposal.Approved() {
@@ -189,12 +189,17 @@ func (h *House) fixity() time.Duration {
 // is done when the time is over.
 const early = 0.8
 
-func (h *House) keepOne(ctx context.Context, k kept, now time.Time) error {
+func (h *House) keepOne(ctx context.Context, k kept, all []kept, now time.Time) error {
 	switch {
-	case k.disposal.Approved():
+	case k.disposal.Done:
 		return nil
+	case k.disposal.Approved():
+		return h.dispose(ctx, k, all)
 	case k.thing:
 		return nil
+	}
+	if err := h.protect(ctx, k, all); err != nil {
+		return err
 	}
 	due := now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
 	if h.guard.Ready() == nil && (k.asked || due && !k.first) { // what is found can be put on record

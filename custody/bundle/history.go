@@ -66,7 +66,7 @@ func (c *check) belongs(e *entry) bool {
 		return true
 	}
 	switch a := s.Act.(type) {
-	case *custody.Genesis, *custody.EnrolPrincipal, *custody.EnrolKey:
+	case *custody.Genesis, *custody.ProveStore, *custody.EnrolPrincipal, *custody.EnrolKey:
 		return r.Stream == custody.PolicyStream
 	case *custody.GrantRole:
 		return r.Stream == a.Principal.Stream()
@@ -287,6 +287,21 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 	return people
 }
 
+// firstEnrolled returns the place of the first permitted enrolment in the policy
+// stream, 0 when there is none.
+func (c *check) firstEnrolled() uint64 {
+	s := c.stream(custody.PolicyStream)
+	if s == nil {
+		return 0
+	}
+	for _, e := range s.records {
+		if e.statement.Kind == custody.KindEnrolPrincipal && e.record.Decision.Permit {
+			return e.record.Sequence
+		}
+	}
+	return 0
+}
+
 // checkOwnSignature checks a statement that brings its own signer into being.
 func (c *check) checkOwnSignature(e *entry) {
 	var der []byte
@@ -296,7 +311,7 @@ func (c *check) checkOwnSignature(e *entry) {
 	case *custody.EnrolPrincipal:
 		der = act.Key
 	}
-	first := e.record.Stream == custody.PolicyStream && e.record.Sequence <= 1
+	first := e.record.Stream == custody.PolicyStream && (e.record.Sequence == 0 || c.firstEnrolled() == e.record.Sequence)
 	key, err := custody.ParsePublicKey(der)
 	if err == nil {
 		err = e.record.Envelope.Verify(key)
@@ -428,6 +443,21 @@ func (c *check) checkSignature(e *entry, p *signer) bool {
 	return true
 }
 
+// storeAt returns what the store of evidence was proven to do at that time; nil
+// when nothing was on record yet.
+func (c *check) storeAt(t custody.Time) (found *custody.ProveStore) {
+	s := c.stream(custody.PolicyStream)
+	if s == nil {
+		return nil
+	}
+	for _, e := range s.records {
+		if act, ok := e.statement.Act.(*custody.ProveStore); ok && e.record.Decision.Permit && e.record.Recorded <= t {
+			found = act
+		}
+	}
+	return found
+}
+
 // checkItem folds the item's own stream and draws up its history.
 func (c *check) checkItem() {
 	s := c.stream(c.head.Evidence.Stream())
@@ -447,7 +477,8 @@ func (c *check) checkItem() {
 	} else {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}
-	c.verdict.Confirmed, c.verdict.Damaged = item.Confirmed, item.Damaged
+	c.verdict.Confirmed, c.verdict.Damaged, c.verdict.Destroyed = item.Confirmed, item.Damaged, item.Disposal.Done
+	c.verdict.Store = c.storeAt(item.SealedAt)
 	c.timeline(s)
 	var begunBy custody.PrincipalID
 	if in := c.stream(c.head.Incident.Stream()); in != nil {

@@ -26,7 +26,7 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 		return administrator(p.Has(custody.RoleAdministrator))
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
-	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals:
+	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore:
 		if !service {
 			return errors.New("only the service says what it checked, released, destroyed and refused")
 		}

@@ -27,6 +27,8 @@ type Verdict struct {
 	ArtifactState string               `json:"artifactState"` // one of the three below
 	Confirmed     bool                 `json:"confirmed"`     // the service read the bytes back and found the sealed digest
 	Damaged       bool                 `json:"damaged"`       // the service's last check found other bytes, or none
+	Destroyed     bool                 `json:"destroyed"`     // the bytes were, by order of two people; the records are what is left
+	Store         *custody.ProveStore  `json:"store"`         // what the store was proven to do when the item was sealed; null when nothing is on record
 	Timeline      []Event              `json:"timeline"`      // in the order of recording
 	Problems      []Problem            `json:"problems"`      // empty when verified
 	Warnings      []Problem            `json:"warnings"`      // what verifies, and may yet be disputed
@@ -177,6 +179,12 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	if v.Confirmed {
 		b.WriteString("            the service has read them back from its store and found them right\n")
+	}
+	if v.Store != nil {
+		fmt.Fprintf(&b, "            kept in %s\n", v.Store)
+	}
+	if v.Destroyed {
+		b.WriteString("            DESTROYED by order of two people (see below): these records are what is left\n")
 	}
 	if v.Damaged {
 		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")

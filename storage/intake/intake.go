@@ -135,7 +135,7 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	if err != nil {
 		return err
 	}
-	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root, time.Time{})
+	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root, in.Now().Add(firstLock))
 	if errors.Is(err, storage.ErrMismatch) {
 		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}
@@ -144,6 +144,11 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	}
 	return in.Rows.SealUpload(ctx, act.Evidence)
 }
+
+// firstLock is for how long an artifact is locked before its seal is on record:
+// long enough to be extended afterwards, and not for long when the seal is
+// refused.
+const firstLock = 48 * time.Hour
 
 // page is how many rows are read at once.
 const page = 4096

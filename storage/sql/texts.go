@@ -11,5 +11,5 @@ var writes = []string{
 // reads are the statements outside of transactions, prepared once.
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
-	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny,
+	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen,
 }

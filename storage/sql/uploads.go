@@ -47,6 +47,7 @@ const (
 	selectIncident = `SELECT incident FROM uploads WHERE evidence = $1`
 	insertChunk    = `INSERT INTO chunks (evidence, place, digest, length, version) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (evidence, place) DO UPDATE SET digest = excluded.digest, length = excluded.length, version = excluded.version`
+	selectOpen    = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE incident = $1 AND NOT checked ORDER BY begun, evidence`
 	selectHolders = `SELECT chunks.evidence, MAX(chunks.length), MAX(chunks.version) FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
 		WHERE chunks.digest = $1 AND uploads.incident = $2 AND (uploads.sealed OR uploads.evidence = $3)
 		GROUP BY chunks.evidence ORDER BY chunks.evidence LIMIT 16`
@@ -170,6 +171,20 @@ func (s *Store) SealedUploads(ctx context.Context) (list []Upload, err error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sealed uploads: %w", err)
+	}
+	return list, nil
+}
+
+// OpenUploads returns the uploads of an incident that are not both sealed and
+// checked, the oldest first.
+func (s *Store) OpenUploads(ctx context.Context, i custody.IncidentID) (list []Upload, err error) {
+	err = s.rows(ctx, selectOpen, []any{string(i)}, func(scan func(...any) error) error {
+		u, err := scanUpload(scan)
+		list = append(list, u)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open uploads of %s: %w", i, err)
 	}
 	return list, nil
 }
