@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,17 +22,44 @@ import (
 type intake struct {
 	incident, exhibit, kind, name, purpose string
 	atMost                                 string
+	retry                                  time.Duration
+	reading                                reading
 	facts                                  facts
 	acquired                               custody.Acquisition
+}
+
+// reading is how an artifact is read, and what it is compared with.
+type reading struct {
+	md5, sha1  bool
+	expect     string // file of digests
+	fill, asIs bool
+}
+
+func (r *reading) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.BoolVar(&r.md5, "md5", false, "put the MD5 of the artifact on record, too")
+	f.BoolVar(&r.sha1, "sha1", false, "put the SHA-1 of the artifact on record, too")
+	f.StringVar(&r.expect, "expect", "", "file with digests of the artifact, of md5sum, sha256sum, the BSDs or FTK Imager: seal only what has them")
+	f.BoolVar(&r.fill, "fill-unreadable", false, "put zeros where the source cannot be read, and that on record")
+	f.BoolVar(&r.asIs, "as-is", false, "take in the files that are named and no others, whether or not they are all segments of an image")
 }
 
 func (a *app) evidenceAdd() *cobra.Command {
 	var in intake
 	c := &cobra.Command{
-		Use: "add FILE|-", Short: "Take an artifact in", Args: exactly(1),
+		Use: "add FILE…|-", Short: "Take an artifact in", Args: atLeast(1),
 		Long: `Takes an artifact in: announces it, sends it in chunks, and seals it with your
 signature over its SHA-256. Broken off, the same command continues where it was.
-What is missing is asked for on a terminal, and refused elsewhere.`,
+What is missing is asked for on a terminal, and refused elsewhere.
+
+Several files are the parts of one artifact. Of an image in EWF segments the
+first is enough. What the artifact is, and whether the digests that its container
+states are those of the media in it, is found out here, by a process without
+keys or network, and put on record; it is taken in either way.
+
+FILE can be a block device. What it cannot be read ends the command, unless
+--fill-unreadable is given: then zeros stand there, in stretches of 512 bytes or
+what the system reads at least, and the record says where.`,
 		Example: `  custody evidence add web01.dd --incident i-abcdefghijklmnop --exhibit EX-1 --type disk \
     --source "web01's system disk" --model "Samsung PM893" --serial S5YJNX0R --host web01 \
     --method dead --write-blocker "Tableau T8u" --unread 0 \
@@ -41,23 +67,37 @@ What is missing is asked for on a terminal, and refused elsewhere.`,
     --collected-at 2026-11-23T09:40:00+01:00 --place "rack 12, Frankfurt" \
     --authority-kind policy --authority "incident response policy 4.2" --purpose "seized after alert 4711"
   custody evidence add web02.dd --incident i-abcdefghijklmnop --exhibit EX-2 --type disk \
-    --facts web02.json --purpose "seized after alert 4711"`,
+    --facts web02.json --expect web02.dd.sha256 --purpose "seized after alert 4711"
+  custody evidence add web03.E01 --md5 --incident i-abcdefghijklmnop --exhibit EX-3 --type disk \
+    --facts web03.json --purpose "all segments of web03.E01"
+  custody evidence add web04.001 web04.002 --incident i-abcdefghijklmnop --exhibit EX-4 --type disk \
+    --facts web04.json --purpose "a raw image in two parts"
+  dc3dd if=/dev/sdb | custody evidence add - --name sdb.dd --incident i-abcdefghijklmnop --exhibit EX-5 \
+    --type disk --facts sdb.json --purpose "imaged straight into custody"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.complete(&in, args[0]); err != nil {
 				return err
 			}
-			return a.add(c.Context(), &in, args[0])
+			return a.add(c.Context(), &in, args)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&in.incident, "incident", "", "the incident")
 	f.StringVar(&in.exhibit, "exhibit", "", "exhibit number, unique in the incident")
+	f.DurationVar(&in.retry, "retry", 30*time.Second, "for how long to try again while the service cannot be reached")
+	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
+	in.flags(c)
+	return c
+}
+
+// flags adds the flags that every way of taking something in has.
+func (in *intake) flags(c *cobra.Command) {
+	f := c.Flags()
 	f.StringVar(&in.kind, "type", "", strings.Join(custody.ArtifactTypes(), ", "))
 	f.StringVar(&in.name, "name", "", "name of the artifact (default: the file's)")
 	f.StringVar(&in.purpose, "purpose", "", "why")
+	in.reading.flags(c)
 	in.facts.flags(c)
-	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
-	return c
 }
 
 // complete asks for what is missing where somebody can answer, and refuses,
@@ -90,6 +130,9 @@ func (a *app) complete(in *intake, path string) (err error) {
 	if in.kind != "" && !slices.Contains(custody.ArtifactTypes(), in.kind) {
 		return usagef("--type %q is none of %s", in.kind, strings.Join(custody.ArtifactTypes(), ", "))
 	}
+	if in.reading.fill && *in.facts.said["unread"] == "" {
+		*in.facts.said["unread"] = "0" // and what is met
+	}
 	in.acquired, err = in.facts.acquisition(a, in.kind, mayAsk && len(missing) == 0)
 	var lacking lacksFacts
 	switch {
@@ -112,128 +155,235 @@ func (a *app) complete(in *intake, path string) (err error) {
 	return nil
 }
 
-// artifactFile is the file that is taken in, with what it was when opened.
-type artifactFile struct {
-	io.Reader
-	file   *os.File
-	info   fs.FileInfo
-	atMost uint64
-	resume string // file of the home that remembers the upload; "" for a pipe
-}
-
-func (a *app) openArtifact(in *intake, path string) (*artifactFile, error) {
-	if path == "-" {
+// open opens what is to be taken in.
+func (a *app) open(ctx context.Context, in *intake, paths []string) (s *source, err error) {
+	if len(paths) == 1 && paths[0] == "-" {
 		most, err := parseSize(in.atMost)
-		return &artifactFile{Reader: a.stdin, atMost: most}, err
+		if err != nil {
+			return nil, err
+		}
+		return openPipe(a.stdin, most), nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, usageError{err}
+	if !in.reading.asIs {
+		if paths, err = allSegments(paths); err != nil {
+			return nil, err
+		}
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if s, err = openSource(paths); err != nil {
+		return nil, err
 	}
-	if info.IsDir() {
-		return nil, errors.Join(usagef("%s is a folder; an artifact is a file: pack it, or add its files one by one", path), f.Close())
-	}
-	size := info.Size()
-	if info.Mode()&fs.ModeDevice != 0 {
-		if size, err = f.Seek(0, io.SeekEnd); err == nil {
-			_, err = f.Seek(0, io.SeekStart)
+	s.fill = in.reading.fill
+	if !in.reading.asIs && len(s.parts) <= mostSegments && isFirstSegment(paths[0]) {
+		found, err := a.examine(ctx, s, true)
+		if err == nil && found.Segments != "" {
+			err = refusedf("%s: %s; --as-is takes in what is there", paths[0], found.Segments)
 		}
 		if err != nil {
-			return nil, errors.Join(err, f.Close())
+			return nil, errors.Join(err, s.close())
 		}
 	}
-	full, err := filepath.Abs(path)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	mark := custody.Hash(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s\x00%s", full, size, info.ModTime().UnixNano(), in.incident, in.exhibit))
-	return &artifactFile{Reader: f, file: f, info: info, atMost: uint64(size), resume: filepath.Join("uploads", mark.Hex())}, nil
+	return s, nil
 }
 
-var errChanged = errors.New("the file changed while it was read; nothing was sealed: copy it first, and take the copy in under another exhibit number, since this one stays announced")
-
-// unchanged turns the outcome of an upload into errChanged when the file is no
-// longer what it was when it was opened: also that of one that failed, which a
-// file that grows makes it do.
-func (f *artifactFile) unchanged(size uint64, outcome error) error {
-	if f.file == nil {
-		return outcome
-	}
-	now, err := f.file.Stat()
-	if err != nil {
-		return errors.Join(outcome, err)
-	}
-	if now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) || outcome == nil && size != f.atMost {
-		return errChanged
-	}
-	return outcome
+// taken is what was found out about an artifact while it was read.
+type taken struct {
+	acquired custody.Acquisition
+	artifact custody.Artifact
+	format   string
+	labels   []custody.Label
+	parts    []custody.Part
 }
 
-func (f *artifactFile) close() error {
-	if f.file == nil {
-		return nil
+// take reads a source through transfer, which says what it read, and looks into
+// it at the same time. Nothing is taken that changed meanwhile, or that is not
+// what was expected.
+func (a *app) take(ctx context.Context, in *intake, s *source, transfer func() (custody.Artifact, error)) (t taken, err error) {
+	var expected *expectation
+	if in.reading.expect != "" {
+		if expected, err = readExpectation(in.reading.expect, in.name); err != nil {
+			return t, err
+		}
+		if len(s.parts) > 1 && !expected.media {
+			return t, usagef("--expect %s has digests of single files, and the artifact is %d of them", in.reading.expect, len(s.parts))
+		}
 	}
-	return f.file.Close()
+	for kind, wanted := range map[string]bool{"md5": in.reading.md5, "sha1": in.reading.sha1} {
+		if wanted || expected != nil && expected.digests[kind] != "" {
+			s.measure(kind)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	looked := a.lookInto(ctx, s)
+	t.artifact, err = transfer()
+	if err = s.unchanged(t.artifact.Size, err); err != nil {
+		cancel()
+		<-looked
+		return t, err
+	}
+	found := <-looked
+	if found == nil {
+		return t, ctx.Err()
+	}
+	for _, w := range found.warnings() {
+		a.say("%s", w)
+	}
+	t.format, t.acquired = found.Format, s.acquisition(in.acquired)
+	if n := len(s.bad); n > 0 {
+		a.say("NOTE: %d stretches of the source could not be read; zeros stand in their place, and the record says where", n)
+	}
+	if t.parts, err = s.names(); err != nil {
+		return t, err
+	}
+	t.labels, err = labels(s, t.artifact, found, expected)
+	return t, err
 }
 
-func (a *app) add(ctx context.Context, in *intake, path string) (err error) {
-	incident, err := custody.ParseIncidentID(in.incident)
-	if err != nil {
-		return usageError{err}
+// lookInto lets a child look into the source's files. What comes is nil when ctx
+// ended first.
+func (a *app) lookInto(ctx context.Context, s *source) <-chan *inspection {
+	c := make(chan *inspection, 1)
+	if len(s.parts) == 0 {
+		c <- &inspection{Format: s.made}
+		return c
 	}
-	name, err := custody.NewName([]byte(in.name))
-	if err != nil {
-		return usageError{err}
+	go func() {
+		found, err := a.examine(ctx, s, false)
+		if err != nil {
+			found = nil
+		}
+		c <- found
+	}()
+	return c
+}
+
+// labels puts together the digests beside the one that names the artifact.
+func labels(s *source, artifact custody.Artifact, found *inspection, expected *expectation) ([]custody.Label, error) {
+	list := found.Labels
+	measured := map[string]string{"sha256": artifact.SHA256.Hex()}
+	for _, kind := range []string{"md5", "sha1"} {
+		if s.digest[kind] != nil {
+			measured[kind] = s.measured(kind)
+		}
 	}
-	f, err := a.openArtifact(in, path)
+	over, inside := custody.LabelArtifact, map[string]string{}
+	for _, l := range found.Labels {
+		inside[l.Algorithm] = l.Measured
+	}
+	compared := measured
+	if expected != nil && expected.media && strings.HasPrefix(found.Format, "ewf") {
+		over, compared = custody.LabelMedia, inside
+	}
+	stated := map[string]bool{}
+	if expected != nil {
+		more, err := expected.compare(compared, over)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range more {
+			stated[l.Algorithm] = over == custody.LabelArtifact
+		}
+		list = append(list, more...)
+	}
+	for _, kind := range []string{"md5", "sha1"} {
+		if measured[kind] != "" && !stated[kind] {
+			list = append(list, custody.Label{Algorithm: kind, Measured: measured[kind], Over: custody.LabelArtifact})
+		}
+	}
+	return list, nil
+}
+
+func (a *app) add(ctx context.Context, in *intake, paths []string) (err error) {
+	s, err := a.open(ctx, in, paths)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close()) }()
+	defer func() { err = errors.Join(err, s.close()) }()
 	cl, _, err := a.dial(ctx)
 	if err != nil {
 		return err
 	}
-	id, err := a.begin(ctx, cl, f, in.purpose, &custody.BeginEvidence{
-		AtMost: f.atMost, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind,
+	cl.Patience = in.retry
+	sealed, err := a.intoCustody(ctx, cl, in, s)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(a.forgetUpload(sealed.resume), a.keep(ctx, cl)); err != nil {
+		return err
+	}
+	return a.answer(sealed, sealed.text())
+}
+
+// sealedItem is what evidence add says of an item that it sealed.
+type sealedItem struct {
+	proof
+	Exhibit string          `json:"exhibit"`
+	Size    uint64          `json:"bytes"`
+	SHA256  custody.Digest  `json:"sha256"`
+	Root    custody.Digest  `json:"root"`
+	Format  string          `json:"format"`
+	Labels  []custody.Label `json:"labels"`
+
+	resume string
+}
+
+func (i *sealedItem) text() string {
+	text := fmt.Sprintf("sealed %s as %s\n%d bytes, SHA-256 %s\n", i.Exhibit, i.ID, i.Size, i.SHA256.Hex())
+	if i.Format != "" {
+		text += "recognized as " + i.Format + "\n"
+	}
+	for _, l := range i.Labels {
+		text += l.String() + "\n"
+	}
+	return text + fmt.Sprintf("on record as leaf %d of the log (proven at size %d)\n", i.Index, i.proof.Size)
+}
+
+// intoCustody announces, sends and seals what a source holds.
+func (a *app) intoCustody(ctx context.Context, cl *client.Client, in *intake, s *source) (*sealedItem, error) {
+	incident, err := custody.ParseIncidentID(in.incident)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	name, err := custody.NewName([]byte(in.name))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	resume, err := s.mark(in.incident, in.exhibit)
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.begin(ctx, cl, resume, in.purpose, &custody.BeginEvidence{
+		AtMost: s.size, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	bar := a.progress("sending "+name.Display, f.atMost, path != "-")
-	artifact, err := cl.Upload(ctx, id, f, bar.settled)
-	bar.done()
-	if err := f.unchanged(artifact.Size, err); err != nil {
-		if f.resume != "" && exitCode(err) == exitUnreachable {
+	t, err := a.take(ctx, in, s, func() (custody.Artifact, error) {
+		bar := a.progress("sending "+name.Display, s.size, s.known)
+		defer bar.done()
+		return cl.Upload(ctx, id, s, bar.settled)
+	})
+	if err != nil {
+		if resume != "" && exitCode(err) == exitUnreachable {
 			err = fmt.Errorf("%w; run the same command again to continue", err)
 		}
-		return err
+		return nil, err
 	}
-	said, err := cl.Say(ctx, in.purpose, &custody.SealEvidence{Acquisition: in.acquired, Artifact: artifact, Evidence: id, Incident: incident})
+	said, err := cl.Say(ctx, in.purpose, &custody.SealEvidence{
+		Acquisition: t.acquired, Artifact: t.artifact, Evidence: id, Format: t.format, Incident: incident, Labels: t.labels, Parts: t.parts,
+	})
 	if err != nil {
-		return fmt.Errorf("sent, not sealed: %w", err)
+		return nil, fmt.Errorf("sent, not sealed: %w", err)
 	}
-	if err := errors.Join(a.forgetUpload(f), a.keep(ctx, cl)); err != nil {
-		return err
-	}
-	return a.answer(struct {
-		proof
-		Exhibit string         `json:"exhibit"`
-		Size    uint64         `json:"bytes"`
-		SHA256  custody.Digest `json:"sha256"`
-		Root    custody.Digest `json:"root"`
-	}{proofOf(said, string(id)), in.exhibit, artifact.Size, artifact.SHA256, artifact.Root},
-		fmt.Sprintf("sealed %s as %s\n%d bytes, SHA-256 %s\non record as leaf %d of the log (proven at size %d)\n",
-			in.exhibit, id, artifact.Size, artifact.SHA256.Hex(), said.Receipt.Index, said.Point.Size))
+	return &sealedItem{
+		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: t.artifact.Size, SHA256: t.artifact.SHA256, Root: t.artifact.Root,
+		Format: t.format, Labels: t.labels, resume: resume,
+	}, nil
 }
 
 // begin announces the item, or finds the upload that was broken off.
-func (a *app) begin(ctx context.Context, cl *client.Client, f *artifactFile, purpose string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
-	if id, ok := a.resumeUpload(ctx, cl, f); ok {
+func (a *app) begin(ctx context.Context, cl *client.Client, resume, purpose string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
+	if id, ok := a.resumeUpload(ctx, cl, resume); ok {
 		a.say("continuing the upload of %s", id)
 		return id, nil
 	}
@@ -243,25 +393,25 @@ func (a *app) begin(ctx context.Context, cl *client.Client, f *artifactFile, pur
 	}
 	// Remembered before it is sent: what is announced can always be continued.
 	id := custody.NewEvidenceID(custody.Hash(envelope.Payload))
-	if f.resume != "" {
-		if err := a.writeFile(f.resume, []byte(id)); err != nil {
+	if resume != "" {
+		if err := a.writeFile(resume, []byte(id)); err != nil {
 			return "", err
 		}
 	}
 	if _, err := cl.Send(ctx, envelope, nil); err != nil {
 		if exitCode(err) != exitUnreachable {
-			err = errors.Join(err, a.forgetUpload(f))
+			err = errors.Join(err, a.forgetUpload(resume))
 		}
 		return "", err
 	}
 	return id, nil
 }
 
-func (a *app) resumeUpload(ctx context.Context, cl *client.Client, f *artifactFile) (custody.EvidenceID, bool) {
-	if f.resume == "" {
+func (a *app) resumeUpload(ctx context.Context, cl *client.Client, resume string) (custody.EvidenceID, bool) {
+	if resume == "" {
 		return "", false
 	}
-	b, err := a.readFile(f.resume)
+	b, err := a.readFile(resume)
 	if err != nil {
 		return "", false
 	}
@@ -273,11 +423,11 @@ func (a *app) resumeUpload(ctx context.Context, cl *client.Client, f *artifactFi
 	return id, err == nil && !e.Sealed
 }
 
-func (a *app) forgetUpload(f *artifactFile) error {
-	if f.resume == "" {
+func (a *app) forgetUpload(resume string) error {
+	if resume == "" {
 		return nil
 	}
-	path, err := a.file(f.resume)
+	path, err := a.file(resume)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(),
 		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.principalCommand(), a.roleCommand(),
-		a.incidentCommand(), a.evidenceCommand(), a.logCommand(), a.bundleCommand(),
+		a.incidentCommand(), a.evidenceCommand(), a.inspectCommand(), a.logCommand(), a.bundleCommand(),
 		jsonTopic(),
 	)
 	return root
@@ -141,6 +141,16 @@ func exactly(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
 			return usagef("%d arguments instead of %d: custody %s", len(args), n, c.UseLine())
+		}
+		return nil
+	}
+}
+
+// atLeast is exactly's sister for commands that take several.
+func atLeast(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usagef("%d arguments instead of %d or more: custody %s", len(args), n, c.UseLine())
 		}
 		return nil
 	}

@@ -84,6 +84,10 @@ const (
 // ErrFormat says that a file is not a whole image of EWF version 1.
 var ErrFormat = errors.New("not a sound EWF image")
 
+// ErrSegments says that the segments are not all, not in order, or not of one
+// image. It is an ErrFormat, too.
+var ErrSegments = fmt.Errorf("%w: not the segments of one image, all and in order", ErrFormat)
+
 // Number returns the segment number that the beginning of a file states, 1 for
 // the first.
 func Number(head []byte) (int, error) {
@@ -111,7 +115,7 @@ func Open(segments []Segment) (*Image, error) {
 	case img.Media.Sectors == 0:
 		return nil, fmt.Errorf("%w: no section says how large the media are", ErrFormat)
 	case !img.finished:
-		return nil, fmt.Errorf("%w: the last of its segments is missing", ErrFormat)
+		return nil, fmt.Errorf("%w: the last is missing", ErrSegments)
 	}
 	return img, nil
 }
@@ -147,10 +151,10 @@ func (img *Image) readSegment(n int, count *int) error {
 		return err
 	}
 	if number != n+1 {
-		return fmt.Errorf("%w: it says that it is segment %d", ErrFormat, number)
+		return fmt.Errorf("%w: it says that it is segment %d", ErrSegments, number)
 	}
 	if img.finished {
-		return fmt.Errorf("%w: it comes after the last one", ErrFormat)
+		return fmt.Errorf("%w: it comes after the last", ErrSegments)
 	}
 	var data section // the latest of type sectors, which the next table is about
 	for at := int64(fileHeader); ; {
@@ -248,7 +252,7 @@ func (img *Image) readMedia(s section) error {
 		return fmt.Errorf("%w: it is too short", ErrFormat)
 	}
 	if img.Media != (Media{}) && img.Media != m {
-		return fmt.Errorf("%w: it describes other media than the first", ErrFormat)
+		return fmt.Errorf("%w: it describes other media than the first", ErrSegments)
 	}
 	img.Media = m
 	return m.check()

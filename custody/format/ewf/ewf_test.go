@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"encoding/binary"
+	"errors"
 	"hash/adler32"
 	"io"
 	"math/rand/v2"
@@ -124,7 +125,7 @@ func TestSegmentsThatAreNotAll(t *testing.T) {
 		says  string
 	}{
 		{"none", nil, "no section says"},
-		{"the last is missing", files[:len(files)-1], "the last of its segments is missing"},
+		{"the last is missing", files[:len(files)-1], "the last is missing"},
 		{"the first is missing", files[1:], "it says that it is segment 2"},
 		{"one twice", [][]byte{files[0], files[0]}, "it says that it is segment 1"},
 		{"one of another image", slices.Concat(files[:1], other[1:]), "other media"},
@@ -133,6 +134,7 @@ func TestSegmentsThatAreNotAll(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ewf.Open(segments(c.files))
 			require.ErrorIs(t, err, ewf.ErrFormat)
+			require.Equal(t, c.files != nil, errors.Is(err, ewf.ErrSegments))
 			require.ErrorContains(t, err, c.says)
 		})
 	}
