@@ -27,8 +27,27 @@ func BenchmarkSHA256(b *testing.B) {
 // BenchmarkPutChunk stores distinct chunks of 8 MiB in a folder, fsynced, from
 // as many goroutines as there are processors. It includes verifying the digest.
 func BenchmarkPutChunk(b *testing.B) {
+	b.Run("noise", func(b *testing.B) { benchmarkPut(b, buckettest.Bytes(chunk, 1)) })
+	b.Run("text", func(b *testing.B) { benchmarkPut(b, text(chunk, 1)) })
+}
+
+// BenchmarkPutZeros is what a chunk costs that is not stored, and BenchmarkPutAgain
+// one that is there already.
+func BenchmarkPutZeros(b *testing.B) { benchmarkAgain(b, make([]byte, chunk)) }
+func BenchmarkPutAgain(b *testing.B) { benchmarkAgain(b, buckettest.Bytes(chunk, 1)) }
+
+func benchmarkAgain(b *testing.B, data []byte) {
 	v := newVault(b, openFolder(b, b.TempDir()), newIdentity(b))
-	base := buckettest.Bytes(chunk, 1)
+	d := custody.ChunkDigest(data)
+	b.SetBytes(chunk)
+	for b.Loop() {
+		_, err := v.PutChunk(b.Context(), burglary, data, d)
+		require.NoError(b, err)
+	}
+}
+
+func benchmarkPut(b *testing.B, base []byte) {
+	v := newVault(b, openFolder(b, b.TempDir()), newIdentity(b))
 	number := func(data []byte, n uint32) { binary.BigEndian.PutUint32(data, n) }
 	digests := make([]custody.Digest, b.N)
 	for n := range digests {

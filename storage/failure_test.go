@@ -241,7 +241,7 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 	b, a := bytesOf(chunk+1000, 1)
 	chance := rand.New(rand.NewPCG(1, 2))
 	intake := func(bucket storage.Bucket) error {
-		v := newVault(t, bucket, id)
+		v := briefVault(t, bucket, id)
 		chunks, err := putAll(t.Context(), v, burglary, b)
 		if err != nil {
 			return err
@@ -266,7 +266,7 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 				case "some":
 					store.powerLoss(chance)
 				}
-				got, readErr := read(t.Context(), newVault(t, store, id), burglary, a, guard.Range{Length: a.Size})
+				got, readErr := read(t.Context(), briefVault(t, store, id), burglary, a, guard.Range{Length: a.Size})
 				require.True(t, bytes.HasPrefix(b, got))
 				if readErr != nil {
 					require.ErrorIs(t, readErr, storage.ErrDamaged)
@@ -276,7 +276,7 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 
 				require.NoError(t, intake(store), "a second try")
 				store.powerLoss(nil)
-				measured, err := newVault(t, store, id).Check(t.Context(), burglary, a.Root, a.Size)
+				measured, err := briefVault(t, store, id).Check(t.Context(), burglary, a.Root, a.Size)
 				require.NoError(t, err)
 				require.Equal(t, a, measured)
 				if done {
@@ -292,10 +292,10 @@ func TestIntakeBrokenAtEveryStep(t *testing.T) {
 func TestReadingBrokenAtEveryStep(t *testing.T) {
 	id, store := newIdentity(t), newVolatile()
 	b, a := bytesOf(2*chunk+1000, 1)
-	take(t, newVault(t, store, id), burglary, b, a)
+	take(t, briefVault(t, store, id), burglary, b, a)
 	for at := 1; ; at++ {
 		broken := &faulty{Bucket: store, at: at}
-		v := newVault(t, broken, id)
+		v := briefVault(t, broken, id)
 		got, err := read(t.Context(), v, burglary, a, guard.Range{Length: a.Size})
 		require.True(t, bytes.HasPrefix(b, got))
 		if broken.calls < at {

@@ -244,12 +244,12 @@ func TestDisposalBrokenAtEveryStep(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		for at := 1; ; at++ {
 			store := newVolatile()
-			v := newVault(t, store, id)
+			v := briefVault(t, store, id)
 			chunks := take(t, v, burglary, data, whole)
 			require.NoError(t, v.Seal(t.Context(), burglary, all(chunks[:1]), short.Size, short.Root, time.Time{}))
 			broken := &faulty{Bucket: store, at: at, before: before}
 			keep := storage.Keep{Artifacts: []custody.Artifact{short}}
-			err := newVault(t, broken, id).Dispose(t.Context(), burglary, whole.Root, whole.Size, keep)
+			err := briefVault(t, broken, id).Dispose(t.Context(), burglary, whole.Root, whole.Size, keep)
 			require.Equal(t, broken.calls < at, err == nil, "%v", err)
 			store.powerLoss(nil)
 			require.NoError(t, checkOf(t, v, short))

@@ -46,9 +46,17 @@ func newIdentity(t testing.TB) *age.X25519Identity {
 
 func newVault(t testing.TB, b storage.Bucket, id *age.X25519Identity) *storage.Vault {
 	t.Helper()
+	v := briefVault(t, b, id)
+	t.Cleanup(func() { require.Zero(t, v.BuffersTaken(), "buffers were not given back") })
+	return v
+}
+
+// briefVault is a vault whose memory is free once it is not used any more, for
+// tests that make hundreds.
+func briefVault(t testing.TB, b storage.Bucket, id *age.X25519Identity) *storage.Vault {
+	t.Helper()
 	v, err := storage.New(storage.Config{Bucket: b, Identity: id, Recipients: []age.Recipient{id.Recipient()}})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.Zero(t, v.BuffersTaken(), "buffers were not given back") })
 	return v
 }
 
