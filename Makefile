@@ -12,11 +12,11 @@ MODULE  := github.com/forensic-custody/custody
 FOLDERS := api cmd custody deploy investigate ledger storage
 TIMEOUT ?= 10m
 
-.PHONY: help build demo run test lint bench chaos fuzz vuln clean
+.PHONY: help build demo run test lint bench bench-storage chaos fuzz vuln clean
 .NOTPARALLEL:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## The program, as bin/custody
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody
@@ -55,6 +55,10 @@ bench: ## The README's figures: access records, intake and retrieval beside sha2
 	go test -run '^$$' -bench Access -benchtime 4000x -count $(or $(COUNT),3) -timeout 30m ./cmd/custody
 	go test -run '^$$' -bench Transfer -benchtime 3x -timeout 30m ./cmd/custody
 	go test -run '^$$' -bench Verify -cpu 1 -count $(or $(COUNT),3) -timeout 30m ./custody/bundle
+
+bench-storage: ## Intake and retrieval on S3 beside mc, rclone and restic: N rounds of MIB
+	@deploy/tools.sh minio mc rclone restic e2fsprogs
+	CUSTODY_BENCH_MIB=$(or $(MIB),2048) go test -run '^$$' -bench Storage -benchtime $(or $(N),3)x -timeout 120m ./cmd/custody
 
 chaos: ## Kill, cut and fill what it runs on, N times
 	@deploy/tools.sh minio

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,6 +67,18 @@ func (d *desk) enrol(t *testing.T, name string, role custody.Role) string {
 	return home
 }
 
+// objects counts the files in a folder bucket.
+func objects(t *testing.T, bucket string) (n int) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(bucket, func(_ string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			n++
+		}
+		return err
+	}))
+	return n
+}
+
 // TestHoldsAndRetentionTakeTwo: as two people type it.
 func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
@@ -91,4 +104,21 @@ func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 	done(t, kim, append(lift, "--second", first)...)
 	shown, _, _ = run(t, lee, "evidence", "show", id)
 	require.False(t, strings.Contains(shown, "  hold "), shown)
+
+	// Ordered by two, the bytes are destroyed, and the records say so.
+	before := objects(t, filepath.Join(d.dir, "bucket"))
+	first = word(t, done(t, lee, dispose...), "payload")
+	done(t, kim, append(dispose, "--second", first)...)
+	refused(t, exitRefused, d.eve, []string{"evidence", "get", id, "-o", filepath.Join(t.TempDir(), "x"), "--purpose", "look"}, "is disposed of")
+	require.Eventually(t, func() bool {
+		shown, _, _ = run(t, lee, "evidence", "show", id)
+		return strings.Contains(shown, "(destroyed)")
+	}, patience, 200*time.Millisecond, "%s", shown)
+	require.Less(t, objects(t, filepath.Join(d.dir, "bucket")), before)
+	proof := filepath.Join(t.TempDir(), "EX-1.bundle")
+	done(t, lee, "bundle", "export", id, "-o", proof, "--purpose", "the file is closed")
+	text, _, code := run(t, "", "bundle", "verify", proof, "--trust", filepath.Join(d.dir, "trust.json"))
+	require.Equal(t, exitDone, code, text)
+	require.Contains(t, text, "DESTROYED by order of two people")
+	require.Contains(t, text, "kept in a folder: its write protection is advisory")
 }

@@ -36,6 +36,7 @@ func asAPI(err error) error {
 	for _, pair := range []struct{ ours, theirs error }{
 		{storage.ErrDamaged, api.ErrDamaged},
 		{storage.ErrNotFound, api.ErrDamaged},
+		{storage.ErrShredded, api.ErrDamaged},
 		{storage.ErrFull, api.ErrFull},
 		{sqlite.ErrFull, api.ErrFull},
 		{storage.ErrMismatch, api.ErrMismatch},

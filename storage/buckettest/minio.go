@@ -26,18 +26,20 @@ type MinIO struct {
 	secret   string
 	admin    *minio.Client
 	buckets  int
+	data     string // the server's folder
 }
 
 // StartMinIO starts a server on a loopback port and a folder of the test's, and
 // stops it when the test ends. Without the program the test fails.
-func StartMinIO(t *testing.T) *MinIO {
+func StartMinIO(t testing.TB) *MinIO {
 	t.Helper()
-	program := minioProgram(t)
+	program := Tool(t, "minio")
 	m := &MinIO{access: "custodytest", secret: "custodytest-secret"}
 	address := freeAddress(t)
 	m.endpoint = "http://" + address
 
 	dir := t.TempDir()
+	m.data = filepath.Join(dir, "data")
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	server := exec.CommandContext(context.WithoutCancel(t.Context()), program,
@@ -70,13 +72,13 @@ func StartMinIO(t *testing.T) *MinIO {
 }
 
 // NewBucket makes a bucket with versions and object lock and says how to open it.
-func (m *MinIO) NewBucket(t *testing.T) s3.Config {
+func (m *MinIO) NewBucket(t testing.TB) s3.Config {
 	t.Helper()
 	return m.newBucket(t, minio.MakeBucketOptions{ObjectLocking: true}) // which switches versions on
 }
 
 // NewBucketWithoutLock makes a bucket with versions that cannot lock objects.
-func (m *MinIO) NewBucketWithoutLock(t *testing.T) s3.Config {
+func (m *MinIO) NewBucketWithoutLock(t testing.TB) s3.Config {
 	t.Helper()
 	c := m.NewUnversionedBucket(t)
 	require.NoError(t, m.admin.EnableVersioning(t.Context(), c.Bucket))
@@ -85,7 +87,7 @@ func (m *MinIO) NewBucketWithoutLock(t *testing.T) s3.Config {
 
 // NewLockingBucket makes a bucket that locks every object for a day, which
 // nothing can be cleaned out of.
-func (m *MinIO) NewLockingBucket(t *testing.T) s3.Config {
+func (m *MinIO) NewLockingBucket(t testing.TB) s3.Config {
 	t.Helper()
 	c := m.NewBucket(t)
 	mode, days, unit := minio.Compliance, uint(1), minio.Days
@@ -95,12 +97,12 @@ func (m *MinIO) NewLockingBucket(t *testing.T) s3.Config {
 
 // NewUnversionedBucket makes a bucket that keeps no versions, which no product
 // may use.
-func (m *MinIO) NewUnversionedBucket(t *testing.T) s3.Config {
+func (m *MinIO) NewUnversionedBucket(t testing.TB) s3.Config {
 	t.Helper()
 	return m.newBucket(t, minio.MakeBucketOptions{})
 }
 
-func (m *MinIO) newBucket(t *testing.T, opts minio.MakeBucketOptions) s3.Config {
+func (m *MinIO) newBucket(t testing.TB, opts minio.MakeBucketOptions) s3.Config {
 	t.Helper()
 	m.buckets++
 	name := "bucket-" + strconv.Itoa(m.buckets)
@@ -110,7 +112,7 @@ func (m *MinIO) newBucket(t *testing.T, opts minio.MakeBucketOptions) s3.Config 
 
 // Replace puts data over whatever the bucket holds under the key, as somebody
 // with the right to write to the bucket can.
-func (m *MinIO) Replace(t *testing.T, bucket, key string, data []byte) {
+func (m *MinIO) Replace(t testing.TB, bucket, key string, data []byte) {
 	t.Helper()
 	_, err := m.admin.PutObject(t.Context(), bucket, key, bytes.NewReader(data), int64(len(data)), minio.PutObjectOptions{})
 	require.NoError(t, err)
@@ -118,28 +120,13 @@ func (m *MinIO) Replace(t *testing.T, bucket, key string, data []byte) {
 
 // Hide deletes an object without saying which version, as somebody with the right
 // to delete can: the versions stay.
-func (m *MinIO) Hide(t *testing.T, bucket, key string) {
+func (m *MinIO) Hide(t testing.TB, bucket, key string) {
 	t.Helper()
 	require.NoError(t, m.admin.RemoveObject(t.Context(), bucket, key, minio.RemoveObjectOptions{}))
 }
 
-// minioProgram finds the server in $CUSTODY_TOOLS or the repository's
-// .tools/bin.
-func minioProgram(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CUSTODY_TOOLS")
-	if dir == "" {
-		dir = filepath.Join(repository(t), ".tools", "bin")
-	}
-	program := filepath.Join(dir, "minio")
-	if _, err := os.Stat(program); err != nil {
-		require.FailNow(t, "the S3 server of the tests is missing", "install it with\n\n\tdeploy/tools.sh minio\n\n(%v)", err)
-	}
-	return program
-}
-
 // repository returns the folder that go.mod is in.
-func repository(t *testing.T) string {
+func repository(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	require.NoError(t, err)
@@ -151,7 +138,7 @@ func repository(t *testing.T) string {
 	}
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
