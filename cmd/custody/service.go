@@ -15,6 +15,8 @@ import (
 func (a *app) initCommand() *cobra.Command {
 	var dir, origin, listen string
 	var s3 house.S3
+	var escrow []string
+	var unlocked bool
 	c := &cobra.Command{
 		Use: "init --dir DIR --origin NAME", Short: "Make a service in a new folder", Args: exactly(0),
 		Long: `Makes keys, databases and the log of a new service, and its genesis record.
@@ -29,7 +31,7 @@ anything later compares it with the trust file he was given.`,
 				return usagef("give --dir and --origin")
 			}
 			config := house.Default(origin)
-			config.Listen = listen
+			config.Listen, config.Escrow, config.Unlocked = listen, escrow, unlocked
 			if s3.Endpoint != "" {
 				if err := absolute(&s3.AccessKeyFile, &s3.SecretKeyFile); err != nil {
 					return err
@@ -60,10 +62,40 @@ anything later compares it with the trust file he was given.`,
 	f.StringVar(&origin, "origin", "", "name of the log: like custody.example/team, used by nobody else, never changed")
 	f.StringVar(&listen, "listen", "127.0.0.1:8420", "address to serve at; beyond loopback only with TLS (config.json)")
 	f.StringVar(&s3.Endpoint, "s3-endpoint", "", "keep evidence on this S3 server: https://host[:port], or http:// on loopback")
-	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versioning on")
+	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versions and object lock")
+	f.BoolVar(&unlocked, "unlocked", false, "take evidence in on a bucket without object lock; every bundle will say so")
+	f.StringArrayVar(&escrow, "escrow", nil, "an age recipient for whom the keys of evidence are wrapped too: age1…")
 	f.StringVar(&s3.Region, "s3-region", "", "its region")
 	f.StringVar(&s3.AccessKeyFile, "s3-access-key-file", "", "file with the access key, mode 0600")
 	f.StringVar(&s3.SecretKeyFile, "s3-secret-key-file", "", "file with the secret key, mode 0600")
+	return c
+}
+
+func (a *app) rewrapCommand() *cobra.Command {
+	var dir, escrow string
+	c := &cobra.Command{
+		Use: "rewrap --dir DIR", Short: "Give a stopped service a new key for the keys of evidence", Args: exactly(0),
+		Long: `Makes a new identity for a service that does not run, and wraps the keys of every
+incident for it: after a theft, a change of staff, or from time to time. With
+--escrow, from an escrow's identity, when the service's own is lost. No evidence
+is read or written. Interrupted, the same command goes on.`,
+		Example: `  custody rewrap --dir ./service
+  custody rewrap --dir ./service --escrow /media/safe/escrow.age`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usagef("give --dir")
+			}
+			n, err := house.Rewrap(c.Context(), dir, escrow)
+			if err != nil {
+				return err
+			}
+			return a.answer(struct {
+				Incidents int `json:"incidents"`
+			}{n}, fmt.Sprintf("the keys of %d incidents are wrapped for the service's new identity, which is in keys/storage.age: back it up\n", n))
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "the service's folder")
+	c.Flags().StringVar(&escrow, "escrow", "", "file with an escrow's age identity, mode 0600")
 	return c
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
@@ -251,13 +250,9 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	for _, line := range proven.Lines {
 		h.logger.InfoContext(ctx, "bucket", "found", line)
 	}
-	recipients := []age.Recipient{k.storage.Recipient()}
-	for _, text := range h.Config.Escrow {
-		r, err := age.ParseX25519Recipient(text)
-		if err != nil {
-			return fmt.Errorf("escrow: %w", err)
-		}
-		recipients = append(recipients, r)
+	recipients, err := h.recipients(k.storage)
+	if err != nil {
+		return err
 	}
 	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven})
 	if err != nil {

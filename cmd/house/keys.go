@@ -98,12 +98,8 @@ func readKeys(dir string) (*keys, error) {
 	if k.verifier, err = note.NewVerifier(public); err != nil {
 		return nil, fmt.Errorf("%s: %w", logKey, err)
 	}
-	text, err = readSecret(filepath.Join(dir, storageKey))
-	if err != nil {
+	if k.storage, err = readIdentity(filepath.Join(dir, storageKey)); err != nil {
 		return nil, err
-	}
-	if k.storage, err = age.ParseX25519Identity(strings.TrimSpace(string(text))); err != nil {
-		return nil, fmt.Errorf("%s: %w", storageKey, err)
 	}
 	text, err = readSecret(filepath.Join(dir, rowKey))
 	if err != nil {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/require"
+)
+
+// TestTheServicesKeyIsChangedAndLost: evidence is there as before after the key
+// of the keys was changed, and after it was lost and recovered from the escrow.
+func TestTheServicesKeyIsChangedAndLost(t *testing.T) {
+	escrow, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	safe := filepath.Join(t.TempDir(), "escrow.age")
+	require.NoError(t, os.WriteFile(safe, []byte("# kept in a safe\n"+escrow.String()+"\n"), 0o600))
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"), "--escrow", escrow.Recipient().String())
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 9*mib)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	key := filepath.Join(d.dir, "keys", "storage.age")
+	first, err := os.ReadFile(key)
+	require.NoError(t, err)
+
+	refused(t, exitRefused, "", []string{"rewrap", "--dir", d.dir}, "is in use by another process")
+	d.stop()
+	require.Equal(t, 1.0, done(t, "", "rewrap", "--dir", d.dir)["incidents"])
+	second, err := os.ReadFile(key)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	d.serve()
+	d.same(t, id, file)
+	d.stop()
+
+	// Whoever has the old key has nothing any more.
+	require.NoError(t, os.WriteFile(key, first, 0o600))
+	d.serve()
+	refused(t, exitUnreachable, d.eve, []string{"evidence", "get", id, "-o", filepath.Join(t.TempDir(), "x"), "--purpose", "theft"}, "damaged")
+	d.stop()
+
+	require.NoError(t, os.Remove(key))
+	refused(t, exitRefused, "", []string{"rewrap", "--dir", d.dir}, "give an escrow's identity")
+	require.Equal(t, 1.0, done(t, "", "rewrap", "--dir", d.dir, "--escrow", safe)["incidents"])
+	d.serve()
+	require.Equal(t, true, done(t, d.eve, "evidence", "verify", id, "--purpose", "after the loss")["intact"])
+	d.same(t, id, file)
+}
