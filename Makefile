@@ -21,9 +21,9 @@ help: ## List the targets
 build: ## The program, as bin/custody
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody
 
-demo: build ## The main job from end to end; FILE is the artifact (optional)
-	@deploy/tools.sh e2fsprogs
-	@FILE='$(FILE)' deploy/demo.sh
+demo: build ## The main job from end to end; FILE is the artifact, STORE=s3 keeps it on an S3 server (optional)
+	@deploy/tools.sh e2fsprogs $(if $(filter s3,$(STORE)),minio)
+	@FILE='$(FILE)' STORE='$(STORE)' deploy/demo.sh
 
 run: build ## Set up on first use, then serve, from the folder DIR (optional)
 	@DIR='$(DIR)' deploy/run.sh

@@ -5,14 +5,16 @@
 # not do what it says.
 #
 #   FILE=path   the artifact to take in (default: a disk image made here)
+#   STORE=s3    keep the evidence on an S3 server of its own, with object lock (default: in a folder)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD
 export PATH="$here/bin:$PATH"
 work=$(mktemp -d "${TMPDIR:-/tmp}/custody-demo.XXXXXX")
-service=''
+service='' minio=''
 cleanup() {
   [ -z "$service" ] || kill "$service" 2>/dev/null || true
+  [ -z "$minio" ] || kill "$minio" 2>/dev/null || true
   wait 2>/dev/null || true
   [ -n "${KEEP:-}" ] || rm -rf "$work"
 }
@@ -65,8 +67,26 @@ if [ -z "$artifact" ]; then
 fi
 printf 'the artifact: %s bytes, SHA-256 %s\n' "$(stat -c %s "$artifact")" "$(sha256sum <"$artifact" | cut -d' ' -f1)"
 
+store=()
+case "${STORE:-folder}" in
+folder) ;;
+s3)
+  step "An S3 server of its own, on loopback"
+  head -c 18 /dev/urandom | base64 >access.key; head -c 18 /dev/urandom | base64 >secret.key
+  chmod 600 access.key secret.key
+  port=$((20000 + RANDOM % 20000))
+  printf '\n$ minio server s3 --address 127.0.0.1:%s &\n' "$port"
+  HOME=$work MINIO_ROOT_USER=$(cat access.key) MINIO_ROOT_PASSWORD=$(cat secret.key) MINIO_UPDATE=off MINIO_BROWSER=off \
+    "${CUSTODY_TOOLS:-$here/.tools/bin}/minio" server s3 --address "127.0.0.1:$port" --console-address 127.0.0.1:0 >minio.log 2>&1 &
+  minio=$!
+  for _ in $(seq 200); do (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break; sleep 0.1; done
+  store=(--s3-endpoint "http://127.0.0.1:$port" --s3-bucket evidence --s3-create --s3-access-key-file access.key --s3-secret-key-file secret.key)
+  ;;
+*) echo "demo: STORE is folder or s3" >&2; exit 1 ;;
+esac
+
 step "A service of its own, in a new folder, on loopback"
-run custody init --dir service --origin custody.example/demo --listen 127.0.0.1:0
+run custody init --dir service --origin custody.example/demo --listen 127.0.0.1:0 ${store[@]+"${store[@]}"}
 printf '\n$ custody serve --dir service &\n'
 custody serve --dir service 2>serve.log &
 service=$!

@@ -16,14 +16,14 @@ func (a *app) initCommand() *cobra.Command {
 	var dir, origin, listen string
 	var s3 house.S3
 	var escrow []string
-	var unlocked bool
+	var unlocked, create bool
 	c := &cobra.Command{
 		Use: "init --dir DIR --origin NAME", Short: "Make a service in a new folder", Args: exactly(0),
 		Long: `Makes keys, databases and the log of a new service, and its genesis record.
 Prints the fingerprint of the trust file: write it on paper. Whoever verifies
 anything later compares it with the trust file he was given.`,
 		Example: `  custody init --dir ./service --origin custody.example/team
-  custody init --dir ./service --origin custody.example/team \
+  custody init --dir ./service --origin custody.example/team --s3-create \
     --s3-endpoint https://s3.example --s3-bucket evidence \
     --s3-access-key-file a.key --s3-secret-key-file s.key`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -37,6 +37,11 @@ anything later compares it with the trust file he was given.`,
 					return err
 				}
 				config.Folder, config.S3 = "", &s3
+				if create {
+					if err := house.MakeBucket(c.Context(), s3); err != nil {
+						return err
+					}
+				}
 			}
 			trust, err := house.Create(c.Context(), dir, config)
 			if err != nil {
@@ -63,6 +68,7 @@ anything later compares it with the trust file he was given.`,
 	f.StringVar(&listen, "listen", "127.0.0.1:8420", "address to serve at; beyond loopback only with TLS (config.json)")
 	f.StringVar(&s3.Endpoint, "s3-endpoint", "", "keep evidence on this S3 server: https://host[:port], or http:// on loopback")
 	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versions and object lock")
+	f.BoolVar(&create, "s3-create", false, "make the bucket, with versions and object lock")
 	f.BoolVar(&unlocked, "unlocked", false, "take evidence in on a bucket without object lock; every bundle will say so")
 	f.StringArrayVar(&escrow, "escrow", nil, "an age recipient for whom the keys of evidence are wrapped too: age1…")
 	f.StringVar(&s3.Region, "s3-region", "", "its region")

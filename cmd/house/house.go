@@ -312,24 +312,37 @@ func (h *House) bucket(dir string) (b storage.Bucket, volume string, err error) 
 		h.closing(b.Close)
 		return b, path, nil
 	}
-	s := h.Config.S3
-	access, err := readSecret(under(dir, s.AccessKeyFile))
-	if err != nil {
-		return nil, "", err
-	}
-	secret, err := readSecret(under(dir, s.SecretKeyFile))
-	if err != nil {
-		return nil, "", err
-	}
-	remote, err := s3.Open(s3.Config{
-		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region,
-		AccessKey: strings.TrimSpace(string(access)), SecretKey: strings.TrimSpace(string(secret)),
-	})
+	remote, err := openS3(dir, *h.Config.S3)
 	if err != nil {
 		return nil, "", err
 	}
 	h.closing(remote.Close)
 	return remote, "", nil
+}
+
+func openS3(dir string, s S3) (*s3.Bucket, error) {
+	access, err := readSecret(under(dir, s.AccessKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := readSecret(under(dir, s.SecretKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	return s3.Open(s3.Config{
+		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region,
+		AccessKey: strings.TrimSpace(string(access)), SecretKey: strings.TrimSpace(string(secret)),
+	})
+}
+
+// MakeBucket makes the bucket of a configuration, with versions and object lock.
+// The paths of s are absolute.
+func MakeBucket(ctx context.Context, s S3) error {
+	b, err := openS3("", s)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.Create(ctx, s.Region), b.Close())
 }
 
 // Close closes everything, the last opened first.

@@ -99,6 +99,19 @@ func Open(c Config) (*Bucket, error) {
 	return &Bucket{core: minio.Core{Client: client}, transport: transport, name: c.Bucket}, nil
 }
 
+// Create makes the bucket, with versions and object lock, which it can be given
+// at no later time. storage.ErrExists when there is one of that name.
+func (b *Bucket) Create(ctx context.Context, region string) error {
+	err := b.core.MakeBucket(ctx, b.name, minio.MakeBucketOptions{Region: region, ObjectLocking: true})
+	if code := minio.ToErrorResponse(err).Code; code == minio.BucketAlreadyOwnedByYou || code == minio.BucketAlreadyExists {
+		return fmt.Errorf("make bucket %s: %w", b.name, storage.ErrExists)
+	}
+	if err != nil {
+		return fmt.Errorf("make bucket %s: %w", b.name, typed(ctx, err))
+	}
+	return nil
+}
+
 // Close ends idle connections.
 func (b *Bucket) Close() error {
 	b.transport.CloseIdleConnections()
