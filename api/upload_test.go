@@ -205,9 +205,9 @@ func TestOffer(t *testing.T) {
 	require.True(t, bytes.Equal(other, s.content(v, second, s.retrieve(v, second, 0, 0)).body))
 
 	// A damaged item is offered to nobody, as nobody may retrieve it.
-	_, err := s.Guard.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: first})
+	_, err := s.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: first})
 	require.NoError(t, err)
-	_, err = s.Guard.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: second})
+	_, err = s.Attest(t.Context(), "test", &custody.CheckEvidence{Evidence: second})
 	require.NoError(t, err)
 	third := s.begin(s.Engineer, "EX-3", 3*custody.ChunkSize)
 	require.Equal(t, []uint64{1, 2}, offer(v, third, zeros, old, fresh).Wanted)

@@ -21,7 +21,7 @@ import (
 
 // uploadBuffers bounds the memory of an upload: so many chunks are read,
 // hashed and sent at once.
-const uploadBuffers = 7
+const uploadBuffers = 6
 
 // Sparse is a source that knows where it has holes.
 type Sparse interface {

@@ -254,7 +254,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return err
 	}
-	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven})
+	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven, Buffers: vaultBuffers})
 	if err != nil {
 		return err
 	}
@@ -287,6 +287,10 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	})
 	return nil
 }
+
+// vaultBuffers is how many chunks the vault holds at once, 8 MiB each. With
+// those that come in, they are most of the service's memory.
+const vaultBuffers = 4
 
 // codeLife is how long the code for the first administrator is valid.
 const codeLife = 15 * time.Minute

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 	headerAtMost  = 32 << 10
 	stopWithin    = 30 * time.Second
 	streamsAtMost = 100
+	collectAt     = 35 // percent of garbage beside what is in use: most of that is buffers of 8 MiB
 )
 
 // Serve serves until ctx ends, then lets what is under way come to its end.
@@ -32,6 +34,7 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 	if err := noCoreDumps(); err != nil {
 		return err
 	}
+	debug.SetGCPercent(collectAt)
 	server := h.server(h.api)
 	if h.Config.Certificate != "" {
 		pair, err := h.certificate()
