@@ -23,6 +23,9 @@ type intake struct {
 	incident, exhibit, kind, name, purpose string
 	atMost                                 string
 	retry                                  time.Duration
+	each, container                        bool   // what a folder becomes
+	from                                   string // folder that custody collect wrote
+	scene                                  bool   // without a network: neither incident nor exhibit number is known
 	reading                                reading
 	facts                                  facts
 	acquired                               custody.Acquisition
@@ -47,7 +50,7 @@ func (r *reading) flags(c *cobra.Command) {
 func (a *app) evidenceAdd() *cobra.Command {
 	var in intake
 	c := &cobra.Command{
-		Use: "add FILE…|-", Short: "Take an artifact in", Args: atLeast(1),
+		Use: "add FILE…|-", Short: "Take an artifact in",
 		Long: `Takes an artifact in: announces it, sends it in chunks, and seals it with your
 signature over its SHA-256. Broken off, the same command continues where it was.
 What is missing is asked for on a terminal, and refused elsewhere.
@@ -56,6 +59,11 @@ Several files are the parts of one artifact. Of an image in EWF segments the
 first is enough. What the artifact is, and whether the digests that its container
 states are those of the media in it, is found out here, by a process without
 keys or network, and put on record; it is taken in either way.
+
+Of a folder every file becomes an item (--each), or all of it one (--container):
+a tar that ends in a listing with the SHA-256 of each file. Links, sockets and
+devices are told of and not followed. With --each the same command again
+continues after the last item that was sealed.
 
 FILE can be a block device. What it cannot be read ends the command, unless
 --fill-unreadable is given: then zeros stand there, in stretches of 512 bytes or
@@ -72,22 +80,59 @@ what the system reads at least, and the record says where.`,
     --facts web03.json --purpose "all segments of web03.E01"
   custody evidence add web04.001 web04.002 --incident i-abcdefghijklmnop --exhibit EX-4 --type disk \
     --facts web04.json --purpose "a raw image in two parts"
+  custody evidence add ./triage --each --incident i-abcdefghijklmnop --exhibit EX-6 --type log \
+    --facts triage.json --purpose "every file an item: EX-6/1, EX-6/2 …"
+  custody evidence add --package /media/case/sdb --incident i-abcdefghijklmnop --exhibit EX-7 \
+    --purpose "collected on 23 November"
   dc3dd if=/dev/sdb | custody evidence add - --name sdb.dd --incident i-abcdefghijklmnop --exhibit EX-5 \
     --type disk --facts sdb.json --purpose "imaged straight into custody"`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.complete(&in, args[0]); err != nil {
-				return err
-			}
-			return a.add(c.Context(), &in, args)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return a.addWhat(c, &in, args) },
 	}
 	f := c.Flags()
 	f.StringVar(&in.incident, "incident", "", "the incident")
 	f.StringVar(&in.exhibit, "exhibit", "", "exhibit number, unique in the incident")
+	f.BoolVar(&in.each, "each", false, "FILE is a folder: each file in it becomes an item, with exhibit numbers EX-1/1, EX-1/2 and so on")
+	f.BoolVar(&in.container, "container", false, "FILE is a folder: all of it becomes one item, a tar with a listing")
+	f.StringVar(&in.from, "package", "", "take in what custody collect has put into this folder, with the facts that were signed there")
 	f.DurationVar(&in.retry, "retry", 30*time.Second, "for how long to try again while the service cannot be reached")
 	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
 	in.flags(c)
 	return c
+}
+
+// addWhat finds out what is to be taken in.
+func (a *app) addWhat(c *cobra.Command, in *intake, args []string) error {
+	switch {
+	case in.from != "" && len(args) > 0:
+		return usagef("--package is what is taken in: name nothing else")
+	case in.from != "":
+		if in.incident == "" || in.exhibit == "" || in.purpose == "" {
+			return usagef("evidence is not taken in without --incident, --exhibit, --purpose")
+		}
+		return a.addPackage(c.Context(), in, in.from)
+	}
+	if err := atLeast(1)(c, args); err != nil {
+		return err
+	}
+	if in.each && in.container {
+		return usagef("--each or --container, not both")
+	}
+	if (in.each || in.container) && len(args) > 1 {
+		return usagef("with --each and --container one folder is named")
+	}
+	if in.container && in.name == "" {
+		in.name = filepath.Base(filepath.Clean(args[0])) + ".tar"
+	}
+	if err := a.complete(in, args[0]); err != nil {
+		return err
+	}
+	switch {
+	case in.each:
+		return a.addEach(c.Context(), in, args[0])
+	case in.container:
+		return a.addContainer(c.Context(), in, args[0])
+	}
+	return a.add(c.Context(), in, args)
 }
 
 // flags adds the flags that every way of taking something in has.
@@ -118,6 +163,9 @@ func (a *app) complete(in *intake, path string) (err error) {
 		{"name", "", &in.name},
 		{"purpose", "", &in.purpose},
 	} {
+		if in.scene && (f.flag == "incident" || f.flag == "exhibit") {
+			continue
+		}
 		if *f.value == "" && mayAsk {
 			if *f.value, err = a.ask(f.flag + f.hint); err != nil {
 				return err
@@ -144,7 +192,11 @@ func (a *app) complete(in *intake, path string) (err error) {
 	if len(missing) > 0 {
 		return usagef("evidence is not taken in without %s", strings.Join(missing, ", "))
 	}
-	for flag, text := range map[string]string{"exhibit": in.exhibit, "purpose": in.purpose} {
+	lines := map[string]string{"purpose": in.purpose}
+	if !in.scene {
+		lines["exhibit"] = in.exhibit
+	}
+	for flag, text := range lines {
 		if err := custody.CheckLine("--"+flag, text); err != nil {
 			return usageError{err}
 		}
@@ -194,19 +246,22 @@ type taken struct {
 	parts    []custody.Part
 }
 
+// expectation reads the file of digests that was named, if one was.
+func (in *intake) expectation(s *source) (*expectation, error) {
+	if in.reading.expect == "" {
+		return nil, nil
+	}
+	e, err := readExpectation(in.reading.expect, in.name)
+	if err == nil && len(s.parts) > 1 && !e.media {
+		err = usagef("--expect %s has digests of single files, and the artifact is %d of them", in.reading.expect, len(s.parts))
+	}
+	return e, err
+}
+
 // take reads a source through transfer, which says what it read, and looks into
 // it at the same time. Nothing is taken that changed meanwhile, or that is not
 // what was expected.
-func (a *app) take(ctx context.Context, in *intake, s *source, transfer func() (custody.Artifact, error)) (t taken, err error) {
-	var expected *expectation
-	if in.reading.expect != "" {
-		if expected, err = readExpectation(in.reading.expect, in.name); err != nil {
-			return t, err
-		}
-		if len(s.parts) > 1 && !expected.media {
-			return t, usagef("--expect %s has digests of single files, and the artifact is %d of them", in.reading.expect, len(s.parts))
-		}
-	}
+func (a *app) take(ctx context.Context, in *intake, s *source, expected *expectation, transfer func() (custody.Artifact, error)) (t taken, err error) {
 	for kind, wanted := range map[string]bool{"md5": in.reading.md5, "sha1": in.reading.sha1} {
 		if wanted || expected != nil && expected.digests[kind] != "" {
 			s.measure(kind)
@@ -299,6 +354,10 @@ func (a *app) add(ctx context.Context, in *intake, paths []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	return a.addSource(ctx, in, s)
+}
+
+func (a *app) addSource(ctx context.Context, in *intake, s *source) error {
 	cl, _, err := a.dial(ctx)
 	if err != nil {
 		return err
@@ -308,10 +367,7 @@ func (a *app) add(ctx context.Context, in *intake, paths []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(a.forgetUpload(sealed.resume), a.keep(ctx, cl)); err != nil {
-		return err
-	}
-	return a.answer(sealed, sealed.text())
+	return a.finish(ctx, cl, sealed)
 }
 
 // sealedItem is what evidence add says of an item that it sealed.
@@ -323,8 +379,17 @@ type sealedItem struct {
 	Root    custody.Digest  `json:"root"`
 	Format  string          `json:"format"`
 	Labels  []custody.Label `json:"labels"`
+	Scene   *sceneTimes     `json:"scene,omitempty"` // of what was collected without a network
 
 	resume string
+	at     custody.Time // of the seal
+}
+
+// sceneTimes are when something was signed for, and when it came here.
+type sceneTimes struct {
+	Signed custody.Time `json:"signed"`
+	Sealed custody.Time `json:"sealed"`
+	Gap    string       `json:"gap"`
 }
 
 func (i *sealedItem) text() string {
@@ -335,11 +400,35 @@ func (i *sealedItem) text() string {
 	for _, l := range i.Labels {
 		text += l.String() + "\n"
 	}
+	if t := i.Scene; t != nil {
+		text += fmt.Sprintf("signed for at the scene at %s, sealed here at %s, %s later\n",
+			t.Signed.Time().Format(time.RFC3339), t.Sealed.Time().Format(time.RFC3339), t.Gap)
+	}
 	return text + fmt.Sprintf("on record as leaf %d of the log (proven at size %d)\n", i.Index, i.proof.Size)
 }
 
 // intoCustody announces, sends and seals what a source holds.
 func (a *app) intoCustody(ctx context.Context, cl *client.Client, in *intake, s *source) (*sealedItem, error) {
+	expected, err := in.expectation(s)
+	if err != nil {
+		return nil, err
+	}
+	return a.deliver(ctx, cl, in, s, func(id custody.EvidenceID) (*custody.SealEvidence, error) {
+		t, err := a.take(ctx, in, s, expected, func() (custody.Artifact, error) {
+			bar := a.progress("sending "+in.name, s.size, s.known)
+			defer bar.done()
+			return cl.Upload(ctx, id, s, bar.settled)
+		})
+		return &custody.SealEvidence{
+			Acquisition: t.acquired, Artifact: t.artifact, Evidence: id, Format: t.format, Incident: custody.IncidentID(in.incident),
+			Labels: t.labels, Parts: t.parts,
+		}, err
+	})
+}
+
+// deliver announces an item, lets send bring its bytes, and seals it with what
+// send found them to be.
+func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *source, send func(custody.EvidenceID) (*custody.SealEvidence, error)) (*sealedItem, error) {
 	incident, err := custody.ParseIncidentID(in.incident)
 	if err != nil {
 		return nil, usageError{err}
@@ -358,26 +447,20 @@ func (a *app) intoCustody(ctx context.Context, cl *client.Client, in *intake, s 
 	if err != nil {
 		return nil, err
 	}
-	t, err := a.take(ctx, in, s, func() (custody.Artifact, error) {
-		bar := a.progress("sending "+name.Display, s.size, s.known)
-		defer bar.done()
-		return cl.Upload(ctx, id, s, bar.settled)
-	})
+	seal, err := send(id)
 	if err != nil {
 		if resume != "" && exitCode(err) == exitUnreachable {
 			err = fmt.Errorf("%w; run the same command again to continue", err)
 		}
 		return nil, err
 	}
-	said, err := cl.Say(ctx, in.purpose, &custody.SealEvidence{
-		Acquisition: t.acquired, Artifact: t.artifact, Evidence: id, Format: t.format, Incident: incident, Labels: t.labels, Parts: t.parts,
-	})
+	said, err := cl.Say(ctx, in.purpose, seal)
 	if err != nil {
 		return nil, fmt.Errorf("sent, not sealed: %w", err)
 	}
 	return &sealedItem{
-		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: t.artifact.Size, SHA256: t.artifact.SHA256, Root: t.artifact.Root,
-		Format: t.format, Labels: t.labels, resume: resume,
+		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
+		Format: seal.Format, Labels: seal.Labels, resume: resume, at: said.Record.Recorded,
 	}, nil
 }
 
@@ -408,19 +491,25 @@ func (a *app) begin(ctx context.Context, cl *client.Client, resume, purpose stri
 }
 
 func (a *app) resumeUpload(ctx context.Context, cl *client.Client, resume string) (custody.EvidenceID, bool) {
-	if resume == "" {
-		return "", false
-	}
-	b, err := a.readFile(resume)
-	if err != nil {
-		return "", false
-	}
-	id, err := custody.ParseEvidenceID(string(b))
-	if err != nil {
+	id, ok := a.remembered(resume)
+	if !ok {
 		return "", false
 	}
 	e, err := cl.Evidence(ctx, id)
 	return id, err == nil && !e.Sealed
+}
+
+// remembered returns the item of an upload that was begun before.
+func (a *app) remembered(mark string) (custody.EvidenceID, bool) {
+	if mark == "" {
+		return "", false
+	}
+	b, err := a.readFile(mark)
+	if err != nil {
+		return "", false
+	}
+	id, err := custody.ParseEvidenceID(string(b))
+	return id, err == nil
 }
 
 func (a *app) forgetUpload(resume string) error {

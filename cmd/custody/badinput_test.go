@@ -144,11 +144,11 @@ func (d *desk) named(t *testing.T, id, raw, shown string) {
 }
 
 // Sizes of an upload, and how much of it passes before something happens:
-// five chunks are sent at once, so that of eight three have been answered.
+// five chunks are sent at once, so that of eight some have been answered.
 const (
-	large    = 96 * mib
+	large    = 128 * mib
 	midway   = 64 * mib
-	answered = 24 * mib
+	answered = 8 * mib
 )
 
 func grows(t *testing.T, d *desk) {
@@ -416,11 +416,11 @@ func TestDiskFull(t *testing.T) {
 	top := t.TempDir()
 	volume := filepath.Join(top, "volume")
 	require.NoError(t, os.Mkdir(volume, 0o700))
-	require.NoError(t, unix.Mount("tmpfs", volume, "tmpfs", 0, "size=128m"))
+	require.NoError(t, unix.Mount("tmpfs", volume, "tmpfs", 0, "size=192m"))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(volume, unix.MNT_DETACH)) })
 	d := newDesk(t, filepath.Join(volume, "service"))
 	filler, file := filepath.Join(volume, "filler"), filepath.Join(top, "sda.dd")
-	image(t, filler, 64*mib)
+	image(t, filler, 96*mib)
 	image(t, file, large)
 	command := d.add(file, "EX-F")
 	refused(t, exitUnreachable, d.eve, append(command, "--retry", "0s"), "The store is full", "run the same command again to continue")

@@ -240,6 +240,19 @@ func holes(t *testing.T, d *desk) {
 	d.same(t, word(t, added, "id"), file)
 }
 
+// items lists the items of the incident.
+func (d *desk) items(t testing.TB) (list []map[string]any) {
+	t.Helper()
+	items, ok := done(t, d.eve, "evidence", "list", "--incident", d.incident)["evidence"].([]any)
+	require.True(t, ok)
+	for _, i := range items {
+		item, ok := i.(map[string]any)
+		require.True(t, ok)
+		list = append(list, item)
+	}
+	return list
+}
+
 // badFile is a file of a FUSE mount in which some sectors cannot be read.
 type badFile struct {
 	fs.Inode
@@ -292,10 +305,8 @@ func badSectors(t *testing.T, d *desk) {
 	good := filepath.Join(t.TempDir(), "good")
 	require.NoError(t, os.WriteFile(good, want, 0o600))
 	var item map[string]any
-	items, ok := done(t, d.eve, "evidence", "list", "--incident", d.incident)["evidence"].([]any)
-	require.True(t, ok)
-	for _, i := range items {
-		if e := i.(map[string]any); e["exhibit"] == "EX-B2" {
+	for _, e := range d.items(t) {
+		if e["exhibit"] == "EX-B2" {
 			item = e
 		}
 	}

@@ -25,11 +25,13 @@ import (
 type source struct {
 	parts []segmentFile // none for a pipe
 	pipe  io.Reader
-	name  []byte // by which it is known when nobody says otherwise
 	size  uint64 // in bytes; of a pipe the most that will come
 	known bool   // that size is exact
 	made  string // of a pipe that this program feeds, the format
 	fill  bool   // zeros in the place of what cannot be read
+
+	identity []byte    // of a pipe whose bytes would come again
+	stop     io.Closer // ends what feeds a pipe
 
 	part   int   // that is being read
 	at     int64 // in it
@@ -58,7 +60,8 @@ const sector = 512
 
 // openSource opens files whose bytes, one after the other, are an artifact.
 func openSource(paths []string) (s *source, err error) {
-	s = &source{name: []byte(filepath.Base(paths[0])), known: true, digest: map[string]hash.Hash{}}
+	s = newSource()
+	s.known = true
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -82,8 +85,12 @@ func openSource(paths []string) (s *source, err error) {
 
 // openPipe makes a source of a pipe.
 func openPipe(r io.Reader, most uint64) *source {
-	return &source{pipe: r, size: most, digest: map[string]hash.Hash{}}
+	s := newSource()
+	s.pipe, s.size = r, most
+	return s
 }
+
+func newSource() *source { return &source{digest: map[string]hash.Hash{}} }
 
 func openSegment(path string) (segmentFile, error) {
 	info, err := os.Stat(path)
@@ -344,6 +351,9 @@ func (s *source) unchanged(size uint64, outcome error) error {
 }
 
 func (s *source) close() (err error) {
+	if s.stop != nil {
+		err = s.stop.Close()
+	}
 	for _, f := range s.parts {
 		err = errors.Join(err, f.Close())
 	}
@@ -353,10 +363,10 @@ func (s *source) close() (err error) {
 // mark names a file of the home that remembers an upload of this source; "" for
 // a pipe, which cannot be read again.
 func (s *source) mark(incident, exhibit string) (string, error) {
-	if len(s.parts) == 0 {
+	if len(s.parts) == 0 && s.identity == nil {
 		return "", nil
 	}
-	text := fmt.Appendf(nil, "%s\x00%s", incident, exhibit)
+	text := fmt.Appendf(nil, "%s\x00%s\x00%s", incident, exhibit, s.identity)
 	for _, f := range s.parts {
 		full, err := filepath.Abs(f.path)
 		if err != nil {
