@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"os/exec"
@@ -35,6 +36,7 @@ type inspection struct {
 	Unread   uint64          `json:"unread"`   // bytes that the container says could not be read
 	Damage   []string        `json:"damage"`   // of a container, at most 100
 	Damages  int             `json:"damages"`  // how many there are
+	Surplus  string          `json:"surplus"`  // why a digest differs though nothing is damaged; "" when there is no such reason
 	Segments string          `json:"segments"` // what is wrong with a container's segments; "" when they are all here
 }
 
@@ -125,6 +127,9 @@ func (i *inspection) warnings() (list []string) {
 	}
 	if i.Segments != "" {
 		list = append(list, "WARNING: "+i.Segments)
+	}
+	if i.Surplus != "" {
+		list = append(list, "NOTE: "+i.Surplus)
 	}
 	if i.Unread > 0 {
 		list = append(list, fmt.Sprintf("NOTE: the container says that %d bytes of its source could not be read", i.Unread))
@@ -326,14 +331,21 @@ func header(img *ewf.Image) (list []string) {
 // compare holds the digests that an image states against those of its media.
 func (i *inspection) compare(img *ewf.Image) {
 	first, second := md5.New(), sha1.New()
-	if _, err := img.WriteTo(io.MultiWriter(first, second)); err != nil {
+	both := io.MultiWriter(first, second)
+	if _, err := img.WriteTo(both); err != nil {
 		i.Damages, i.Damage = i.Damages+1, append(i.Damage, err.Error())
 		return // of a part of the media there is no digest
 	}
-	for _, d := range []struct {
+	digests := []struct {
 		algorithm        string
 		stated, measured []byte
-	}{{"md5", img.MD5, first.Sum(nil)}, {"sha1", img.SHA1, second.Sum(nil)}} {
+		over             hash.Hash
+	}{{"md5", img.MD5, first.Sum(nil), first}, {"sha1", img.SHA1, second.Sum(nil), second}}
+	_, _ = both.Write(img.Surplus) // digests take everything
+	for _, d := range digests {
+		if len(img.Surplus) > 0 && bytes.Equal(d.stated, d.over.Sum(nil)) {
+			i.Surplus = fmt.Sprintf("the %s that the container states covers %d bytes more than its media, which are whole sectors", d.algorithm, len(img.Surplus))
+		}
 		if d.stated != nil {
 			i.Labels = append(i.Labels, custody.Label{
 				Algorithm: d.algorithm, Measured: hex.EncodeToString(d.measured), Over: custody.LabelMedia,

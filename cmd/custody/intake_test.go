@@ -82,6 +82,7 @@ func ewfSegments(t *testing.T, d *desk) {
 	media := random(t, 3<<20)
 	paths := ewfImage(t, media, "-S", "1MiB", "-d", "sha1")
 	require.Len(t, paths, 4)
+	require.NoError(t, os.WriteFile(strings.TrimSuffix(paths[0], "E01")+"log", []byte("what libewf said"), 0o600))
 	added := done(t, d.eve, d.add(paths[0], "EX-E1", "--md5")...)
 	require.Equal(t, "ewf (4 segments)", added["format"])
 	whole := filepath.Join(t.TempDir(), "whole")
@@ -139,6 +140,16 @@ func ewfMismatch(t *testing.T, d *desk) {
 	text, _, code := run(t, d.eve, "inspect", path)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, text, "NOT what the container states")
+}
+
+// TestSurplus: libewf states the digest of a source that is no whole number of
+// sectors over all of it, and counts whole sectors.
+func TestSurplus(t *testing.T) {
+	path := ewfImage(t, random(t, 100_000))[0]
+	text, _, code := run(t, t.TempDir(), "inspect", path)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, "covers 160 bytes more than its media")
+	require.NotContains(t, text, "damaged")
 }
 
 func rawParts(t *testing.T, d *desk) {

@@ -92,7 +92,10 @@ func followSegments(first string) ([]string, error) {
 	for _, e := range beside {
 		path := filepath.Join(filepath.Dir(first), e.Name())
 		of := strings.TrimSuffix(path, filepath.Ext(path))
-		if of == filepath.Clean(base) && ewfExtension.MatchString(filepath.Ext(path)) && !isOneOf(path, paths) {
+		if of != filepath.Clean(base) || !ewfExtension.MatchString(filepath.Ext(path)) || isOneOf(path, paths) {
+			continue
+		}
+		if _, err := segmentNumber(path); err == nil { // a .log or .txt has such an extension, too
 			return nil, refusedf("%s is there, and %s is not: a segment is missing; --as-is takes in what is named alone, as it is",
 				path, base+segmentExtension(ext, len(paths)+1))
 		}

@@ -42,6 +42,11 @@ type Image struct {
 	Unread []Range // that the source's device could not read, as the image states; at most 1000
 	Damage []string
 
+	// Surplus is what the last chunk holds behind the media, less than a sector
+	// for one: of a source that was no whole number of sectors. A digest that the
+	// image states can cover it. Known after WriteTo.
+	Surplus []byte
+
 	segments []Segment
 	tables   []table
 	finished bool // the last section of all was met

@@ -115,6 +115,26 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// TestSurplus: of a source that is no whole number of sectors, libewf stores the
+// rest in the last chunk, states a digest over it, and does not count it.
+func TestSurplus(t *testing.T) {
+	source := media(1<<20 + 1300)
+	for _, args := range [][]string{nil, {"-c", "best"}} {
+		paths := acquire(t, source, args...)
+		img, err := ewf.Open(segments(load(t, paths)))
+		require.NoError(t, err)
+		var got bytes.Buffer
+		_, err = img.WriteTo(&got)
+		require.NoError(t, err)
+		require.Empty(t, img.Damage)
+		whole := len(source) - len(source)%512
+		require.True(t, bytes.Equal(source[:whole], got.Bytes()))
+		require.Equal(t, source[whole:], img.Surplus)
+		sum := md5.Sum(source)
+		require.Equal(t, sum[:], img.MD5)
+	}
+}
+
 func TestSegmentsThatAreNotAll(t *testing.T) {
 	files := load(t, acquire(t, media(5<<20), "-S", "1MiB"))
 	require.Greater(t, len(files), 3)
@@ -168,6 +188,7 @@ func TestDamage(t *testing.T) {
 		damage     func(b []byte)
 	}{
 		{"a compressed chunk", "cannot be decompressed", func(b []byte) { copy(b[find(t, b, "table")-2000:], make([]byte, 900)) }},
+		{"the checksum behind a compressed chunk", "cannot be decompressed", func(b []byte) { b[find(t, b, "table")-1] ^= 1 }},
 		{"a plain chunk", "fails its checksum", func(b []byte) { b[find(t, b, "sectors")+76+100] ^= 1 }},
 		{"a table and its copy", "the table at byte", func(b []byte) {
 			b[find(t, b, "table")+76+20] ^= 1

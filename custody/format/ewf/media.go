@@ -203,40 +203,72 @@ func (c *copier) chunk(segment int, k chunk) error {
 	if n, err := c.img.segments[segment].ReadAt(packed, k.offset); n < len(packed) {
 		return err
 	}
-	plain := c.plain[:want]
-	if k.compressed {
-		if err := c.decompress(plain, packed); err != nil {
-			clear(plain)
-			c.img.damaged("chunk %d (segment %d, byte %d) cannot be decompressed", c.number, segment+1, k.offset)
-		}
-	} else {
-		c.copy(plain, packed, segment, k)
+	stored := int(want)
+	if want == c.left { // there can be more in the last one
+		stored = len(c.plain)
 	}
-	n, err := c.w.Write(plain)
+	plain, at := c.plain[:stored], place{c.number, segment + 1, k.offset}
+	if k.compressed {
+		plain = c.inflated(plain, packed, int(want), at)
+	} else {
+		plain = c.copied(plain, packed, int(want), at)
+	}
+	if want == c.left {
+		c.img.Surplus = bytes.Clone(plain[want:])
+	}
+	n, err := c.w.Write(plain[:want])
 	c.written += int64(n)
 	c.left -= want
 	c.number++
 	return err
 }
 
-// copy takes a chunk that is not compressed, with its checksum behind it.
-func (c *copier) copy(plain, packed []byte, segment int, k chunk) {
-	if len(packed) < len(plain)+4 {
-		clear(plain[copy(plain, packed):])
-		c.img.damaged("chunk %d (segment %d, byte %d) is cut off", c.number, segment+1, k.offset)
-		return
-	}
-	copy(plain, packed)
-	c.sum.Reset()
-	c.sum.Write(plain)
-	if c.sum.Sum32() != binary.LittleEndian.Uint32(packed[len(plain):]) {
-		c.img.damaged("chunk %d (segment %d, byte %d) fails its checksum", c.number, segment+1, k.offset)
-	}
+// place is where a chunk is, for who looks for it.
+type place struct {
+	number, segment int
+	offset          int64
 }
 
-// decompress fills plain with what packed yields, which must be exactly that
-// many bytes, with the right checksum.
-func (c *copier) decompress(plain, packed []byte) (err error) {
+func (p place) String() string {
+	return fmt.Sprintf("chunk %d (segment %d, byte %d)", p.number, p.segment, p.offset)
+}
+
+// copied takes a chunk that is not compressed, with its checksum behind it: of
+// at least want bytes.
+func (c *copier) copied(plain, packed []byte, want int, at place) []byte {
+	for _, n := range []int{want, min(len(plain), len(packed)-4)} {
+		if n < want || len(packed) < n+4 {
+			break
+		}
+		c.sum.Reset()
+		c.sum.Write(packed[:n])
+		if c.sum.Sum32() == binary.LittleEndian.Uint32(packed[n:]) {
+			return plain[:copy(plain, packed[:n])]
+		}
+	}
+	clear(plain[copy(plain[:want], packed):want])
+	if len(packed) < want+4 {
+		c.img.damaged("%s is cut off", at)
+	} else {
+		c.img.damaged("%s fails its checksum", at)
+	}
+	return plain[:want]
+}
+
+// inflated takes a compressed chunk, of at least want bytes.
+func (c *copier) inflated(plain, packed []byte, want int, at place) []byte {
+	n, err := c.decompress(plain, packed)
+	if err != nil || n < want {
+		clear(plain)
+		c.img.damaged("%s cannot be decompressed", at)
+		return plain[:want]
+	}
+	return plain[:n]
+}
+
+// decompress puts into plain what packed yields, which must not be more than
+// fits, with the right checksum.
+func (c *copier) decompress(plain, packed []byte) (n int, err error) {
 	in := bytes.NewReader(packed)
 	if c.inflate == nil {
 		c.inflate, err = zlib.NewReader(in)
@@ -245,14 +277,21 @@ func (c *copier) decompress(plain, packed []byte) (err error) {
 	}
 	if err != nil {
 		c.inflate = nil
-		return err
+		return 0, err
 	}
-	if _, err := io.ReadFull(c.inflate, plain); err != nil {
-		return err
+	for n < len(plain) {
+		m, err := c.inflate.Read(plain[n:])
+		n += m
+		if err == io.EOF { // and the checksum was right
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
 	}
 	var more [1]byte
-	if n, err := c.inflate.Read(more[:]); n > 0 || err != io.EOF {
-		return fmt.Errorf("%w: a chunk is longer than it may be", ErrFormat)
+	if extra, err := c.inflate.Read(more[:]); extra > 0 || err != io.EOF {
+		return n, fmt.Errorf("%w: a chunk is longer than it may be", ErrFormat)
 	}
-	return nil
+	return n, nil
 }
