@@ -70,7 +70,7 @@ func (a *API) digestsOf(r *http.Request, use *guard.Use, page uint64) (Digests, 
 	if string(use.Pass.Evidence()) != chi.URLParam(r, "evidence") {
 		return Digests{}, custody.ErrUnknown
 	}
-	if page*PageChunks >= custody.ChunkCount(use.Pass.Artifact().Size) {
+	if page >= (custody.ChunkCount(use.Pass.Artifact().Size)+PageChunks-1)/PageChunks {
 		return Digests{}, fmt.Errorf("%w: the artifact has no page %d", guard.ErrMalformed, page)
 	}
 	return a.Vault.Digests(r.Context(), use.Pass, page)

@@ -272,6 +272,6 @@ func (e *Evidence) applyKeeping(r *Record, s *Statement) {
 			e.Disposal = Disposal{Order: s.Payload, First: first, Second: s.Actor, At: r.Recorded}
 		}
 	case *DisposedEvidence:
-		e.Disposal.Done = true
+		e.Disposal.Done = e.Disposal.Approved() && act.Order == e.Disposal.Order
 	}
 }

@@ -21,7 +21,7 @@ type Digests struct {
 func (v *Vault) Digests(ctx context.Context, pass guard.Pass, i uint64) (Digests, error) {
 	a := pass.Artifact()
 	if i >= pageCount(a.Size) {
-		return Digests{}, fmt.Errorf("digests of the artifact %s: %w: it has no page %d", a.Root, ErrNotFound, i)
+		return Digests{}, fmt.Errorf("digests of the artifact %s: it has no page %d", a.Root, i)
 	}
 	begin, end := pass.Span().Offset, pass.Span().Offset+pass.Span().Length
 	on := pageRange(i, a.Size)

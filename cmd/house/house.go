@@ -199,6 +199,9 @@ func (h *House) open(ctx context.Context, dir string) error {
 	if h.Trust, err = custody.ParseTrust(b); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(dir, storageKey+".next")); err == nil {
+		return fmt.Errorf("a change of the service's key was interrupted: run custody rewrap --dir %s once more", dir)
+	}
 	k, err := readKeys(dir)
 	if err != nil {
 		return err

@@ -194,11 +194,13 @@ func (h *House) keepOne(ctx context.Context, k kept, all []kept, now time.Time) 
 	case k.disposal.Done:
 		return nil
 	case k.disposal.Approved():
-		return h.dispose(ctx, k, all)
+		return h.dispose(ctx, k)
 	case k.thing:
 		return nil
 	}
-	if err := h.protect(ctx, k, all); err != nil {
+	if err := h.protect(ctx, k, all); errors.Is(err, storage.ErrDamaged) && !k.damaged {
+		k.asked = true // what is missing is to be on record
+	} else if err != nil && !errors.Is(err, storage.ErrDamaged) {
 		return err
 	}
 	due := now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))

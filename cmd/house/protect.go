@@ -22,17 +22,8 @@ func (h *House) recordStore(ctx context.Context, a storage.Abilities) error {
 	if h.Config.S3 != nil {
 		act.Store = custody.StoreS3
 	}
-	known := false
-	err := h.guard.Survey(ctx, func(v custody.View) error {
-		state, err := v.State(custody.PolicyStream)
-		if err != nil {
-			return err
-		}
-		policy, ok := state.(*custody.Policy)
-		known = ok && policy.Store != nil && *policy.Store == *act
-		return nil
-	})
-	if err != nil || known {
+	before, err := h.guard.StoreProven(ctx)
+	if err != nil || before != nil && *before == *act {
 		return err
 	}
 	if _, err := h.guard.Attest(ctx, "", act); err != nil {
@@ -94,9 +85,24 @@ func onHold(k kept, all []kept) (held []custody.Artifact) {
 }
 
 // dispose destroys the bytes of an item as two people ordered, and certifies it.
-func (h *House) dispose(ctx context.Context, k kept, all []kept) error {
+// What must stay is looked at now, not when the pass over all items began; while
+// another upload of the incident is sealed and not yet read back it waits.
+func (h *House) dispose(ctx context.Context, k kept) error {
 	if err := h.guard.Ready(); err != nil {
 		return err
+	}
+	all, err := h.survey(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := h.intake.Rows.OpenUploads(ctx, k.incident)
+	if err != nil {
+		return err
+	}
+	for _, up := range open {
+		if up.Sealed && up.Evidence != k.id {
+			return nil
+		}
 	}
 	keep := storage.Keep{Uploads: h.uploading(ctx, k)}
 	for _, o := range all {
@@ -104,12 +110,12 @@ func (h *House) dispose(ctx context.Context, k kept, all []kept) error {
 			keep.Artifacts = append(keep.Artifacts, o.artifact)
 		}
 	}
-	method := "deleted from a folder"
+	method := "deleted from a folder, but for what other items of the incident share"
 	switch {
 	case k.thing:
 		method = "a physical item: the service had no bytes of it"
 	case h.Config.S3 != nil:
-		method = "every version deleted from an S3 bucket"
+		method = "every version deleted from an S3 bucket, but for what other items of the incident share"
 	}
 	if !k.thing && !sharedWith(k.artifact, keep.Artifacts) {
 		if err := h.vault.Release(ctx, k.incident, k.artifact.Root, k.artifact.Size, onHold(k, all)); err != nil && !errors.Is(err, storage.ErrDamaged) {
@@ -124,7 +130,7 @@ func (h *House) dispose(ctx context.Context, k kept, all []kept) error {
 	if err := h.intake.Rows.RemoveUpload(ctx, k.id); err != nil {
 		return err
 	}
-	_, err := h.guard.Attest(ctx, "", &custody.DisposedEvidence{
+	_, err = h.guard.Attest(ctx, "", &custody.DisposedEvidence{
 		Evidence: k.id, Method: method, Order: k.disposal.Order, SHA256: k.artifact.SHA256,
 	})
 	return err

@@ -66,6 +66,7 @@ func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
 	sealed := false
 	grants := map[custody.Digest]*given{}
 	motions := custody.Motions{}
+	kept := &keeping{holds: map[custody.Digest]bool{}}
 	for _, e := range s.records {
 		if !e.record.Decision.Permit {
 			continue
@@ -73,6 +74,7 @@ func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
 		if err := step(e, begunBy, &sealed, grants); err != nil {
 			c.problem(e.where, err)
 		}
+		carried := false
 		if moved, ok := e.statement.Act.(interface {
 			Motion(*custody.Statement) custody.Motion
 		}); ok {
@@ -80,9 +82,52 @@ func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
 			if err := motions.Check(m); err != nil {
 				c.problem(e.where, err)
 			}
-			motions.Apply(e.statement.Payload, m)
+			_, carried = motions.Apply(e.statement.Payload, m)
+		}
+		if err := kept.step(e, carried); err != nil {
+			c.problem(e.where, err)
 		}
 	}
+}
+
+// keeping is how an item was kept, as far as its records have come.
+type keeping struct {
+	holds map[custody.Digest]bool
+	order custody.Digest // by which it is destroyed; zero when there is none
+	bytes custody.Digest // SHA-256 of what was sealed
+}
+
+// step checks that an item is destroyed by an order that two people gave, when
+// no hold was on it, and that nobody was given its bytes afterwards. carried says
+// that the record is the second of two people's.
+func (k *keeping) step(e *entry, carried bool) error {
+	switch act := e.statement.Act.(type) {
+	case *custody.SealEvidence:
+		k.bytes = act.Artifact.SHA256
+	case *custody.HoldEvidence:
+		k.holds[e.statement.Payload] = true
+	case *custody.LiftHold:
+		if carried {
+			delete(k.holds, act.Hold)
+		}
+	case *custody.DisposeEvidence:
+		if !carried {
+			return nil
+		}
+		if len(k.holds) > 0 {
+			return errors.New("orders the item destroyed while it was on legal hold")
+		}
+		k.order = e.statement.Payload
+	case *custody.DisposedEvidence:
+		if k.order.IsZero() || act.Order != k.order || act.SHA256 != k.bytes {
+			return errors.New("says that the item was destroyed, which no two people had ordered")
+		}
+	case *custody.RetrieveEvidence:
+		if !k.order.IsZero() {
+			return errors.New("was granted after the item was ordered destroyed")
+		}
+	}
+	return nil
 }
 
 func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custody.Digest]*given) error {

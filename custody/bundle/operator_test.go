@@ -316,3 +316,18 @@ func retagged(r *custody.Receipt, tag custody.Tag) *custody.Receipt {
 	again.Open(custody.Opening(r.Extra[:32]), tag)
 	return again
 }
+
+// TestDestroyedByNobodysOrder: the service alone cannot have destroyed an item.
+func TestDestroyedByNobodysOrder(t *testing.T) {
+	s := newStory(t, 1)
+	f, c := forgerOf(t, s)
+	add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+		by(t, r, s, s.ServiceID(), serviceKey(t), &custody.DisposedEvidence{
+			Evidence: s.Evidence, Method: "deleted", Order: custody.Hash(nil), SHA256: custody.Hash(s.Artifact),
+		})
+		rest(r, custody.Head{Stream: s.ServiceID().Stream()})
+	})
+	v := verify(written(t, f.prove(t, c)), s.Trust)
+	requireProblem(t, v, "which no two people had ordered")
+	require.False(t, v.Destroyed)
+}

@@ -235,11 +235,24 @@ func (g *Guard) Item(ctx context.Context, e custody.EvidenceID) (custody.Item, e
 	return item, nil
 }
 
-// Survey calls do with the folded streams, records not yet proven included, for
-// the service's own work, which shows them to nobody. Nothing is decided
-// meanwhile, so do must be quick and keep nothing of the folds.
+// Survey calls do with the folded streams, of proven records only, for the
+// service's own work, which shows them to nobody: what is done on their word
+// cannot be undone. Nobody reads meanwhile, so do must be quick and keep nothing
+// of the folds.
 func (g *Guard) Survey(ctx context.Context, do func(custody.View) error) error {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	return do(g.proven.view(ctx, g.now(), true))
+}
+
+// StoreProven returns what the store was last proven to do, records not yet
+// proven included; nil before the first time.
+func (g *Guard) StoreProven(ctx context.Context) (*custody.ProveStore, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return do(g.folds.view(ctx, g.now(), false))
+	st, err := g.policyState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return st.Store, nil
 }

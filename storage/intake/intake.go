@@ -139,6 +139,13 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	if errors.Is(err, storage.ErrMismatch) {
 		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}
+	if errors.Is(err, storage.ErrNotFound) && !up.Sealed {
+		// A disposal took away what an offer had found: it has to be brought.
+		if err := in.Rows.RemoveUpload(ctx, act.Evidence); err != nil {
+			return err
+		}
+		return custody.Unlawful{Why: "a chunk that was there is gone: send the artifact again"}
+	}
 	if err != nil || up.Sealed {
 		return err
 	}

@@ -158,3 +158,39 @@ func TestASecondSealOfOtherBytes(t *testing.T) {
 	require.NoError(t, p.seal(seal(chunk(0))))
 	require.ErrorAs(t, p.seal(seal(content)), new(custody.Unlawful))
 }
+
+// TestAChunkThatIsGoneBeforeTheSeal: the upload is begun again, and completes.
+func TestAChunkThatIsGoneBeforeTheSeal(t *testing.T) {
+	p := newPlace(t)
+	for n := range 3 {
+		require.NoError(t, p.put(n))
+	}
+	removeChunk(t, p.folder)
+	gone := p.seal(seal(content))
+	require.ErrorAs(t, gone, new(custody.Unlawful))
+	require.ErrorContains(t, gone, "send the artifact again")
+	have, err := p.Have(t.Context(), item, 0, 10)
+	require.NoError(t, err)
+	require.Empty(t, have)
+	for n := range 3 {
+		require.NoError(t, p.put(n))
+	}
+	require.NoError(t, p.seal(seal(content)))
+}
+
+// removeChunk removes a whole chunk from a folder bucket.
+func removeChunk(t *testing.T, folder string) {
+	t.Helper()
+	removed := false
+	require.NoError(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || removed {
+			return err
+		}
+		if filepath.Base(filepath.Dir(filepath.Dir(path))) != "c" {
+			return nil
+		}
+		removed = true
+		return os.Remove(path)
+	}))
+	require.True(t, removed)
+}
