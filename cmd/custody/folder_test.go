@@ -175,9 +175,9 @@ func container(t *testing.T, d *desk) {
 	require.Less(t, uint64(len(again)), s.size)
 	require.NoError(t, s.close())
 
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.log"), []byte("second\n"), 0o600))
 	s, err = f.pack()
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.log"), []byte("second\n"), 0o600))
 	_, err = io.ReadAll(s)
 	require.ErrorIs(t, err, errChanged)
 }
