@@ -106,7 +106,7 @@ const TypePhysical = "physical"
 
 // Lacks lists what an item of this type must be told of and this acquisition
 // is not, by the names of the JSON members, dotted: "tool.version". Empty means
-// that nothing is missing (ISO/IEC 27037, clauses 6 and 7; NIST SP 800-86, 3.1.2).
+// that nothing is missing (after ISO/IEC 27037 and NIST SP 800-86).
 func (q *Acquisition) Lacks(kind string) []string {
 	var missing []string
 	need := func(name string, here bool) {

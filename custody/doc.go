@@ -35,9 +35,11 @@
 //	genesis       the first record of all; the trust file names it
 //	grant         a permitted retrieval
 //	head          how far a stream had come: a length and the last commitment
+//	hold          a legal hold: while it lasts an item is not destroyed
 //	identity      the name under which the log refuses the same statement twice
 //	kind          the type of a statement, such as evidence.seal
 //	leaf          65 bytes in the log, which disclose nothing
+//	motion        what one person moved and another must second
 //	opening       32 random bytes without which a commitment cannot be tested
 //	origin        the name of a log
 //	pass          the permission to read bytes; only package guard makes one
@@ -47,6 +49,7 @@
 //	receipt       the proof that a leaf is in the log
 //	record        a statement and what was decided about it
 //	release       what became of a grant: how many bytes were handed over
+//	scene         where a collector signs without a network (evidence.collect)
 //	seal          the statement that says which bytes an item is
 //	statement     what a principal says and signs
 //	stream        an ordered history of records

@@ -289,10 +289,10 @@ func (a *RetrieveEvidence) Span(size uint64) uint64 {
 
 // The ways a release can end.
 const (
-	ReleaseFinished = "finished" // all bytes of the stretch were handed over
+	ReleaseFinished = "finished" // all bytes of the stretch were handed over, sent or told to be zeros
 	ReleaseAborted  = "aborted"  // some were; Sent says how many
 	ReleaseWithheld = "withheld" // none were
-	ReleaseUnknown  = "unknown"  // the service stopped in between; up to all were
+	ReleaseUnknown  = "unknown"  // nobody knows which any more, as after a stop of the service; up to all were
 )
 
 // ReleaseEvidence is the service's word on what became of a grant: how many

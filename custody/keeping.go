@@ -158,7 +158,7 @@ func KeptUntil(v View, e Item) (Time, error) {
 }
 
 // DisposedEvidence is the service's certificate that an item's bytes are
-// destroyed (NIST SP 800-88, 4.8): which, by whose order, how.
+// destroyed (after NIST SP 800-88): which, by whose order, how.
 type DisposedEvidence struct {
 	Evidence EvidenceID `json:"evidence"`
 	Method   string     `json:"method"` // what was done, in a line

@@ -3,8 +3,11 @@
 // It promises:
 //
 //   - A chunk is acknowledged when it was measured, is durable in the bucket,
-//     and is noted as received. What is acknowledged need not be sent again,
-//     whatever happens to client or server.
+//     and is noted as received; or when it is zeros, or lies in the bucket
+//     already for an item that may be used. What is acknowledged need not be sent
+//     again, whatever happens to client or server, unless the disposal of that
+//     other item takes it away before the seal: then the seal is refused, and
+//     says so.
 //   - A seal goes through only when every chunk is there, and they make the
 //     root and size that were signed.
 //   - Every sealed artifact is read back from the bucket and measured whole,
