@@ -39,7 +39,7 @@
 //	identity      the name under which the log refuses the same statement twice
 //	kind          the type of a statement, such as evidence.seal
 //	leaf          65 bytes in the log, which disclose nothing
-//	motion        what one person moved and another must second
+//	motion        what one person moved and another must second, within 30 days
 //	opening       32 random bytes without which a commitment cannot be tested
 //	origin        the name of a log
 //	pass          the permission to read bytes; only package guard makes one

@@ -70,7 +70,7 @@ func (a *HoldEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 }
 
 // LiftHold ends a legal hold. It takes two people: the first one's statement has
-// no effect until another's seconds it.
+// no effect until another's seconds it, within MotionLife.
 type LiftHold struct {
 	Authority string     `json:"authority"` // that lifts it
 	Evidence  EvidenceID `json:"evidence"`
@@ -99,7 +99,7 @@ func (a *LiftHold) Lawful(v View, s *Statement) (Outcome, error) {
 	if !slices.ContainsFunc(e.Holds, func(h Hold) bool { return h.ID == a.Hold }) {
 		return out, unlawful("no hold %s is on item %s", a.Hold, a.Evidence)
 	}
-	return out, e.motions.Check(a.Motion(s))
+	return out, e.motions.Check(a.Motion(s), v.Now())
 }
 
 // Motion is what the statement moves or seconds.
@@ -139,7 +139,7 @@ func (a *DisposeEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	case v.Now() < until:
 		return out, unlawful("item %s is kept until %s", a.Evidence, until)
 	}
-	return out, e.motions.Check(a.Motion(s))
+	return out, e.motions.Check(a.Motion(s), v.Now())
 }
 
 // Motion is what the statement moves or seconds.
@@ -226,34 +226,50 @@ type Motion struct {
 	Seconds Digest // the first one's statement; zero in his
 }
 
-// Motions keeps what was moved, by the digest of the statement.
-type Motions map[Digest]Motion
+// MotionLife is for how long what was moved can be seconded, by the times at
+// which the two statements were recorded.
+const MotionLife = 30 * 24 * time.Hour
 
-// Check returns an Unlawful error when x seconds what nobody else moved.
-func (m Motions) Check(x Motion) error {
+// Motions keeps what was moved, by the digest of the statement.
+type Motions map[Digest]moved
+
+type moved struct {
+	motion Motion
+	at     Time // when it was recorded
+}
+
+// Check returns an Unlawful error when x, recorded at a time, seconds what nobody
+// else moved, or moved too long before.
+func (m Motions) Check(x Motion, at Time) error {
 	if x.Seconds.IsZero() {
 		return nil
 	}
 	first, ok := m[x.Seconds]
 	switch {
-	case !ok || first.What != x.What:
+	case !ok || first.motion.What != x.What:
 		return unlawful("no such motion: %s", x.Seconds)
-	case first.By == x.By:
+	case first.motion.By == x.By:
 		return unlawful("%s cannot second his own motion: it takes two people", x.By)
+	case at > first.at.Add(MotionLife):
+		return unlawful("what was moved at %s could be seconded for %d days, until %s: move it anew",
+			first.at, MotionLife/(24*time.Hour), first.at.Add(MotionLife))
 	}
 	return nil
 }
 
-// Apply takes a lawful motion in and returns who moved it first, if it is
-// seconded now. What was seconded is moved no more.
-func (m Motions) Apply(payload Digest, x Motion) (first PrincipalID, carried bool) {
+// Apply takes in a motion that was recorded at a time, and returns who moved it
+// first if it is lawfully seconded now. What was seconded is moved no more.
+func (m Motions) Apply(payload Digest, x Motion, at Time) (first PrincipalID, carried bool) {
 	if x.Seconds.IsZero() {
-		m[payload] = x
+		m[payload] = moved{x, at}
 		return "", false
 	}
-	first = m[x.Seconds].By
+	if m.Check(x, at) != nil {
+		return "", false
+	}
+	first = m[x.Seconds].motion.By
 	delete(m, x.Seconds)
-	return first, first != ""
+	return first, true
 }
 
 // applyKeeping folds what concerns how the item is kept.
@@ -264,11 +280,11 @@ func (e *Evidence) applyKeeping(r *Record, s *Statement) {
 	case *HoldEvidence:
 		e.Holds = append(slices.Clone(e.Holds), Hold{s.Payload, act.Authority, s.Purpose, s.Actor, r.Recorded})
 	case *LiftHold:
-		if _, carried := e.motions.Apply(s.Payload, act.Motion(s)); carried {
+		if _, carried := e.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			e.Holds = slices.DeleteFunc(slices.Clone(e.Holds), func(h Hold) bool { return h.ID == act.Hold })
 		}
 	case *DisposeEvidence:
-		if first, carried := e.motions.Apply(s.Payload, act.Motion(s)); carried {
+		if first, carried := e.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			e.Disposal = Disposal{Order: s.Payload, First: first, Second: s.Actor, At: r.Recorded}
 		}
 	case *DisposedEvidence:

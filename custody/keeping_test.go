@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,6 +88,55 @@ func TestTwoPeople(t *testing.T) {
 		c.in(t, s)
 	}
 	require.True(t, item().Disposal.Done)
+}
+
+// TestMotionsExpire: what one person moved is seconded within 30 days or not at
+// all, in the item's stream and in the incident's.
+func TestMotionsExpire(t *testing.T) {
+	s := newStory(t)
+	require.NoError(t, s.Others(t.Context()))
+	hold := onRecord(t, s, s.Lead, &custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence})
+	lift := func(seconds custody.Digest) custody.Act {
+		return &custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: hold, Seconds: seconds}
+	}
+	retain := func(seconds custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: s.Incident, Seconds: seconds}
+	}
+	moved := func(act func(custody.Digest) custody.Act) custody.Digest {
+		return onRecord(t, s, s.Lead, act(custody.Digest{}))
+	}
+
+	lifted, retained := moved(lift), moved(retain)
+	s.Pass(custody.MotionLife)
+	asked{"a hold, late", s.Outsider, lift(lifted), "could be seconded for 30 days"}.in(t, s)
+	asked{"a retention, late", s.Outsider, retain(retained), "move it anew"}.in(t, s)
+
+	lifted, retained = moved(lift), moved(retain)
+	s.Pass(custody.MotionLife - time.Minute)
+	asked{"a hold, in time", s.Outsider, lift(lifted), ""}.in(t, s)
+	asked{"a retention, in time", s.Outsider, retain(retained), ""}.in(t, s)
+	i, err := s.Item(t.Context(), s.Evidence)
+	require.NoError(t, err)
+	require.Empty(t, i.Holds)
+}
+
+// TestLateSecondsChangeNothing: a fold takes what stands on record by its own
+// time, whoever permitted it.
+func TestLateSecondsChangeNothing(t *testing.T) {
+	m := custody.Motions{}
+	payload, at := custody.Hash([]byte("first")), custody.Time(0)
+	m.Apply(payload, custody.Motion{By: "p-1", What: "dispose"}, at)
+	second := custody.Motion{By: "p-2", What: "dispose", Seconds: payload}
+	_, carried := m.Apply(custody.Hash([]byte("late")), second, at.Add(custody.MotionLife)+1)
+	require.False(t, carried)
+	own := custody.Motion{By: "p-1", What: "dispose", Seconds: payload}
+	_, carried = m.Apply(custody.Hash([]byte("his own")), own, at)
+	require.False(t, carried)
+	first, carried := m.Apply(custody.Hash([]byte("in time")), second, at.Add(custody.MotionLife))
+	require.True(t, carried)
+	require.Equal(t, custody.PrincipalID("p-1"), first)
+	_, carried = m.Apply(custody.Hash([]byte("again")), second, at)
+	require.False(t, carried)
 }
 
 // TestACheckIsAskedFor: until there is one.

@@ -228,7 +228,7 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		i.order = append(i.order, id)
 		i.exhibits[fold(act.Exhibit)] = id
 	case *Retain:
-		if _, carried := i.motions.Apply(s.Payload, act.Motion(s)); carried {
+		if _, carried := i.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			i.days[act.Type] = act.Days
 		}
 	}

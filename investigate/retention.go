@@ -15,7 +15,7 @@ const mostDays = 36525
 
 // Retain says how many days items of an incident are kept from their seal on.
 // It takes two people: the first one's statement has no effect until another's
-// seconds it. Of what is said of a type and of all types the longest wins.
+// seconds it, within custody.MotionLife. Of what is said of a type and of all types the longest wins.
 type Retain struct {
 	Days     uint64             `json:"days"`
 	Incident custody.IncidentID `json:"incident"`
@@ -50,7 +50,7 @@ func (a *Retain) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 	if err != nil {
 		return out, err
 	}
-	return out, i.motions.Check(a.Motion(s))
+	return out, i.motions.Check(a.Motion(s), v.Now())
 }
 
 // Motion is what the statement moves or seconds.

@@ -162,7 +162,7 @@ func (a *app) evidenceRelease() *cobra.Command {
 		})
 	c.Flags().StringVar(&authority, "authority", "", "who lifts it, with a reference")
 	c.Flags().StringVar(&hold, "hold", "", "which hold (default: the only one)")
-	c.Flags().StringVar(&second, "second", "", "the statement of the first person, sha256:…")
+	c.Flags().StringVar(&second, "second", "", "the statement of the first person, at most 30 days old, sha256:…")
 	return c
 }
 
@@ -184,7 +184,7 @@ records stay, and verify as ever; the service's certificate is one of them.
 			return a.moved(said, string(id), first, fmt.Sprintf("%s is to be destroyed", id),
 				fmt.Sprintf("custody evidence dispose %s --purpose …", id))
 		})
-	c.Flags().StringVar(&second, "second", "", "the statement of the first person, sha256:…")
+	c.Flags().StringVar(&second, "second", "", "the statement of the first person, at most 30 days old, sha256:…")
 	return c
 }
 
@@ -227,6 +227,6 @@ anything. Of what is said for a type and for all types the longest counts.
 	c.Flags().Uint64Var(&act.Days, "days", 0, "days from the seal on")
 	c.Flags().StringVar(&act.Type, "type", "", "only items of this type")
 	c.Flags().StringVar(&purpose, "purpose", "", "why")
-	c.Flags().StringVar(&second, "second", "", "the statement of the first person, sha256:…")
+	c.Flags().StringVar(&second, "second", "", "the statement of the first person, at most 30 days old, sha256:…")
 	return c
 }

@@ -79,10 +79,10 @@ func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
 			Motion(*custody.Statement) custody.Motion
 		}); ok {
 			m := moved.Motion(e.statement)
-			if err := motions.Check(m); err != nil {
+			if err := motions.Check(m, e.record.Recorded); err != nil {
 				c.problem(e.where, err)
 			}
-			_, carried = motions.Apply(e.statement.Payload, m)
+			_, carried = motions.Apply(e.statement.Payload, m, e.record.Recorded)
 		}
 		if err := kept.step(e, carried); err != nil {
 			c.problem(e.where, err)

@@ -331,3 +331,31 @@ func TestDestroyedByNobodysOrder(t *testing.T) {
 	requireProblem(t, v, "which no two people had ordered")
 	require.False(t, v.Destroyed)
 }
+
+// TestSecondedTooLate: the operator lets a second one's word of later count for
+// what was moved long ago.
+func TestSecondedTooLate(t *testing.T) {
+	s := newStory(t, 1)
+	require.NoError(t, s.Others(t.Context()))
+	say := func(who *guardtest.Person, act custody.Act) custody.Digest {
+		raw, err := who.Sign("because", act)
+		require.NoError(t, err)
+		a, err := s.Admit(t.Context(), raw, "")
+		require.NoError(t, err)
+		require.True(t, a.Permit, a.Reason)
+		return guardtest.PayloadOf(raw)
+	}
+	hold := say(s.Outsider, &custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence})
+	moved := say(s.Lead, &custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: hold})
+	lift := &custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: hold, Seconds: moved}
+	for _, late := range []time.Duration{0, 1} {
+		f, c := forgerOf(t, s)
+		add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+			r.Recorded = r.Recorded.Add(custody.MotionLife) + custody.Time(late)
+			by(t, r, s, s.Outsider.ID, s.Outsider.Key, lift)
+		})
+		v := verify(written(t, f.prove(t, c)), s.Trust)
+		says := func(p bundle.Problem) bool { return strings.Contains(p.What, "could be seconded for 30 days") }
+		require.Equal(t, late > 0, slices.ContainsFunc(v.Problems, says), "%v", v.Problems)
+	}
+}
