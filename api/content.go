@@ -63,7 +63,11 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 // from then on it is shown as damaged, and its retrieval refused.
 func (a *API) damaged(ctx context.Context, id custody.EvidenceID, cause error) {
 	a.Logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", id, "error", cause)
-	if _, err := a.Guard.Attest(ctx, "found while it was being retrieved", &custody.CheckEvidence{Evidence: id}); err != nil {
+	act := custody.Act(&custody.CheckEvidence{Evidence: id})
+	if d := (Damage{}); errors.As(cause, &d) && d.Keys != "" {
+		act = &custody.LoseKeys{Evidence: id, State: d.Keys}
+	}
+	if _, err := a.Guard.Attest(ctx, "found while it was being retrieved", act); err != nil {
 		a.Logger.ErrorContext(ctx, "damage not on record", "evidence", id, "error", err)
 	}
 }

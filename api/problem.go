@@ -50,7 +50,12 @@ var (
 )
 
 // Damage is ErrDamaged with the place: bytes of the artifact that cannot be had.
-type Damage struct{ Range guard.Range }
+// Keys is how the incident's keys are lost, as in custody.LoseKeys, where that is
+// why.
+type Damage struct {
+	Range guard.Range
+	Keys  string
+}
 
 func (d Damage) Error() string {
 	if d.Range.Length == 0 {
@@ -97,6 +102,9 @@ func problemOf(err error) Problem {
 
 func whereDamaged(err error) string {
 	d := Damage{}
+	if errors.As(err, &d) && d.Keys != "" {
+		return "the keys that the stored bytes are encrypted under are lost (" + d.Keys + "); none of the bytes was released"
+	}
 	if errors.As(err, &d) && d.Range.Length > 0 {
 		return fmt.Sprintf("the stored bytes %d to %d are not those that were sealed; none of them was released", d.Range.Offset, d.Range.Offset+d.Range.Length-1)
 	}

@@ -81,7 +81,8 @@ type Incident struct {
 	OpenedAt   custody.Time          `json:"openedAt"`
 	OpenedBy   custody.PrincipalID   `json:"openedBy"`
 	Assigned   []custody.PrincipalID `json:"assigned"`
-	Evidence   []Evidence            `json:"evidence,omitempty"` // where one incident is asked for
+	Shredding  *Disposal             `json:"shredding,omitempty"` // its keys are to be destroyed, or are
+	Evidence   []Evidence            `json:"evidence,omitempty"`  // where one incident is asked for
 }
 
 // Incidents lists what a reader may know of.
@@ -132,10 +133,12 @@ func (a *API) showIncident(read *guard.Reader, o investigate.Opened) (Incident, 
 	if !ok {
 		return Incident{}, nil, fmt.Errorf("incident stream is folded as %T", state)
 	}
-	return Incident{
+	shown := Incident{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: o.Act.DetectedAt,
 		OpenedAt: o.Recorded, OpenedBy: o.By, Assigned: append([]custody.PrincipalID{}, i.Assignees()...),
-	}, i, nil
+	}
+	shown.Shredding = showDisposal(i.Shredding())
+	return shown, i, nil
 }
 
 func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
@@ -186,7 +189,9 @@ type Evidence struct {
 	KeptUntil   custody.Time         `json:"keptUntil,omitzero"`  // when its retention ends
 	Holds       []Hold               `json:"holds,omitempty"`
 	Disposal    *Disposal            `json:"disposal,omitempty"`
-	Confirmed   bool                 `json:"confirmed"` // read back from the store and found right
+	Shredding   *Disposal            `json:"shredding,omitempty"` // of its incident's keys; done when its own history says so
+	KeysLost    string               `json:"keysLost,omitempty"`  // damaged, since its incident's keys are missing, unreadable or destroyed
+	Confirmed   bool                 `json:"confirmed"`           // read back from the store and found right
 	Damaged     bool                 `json:"damaged"`
 }
 
@@ -199,12 +204,21 @@ type Hold struct {
 	At        custody.Time        `json:"at"`
 }
 
-// Disposal is an order by two people to destroy an item's bytes.
+// Disposal is an order by two people to destroy an item's bytes, or an
+// incident's keys.
 type Disposal struct {
 	First  custody.PrincipalID `json:"first"`
 	Second custody.PrincipalID `json:"second"`
 	At     custody.Time        `json:"at"`
 	Done   bool                `json:"done"`
+}
+
+// showDisposal returns nil for what two people did not order.
+func showDisposal(d custody.Disposal) *Disposal {
+	if !d.Approved() {
+		return nil
+	}
+	return &Disposal{d.First, d.Second, d.At, d.Done}
 }
 
 func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceID) (Evidence, error) {
@@ -229,8 +243,9 @@ func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceI
 		for _, h := range item.Holds {
 			e.Holds = append(e.Holds, Hold(h))
 		}
-		if d := item.Disposal; d.Approved() {
-			e.Disposal = &Disposal{d.First, d.Second, d.At, d.Done}
+		e.Disposal, e.KeysLost = showDisposal(item.Disposal), item.KeysLost
+		if e.Shredding = showDisposal(item.Shredding); e.Shredding != nil {
+			e.Shredding.Done = !item.Shredded.IsZero()
 		}
 	}
 	return e, nil

@@ -107,5 +107,9 @@ func Acts() Vocabulary {
 		KindLiftHold:           func() Act { return new(LiftHold) },
 		KindDisposeEvidence:    func() Act { return new(DisposeEvidence) },
 		KindDisposedEvidence:   func() Act { return new(DisposedEvidence) },
+		KindShredIncident:      func() Act { return new(ShredIncident) },
+		KindShreddedIncident:   func() Act { return new(ShreddedIncident) },
+		KindShreddedEvidence:   func() Act { return new(ShreddedEvidence) },
+		KindLoseKeys:           func() Act { return new(LoseKeys) },
 	}
 }

@@ -32,8 +32,10 @@ type Case interface {
 	State
 	// Assignees returns who is assigned to the incident, sorted.
 	Assignees() []PrincipalID
-	// Item returns the item that a record of the incident began, and by whom.
-	Item(EvidenceID) (item BeginEvidence, by PrincipalID, ok bool)
+	// Item returns the item that a record of the incident began.
+	Item(EvidenceID) (Beginning, bool)
+	// Items returns all items that were begun, in order of their records.
+	Items() []EvidenceID
 	// Exhibit returns the item that bears the exhibit number.
 	Exhibit(number string) (EvidenceID, bool)
 	// Retention returns how many days items of a type are kept from their
@@ -41,6 +43,17 @@ type Case interface {
 	Retention(kind string) uint64
 	// Open says whether the incident takes in evidence.
 	Open() bool
+	// Motions returns what was moved about the incident and awaits a second.
+	Motions() Motions
+	// Shredding returns how far the destruction of the incident's keys has come.
+	Shredding() Disposal
+}
+
+// Beginning is what an incident says of how an item began.
+type Beginning struct {
+	Begun   BeginEvidence
+	BegunBy PrincipalID
+	BegunAt Time
 }
 
 // BeginEvidence announces an item to an incident. Its record belongs to the
@@ -88,6 +101,9 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	}
 	if !c.Open() {
 		return out, unlawful("incident %s is closed", a.Incident)
+	}
+	if d := c.Shredding(); d.Approved() {
+		return out, unlawful("incident %s takes nothing in: its keys are destroyed, by order of %s and %s", a.Incident, d.First, d.Second)
 	}
 	if other, taken := c.Exhibit(a.Exhibit); taken {
 		return out, unlawful("exhibit number %q is %s already", a.Exhibit, other)
@@ -205,6 +221,8 @@ func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 		return out, unlawful("item %s was begun by %s, who alone seals it", a.Evidence, e.BegunBy)
 	case e.Sealed:
 		return out, unlawful("item %s is sealed", a.Evidence)
+	case e.Shredding.Approved():
+		return out, unlawful("incident %s takes nothing in: its keys are destroyed", a.Incident)
 	case a.Artifact.Size > e.Begun.AtMost:
 		return out, unlawful("the artifact has %d bytes, more than the %d announced", a.Artifact.Size, e.Begun.AtMost)
 	case e.Begun.Type == TypePhysical && a.Artifact != noBytes():
@@ -239,7 +257,10 @@ func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	if a.Intact != (a.SHA256 == e.Artifact.SHA256) {
+	switch {
+	case e.Shredding.Approved():
+		return out, e.going(a.Evidence)
+	case a.Intact != (a.SHA256 == e.Artifact.SHA256):
 		return out, unlawful("what was measured does not fit the verdict")
 	}
 	return out, nil
@@ -266,11 +287,14 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	if err := e.going(a.Evidence); err != nil && e.Begun.Type != TypePhysical {
+		return out, err
+	}
 	switch {
 	case e.Begun.Type == TypePhysical:
 		return out, unlawful("item %s is a thing and has no bytes", a.Evidence)
-	case e.Disposal.Approved():
-		return out, unlawful("item %s is disposed of", a.Evidence)
+	case e.KeysLost != "":
+		return out, unlawful("item %s cannot be read: the keys of its incident are lost (%s)", a.Evidence, e.KeysLost)
 	case e.Damaged:
 		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
 	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
@@ -402,8 +426,8 @@ func checkEvidence(e EvidenceID) error {
 // Item is an evidence item with what its incident says of it.
 type Item struct {
 	*Evidence
-	Begun   BeginEvidence
-	BegunBy PrincipalID
+	Beginning
+	Shredding Disposal // of its incident's keys
 }
 
 // ItemOf folds a sealed item, or returns ErrUnknown. The outcome is that of an
@@ -430,7 +454,7 @@ func itemIn(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	if err != nil {
 		return Item{}, Outcome{}, err
 	}
-	begun, by, ok := c.Item(id)
+	begun, ok := c.Item(id)
 	if !ok {
 		return Item{}, Outcome{}, ErrUnknown
 	}
@@ -438,7 +462,7 @@ func itemIn(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	if err != nil {
 		return Item{}, Outcome{}, err
 	}
-	return Item{e, begun, by}, Outcome{
+	return Item{e, begun, c.Shredding()}, Outcome{
 		Stream:   id.Stream(),
 		Resource: Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees()},
 	}, nil
@@ -458,10 +482,13 @@ type Evidence struct {
 	Scene       *Statement // as signed at the scene; nil when it was not
 	Confirmed   bool       // the service has read the bytes back and found the sealed SHA-256
 	Damaged     bool       // the last check found other bytes, or none
+	KeysLost    string     // Damaged, since the incident's keys are lost: how; else empty
+	Shredded    Digest     // the order by which they were destroyed, once that is certified here; else zero
 	CheckedAt   Time       // of the last check; zero before the first
 	CheckAsked  bool       // somebody asked for a check since
 	Holds       []Hold
 	Disposal    Disposal
+	Method      string // how the bytes were destroyed, as certified
 	grants      map[Digest]*grant
 	motions     Motions
 }
@@ -492,7 +519,7 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 		e.Scene = scene
 	case *CheckEvidence:
 		e.Confirmed = e.Confirmed || act.Intact
-		e.Damaged = !act.Intact
+		e.Damaged, e.KeysLost = !act.Intact, ""
 		e.CheckedAt, e.CheckAsked = r.Recorded, false
 	case *RetrieveEvidence:
 		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Span(e.Artifact.Size)}
@@ -506,6 +533,7 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 		}
 	default:
 		e.applyKeeping(r, s)
+		e.applyKeys(r, s)
 	}
 	return nil
 }

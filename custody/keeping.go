@@ -35,8 +35,8 @@ func (a *VerifyEvidence) Check(*Statement) error { return checkEvidence(a.Eviden
 // Lawful implements Act.
 func (a *VerifyEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	e, out, err := ItemOf(v, a.Evidence)
-	if err == nil && e.Disposal.Approved() {
-		err = unlawful("item %s is disposed of", a.Evidence)
+	if err == nil {
+		err = e.going(a.Evidence)
 	}
 	return out, err
 }
@@ -63,8 +63,8 @@ func (a *HoldEvidence) Check(*Statement) error {
 // Lawful implements Act.
 func (a *HoldEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	e, out, err := ItemOf(v, a.Evidence)
-	if err == nil && e.Disposal.Approved() {
-		err = unlawful("item %s is disposed of", a.Evidence)
+	if err == nil {
+		err = e.going(a.Evidence)
 	}
 	return out, err
 }
@@ -128,12 +128,13 @@ func (a *DisposeEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	if err := e.going(a.Evidence); err != nil {
+		return out, err
+	}
 	until, err := KeptUntil(v, e)
 	switch {
 	case err != nil:
 		return out, err
-	case e.Disposal.Approved():
-		return out, unlawful("item %s is disposed of", a.Evidence)
 	case len(e.Holds) > 0:
 		return out, unlawful("item %s is on legal hold by %s", a.Evidence, e.Holds[0].Authority)
 	case v.Now() < until:
@@ -288,6 +289,6 @@ func (e *Evidence) applyKeeping(r *Record, s *Statement) {
 			e.Disposal = Disposal{Order: s.Payload, First: first, Second: s.Actor, At: r.Recorded}
 		}
 	case *DisposedEvidence:
-		e.Disposal.Done = e.Disposal.Approved() && act.Order == e.Disposal.Order
+		e.Disposal.Done, e.Method = e.Disposal.Approved() && act.Order == e.Disposal.Order, act.Method
 	}
 }

@@ -190,24 +190,20 @@ func (l *Incidents) Apply(r *custody.Record, s *custody.Statement) error {
 
 // Incident is the fold of one incident's stream.
 type Incident struct {
-	assigned []custody.PrincipalID // sorted
-	items    map[custody.EvidenceID]item
-	order    []custody.EvidenceID // in order of their records
-	exhibits map[string]custody.EvidenceID
-	days     map[string]uint64 // of retention, by type; "" for all
-	motions  custody.Motions
-}
-
-type item struct {
-	act custody.BeginEvidence
-	by  custody.PrincipalID
+	assigned  []custody.PrincipalID // sorted
+	items     map[custody.EvidenceID]custody.Beginning
+	order     []custody.EvidenceID // in order of their records
+	exhibits  map[string]custody.EvidenceID
+	days      map[string]uint64 // of retention, by type; "" for all
+	motions   custody.Motions
+	shredding custody.Shredding
 }
 
 var _ custody.Case = (*Incident)(nil)
 
 // NewIncident returns the fold of an empty incident stream.
 func NewIncident() *Incident {
-	return &Incident{items: map[custody.EvidenceID]item{}, exhibits: map[string]custody.EvidenceID{},
+	return &Incident{items: map[custody.EvidenceID]custody.Beginning{}, exhibits: map[string]custody.EvidenceID{},
 		days: map[string]uint64{}, motions: custody.Motions{}}
 }
 
@@ -224,13 +220,15 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		i.assigned = slices.DeleteFunc(slices.Clone(i.assigned), func(p custody.PrincipalID) bool { return p == act.Principal })
 	case *custody.BeginEvidence:
 		id := custody.NewEvidenceID(s.Payload)
-		i.items[id] = item{*act, s.Actor}
+		i.items[id] = custody.Beginning{Begun: *act, BegunBy: s.Actor, BegunAt: r.Recorded}
 		i.order = append(i.order, id)
 		i.exhibits[fold(act.Exhibit)] = id
 	case *Retain:
 		if _, carried := i.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			i.days[act.Type] = act.Days
 		}
+	default:
+		i.shredding.Apply(r, s, i.motions)
 	}
 	return nil
 }
@@ -249,12 +247,12 @@ func fold(exhibit string) string {
 func (i *Incident) Assignees() []custody.PrincipalID { return i.assigned }
 
 // Item implements custody.Case.
-func (i *Incident) Item(id custody.EvidenceID) (custody.BeginEvidence, custody.PrincipalID, bool) {
+func (i *Incident) Item(id custody.EvidenceID) (custody.Beginning, bool) {
 	it, ok := i.items[id]
-	return it.act, it.by, ok
+	return it, ok
 }
 
-// Items returns all items that were begun, in order of their records.
+// Items implements custody.Case.
 func (i *Incident) Items() []custody.EvidenceID { return slices.Clone(i.order) }
 
 // Exhibit implements custody.Case.
@@ -262,6 +260,12 @@ func (i *Incident) Exhibit(number string) (custody.EvidenceID, bool) {
 	id, ok := i.exhibits[fold(number)]
 	return id, ok
 }
+
+// Motions implements custody.Case.
+func (i *Incident) Motions() custody.Motions { return i.motions }
+
+// Shredding implements custody.Case.
+func (i *Incident) Shredding() custody.Disposal { return i.shredding.Order() }
 
 // Open implements custody.Case. An incident cannot be closed yet.
 func (i *Incident) Open() bool { return true }

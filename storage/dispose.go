@@ -72,7 +72,7 @@ func (v *Vault) Dispose(ctx context.Context, incident custody.IncidentID, root c
 func (v *Vault) dispose(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, keep Keep) error {
 	k, err := v.keys(ctx, incident)
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return v.findOrphan(ctx, incident) // without its keys nobody knows the names of what is to go
 	}
 	if err != nil {
 		return err

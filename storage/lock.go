@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
 )
 
 // Locks tells whether what is sealed can be locked: whether the bucket's probe
@@ -102,7 +103,7 @@ func (v *Vault) release(ctx context.Context, incident custody.IncidentID, root c
 func (v *Vault) eachObject(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, do func(context.Context, Object) error) error {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
-		return err
+		return damage(err, wrappedKey(incident, 1), guard.Range{Length: size})
 	}
 	m, err := v.readManifest(ctx, k, root, size)
 	if err != nil {

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -251,4 +252,74 @@ func TestKeysBrokenAtEveryStep(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKeysThatAreLost: that an incident's keys are missing or do not open is
+// found by a check, also of a vault that remembers them, and told from damage of
+// what they encrypt; when they are back, so is everything.
+func TestKeysThatAreLost(t *testing.T) {
+	dir, id := t.TempDir(), newIdentity(t)
+	b := openFolder(t, dir)
+	data, a := bytesOf(1000, 1)
+	v := newVault(t, b, id)
+	take(t, v, burglary, data, a)
+	file, aside := filepath.Join(dir, "v1", string(burglary), "k", "1"), filepath.Join(t.TempDir(), "aside")
+	require.NoError(t, os.Rename(file, aside))
+	for name, w := range map[string]*storage.Vault{"remembers": v, "does not": newVault(t, b, id)} {
+		err := checks(t, w, burglary, a)
+		require.ErrorIs(t, err, storage.ErrKeysLost, name)
+		require.ErrorIs(t, err, storage.ErrDamaged, name)
+		d := new(storage.DamageError)
+		require.ErrorAs(t, err, &d, name)
+		require.ErrorIs(t, d.Reason, storage.ErrNotFound, name)
+	}
+	err := newVault(t, b, id).Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{})
+	require.ErrorIs(t, err, storage.ErrDamaged, "nothing is destroyed when nobody knows what it is called")
+
+	require.NoError(t, os.Rename(aside, file))
+	require.NoError(t, checks(t, v, burglary, a))
+	var whole []byte
+	rewrite(t, file, func(b []byte) []byte {
+		whole = bytes.Clone(b)
+		b[len(b)-1] ^= 1
+		return b
+	})
+	err = checks(t, v, burglary, a)
+	require.ErrorIs(t, err, storage.ErrKeysLost)
+	require.NotErrorIs(t, err, storage.ErrNotFound)
+	rewrite(t, file, func([]byte) []byte { return whole })
+	require.NoError(t, checks(t, v, burglary, a))
+
+	require.NoError(t, filepath.WalkDir(filepath.Join(dir, "v1", string(burglary), "c"), func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			err = os.Remove(path)
+		}
+		return err
+	}))
+	err = checks(t, v, burglary, a)
+	require.ErrorIs(t, err, storage.ErrDamaged)
+	require.NotErrorIs(t, err, storage.ErrKeysLost, "what is missing is what they encrypt")
+}
+
+// TestRecognize: an identity that opens none of the keys that are there is a
+// wrong one; one that opens any, or finds none, is not.
+func TestRecognize(t *testing.T) {
+	everywhere(t, func(t *testing.T, b storage.Bucket) {
+		id, data := newIdentity(t), []byte("found at the scene")
+		tree := custody.NewTreeHash(nil)
+		_, _ = tree.Write(data) // fails only after Finish
+		a := tree.Finish()
+		v := newVault(t, b, id)
+		require.NoError(t, v.Recognize(t.Context()), "of nothing")
+		take(t, v, burglary, data, a)
+		require.NoError(t, newVault(t, b, id).Recognize(t.Context()))
+		other := newVault(t, b, newIdentity(t))
+		require.ErrorIs(t, other.Recognize(t.Context()), storage.ErrWrongIdentity)
+		second := custody.NewIncidentID(custody.Hash([]byte("another")))
+		take(t, other, second, data, a)
+		require.NoError(t, other.Recognize(t.Context()), "one is its own")
+		require.NoError(t, v.Shred(t.Context(), burglary))
+		require.NoError(t, newVault(t, b, id).Recognize(t.Context()), "it destroyed them itself")
+		require.ErrorIs(t, newVault(t, b, newIdentity(t)).Recognize(t.Context()), storage.ErrWrongIdentity)
+	})
 }

@@ -78,8 +78,11 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s: %v: %v", what, ErrDamaged, e.Reason)
 }
 
-// Is reports whether target is ErrDamaged.
-func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
+// Is reports whether target is ErrDamaged, or ErrKeysLost where the object is a
+// file of keys.
+func (e *DamageError) Is(target error) bool {
+	return target == ErrDamaged || target == ErrKeysLost && isKeyFile(e.Key)
+}
 
 // New returns a vault on c.Bucket. It fails when c.Identity does not open what
 // is wrapped for c.Recipients.
@@ -289,9 +292,14 @@ func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody
 // Check reads a sealed artifact back whole and returns what it is: the root,
 // which is as asked for, since every chunk was measured and the chunks give the
 // root, and the SHA-256 of the stream. No byte of it leaves. ErrDamaged when the
-// artifact cannot be had whole.
+// artifact cannot be had whole; ErrKeysLost too where it is the incident's keys
+// that cannot be had.
 func (v *Vault) Check(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (custody.Artifact, error) {
 	all := guard.Range{Length: size}
+	// Whatever the vault remembers: keys that only it has are lost when it ends.
+	if _, _, err := v.loadKeys(ctx, incident, v.ring); err != nil {
+		return custody.Artifact{}, fmt.Errorf("check the artifact %s: %w", root, damage(err, wrappedKey(incident, 1), all))
+	}
 	r, err := v.open(ctx, incident, custody.Artifact{Root: root, Size: size}, all, func(guard.Range) error { return nil })
 	if err != nil {
 		return custody.Artifact{}, err

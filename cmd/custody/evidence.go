@@ -66,11 +66,16 @@ func evidenceLine(e api.Evidence) string {
 	if e.Damaged {
 		state = "DAMAGED"
 	}
-	if e.Disposal != nil {
+	if e.KeysLost != "" {
+		state = "KEYS LOST"
+	}
+	switch {
+	case e.Disposal != nil && e.Disposal.Done:
+		state = "destroyed"
+	case e.Shredding != nil && e.Shredding.Done:
+		state = "destroyed with its incident's keys"
+	case e.Disposal != nil || e.Shredding != nil:
 		state = "to be destroyed"
-		if e.Disposal.Done {
-			state = "destroyed"
-		}
 	}
 	return fmt.Sprintf("%s  %s  %s  %d bytes  %s  (%s)\n", e.ID, e.Exhibit, e.Type, size, e.Name.Display, state)
 }
@@ -115,6 +120,9 @@ func (a *app) evidenceShow() *cobra.Command {
 				}
 				if d := e.Disposal; d != nil {
 					text += fmt.Sprintf("  destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
+				}
+				if d := e.Shredding; d != nil {
+					text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
 				}
 				for _, line := range e.Acquisition.Describe() {
 					text += "  taken     " + line + "\n"

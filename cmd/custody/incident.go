@@ -14,7 +14,7 @@ import (
 
 func (a *app) incidentCommand() *cobra.Command {
 	return group("incident", "Incidents: open, list, assign people",
-		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentRetain(),
+		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentRetain(), a.incidentShred(),
 		a.onTeam("assign", "Make somebody a member of an incident's team", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
 			return &investigate.Assign{Incident: i, Principal: p}
 		}),
@@ -105,6 +105,9 @@ func (a *app) incidentShow() *cobra.Command {
 				return err
 			}
 			text := showIncident(i)
+			if d := i.Shredding; d != nil {
+				text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
+			}
 			for _, e := range i.Evidence {
 				text += "  " + evidenceLine(e)
 			}

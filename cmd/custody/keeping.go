@@ -55,7 +55,10 @@ Waits for the result: exit code 1 when the bytes are not those that were sealed.
 				return err
 			}
 			text := fmt.Sprintf("%s is intact: its stored bytes have the sealed SHA-256 %s (read back %s)\n", id, e.Artifact.SHA256.Hex(), e.CheckedAt)
-			if e.Damaged {
+			switch {
+			case e.KeysLost != "":
+				text = fmt.Sprintf("%s cannot be read: the keys of its incident are LOST (%s) (found %s)\n", id, e.KeysLost, e.CheckedAt)
+			case e.Damaged:
 				text = fmt.Sprintf("%s is DAMAGED: its stored bytes are not those that were sealed (read back %s)\n", id, e.CheckedAt)
 			}
 			if err := a.answer(struct {

@@ -31,12 +31,12 @@ func (h *House) seal(ctx context.Context, s *custody.Statement) error {
 // asAPI adds to an error of the storage floor what the API tells apart.
 func asAPI(err error) error {
 	if d := new(storage.DamageError); errors.As(err, &d) {
-		return fmt.Errorf("%w: %w", api.Damage{Range: d.Range}, err)
+		return fmt.Errorf("%w: %w", api.Damage{Range: d.Range, Keys: keysState(err)}, err)
 	}
 	for _, pair := range []struct{ ours, theirs error }{
 		{storage.ErrDamaged, api.ErrDamaged},
 		{storage.ErrNotFound, api.ErrDamaged},
-		{storage.ErrShredded, api.ErrDamaged},
+		{storage.ErrShredded, api.ErrConflict},
 		{storage.ErrFull, api.ErrFull},
 		{sqlite.ErrFull, api.ErrFull},
 		{storage.ErrMismatch, api.ErrMismatch},
@@ -202,6 +202,11 @@ func (s *source) Stream(ctx context.Context, name custody.Stream) ([]bundle.Foun
 
 func foundOf(r guard.Stored) bundle.Found {
 	return bundle.Found{Bytes: r.Record, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
+}
+
+func (s *source) Record(ctx context.Context, payload custody.Digest) (bundle.Found, custody.Stream, error) {
+	r, err := s.rows.ByPayload(ctx, payload)
+	return foundOf(r), r.Stream, err
 }
 
 func (s *source) Declaring(ctx context.Context, name custody.Stream) (bundle.Found, custody.Stream, error) {

@@ -261,6 +261,9 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return err
 	}
+	if err := recognize(ctx, vault); err != nil {
+		return err
+	}
 	h.vault, h.keeping, h.protected = vault, newKeeping(h.registry), map[custody.EvidenceID]*protection{}
 	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
 	code, err := newCode()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
-	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/intake"
 )
 
@@ -89,6 +88,7 @@ type kept struct {
 	incident custody.IncidentID
 	artifact custody.Artifact
 	disposal custody.Disposal
+	shredded bool // it is ordered that the keys of its incident be destroyed
 	holds    int
 	until    time.Time // end of its retention
 	checked  time.Time // when it was last read back, or sealed
@@ -131,7 +131,7 @@ func (h *House) survey(ctx context.Context) (list []kept, err error) {
 					return err
 				}
 				list = append(list, kept{
-					id: id, incident: opened.ID, artifact: item.Artifact, disposal: item.Disposal, holds: len(item.Holds),
+					id: id, incident: opened.ID, artifact: item.Artifact, disposal: item.Disposal, shredded: item.Shredding.Approved(), holds: len(item.Holds),
 					until: until.Time(), checked: max(item.CheckedAt, item.SealedAt).Time(), first: item.CheckedAt == 0,
 					asked: item.CheckAsked, damaged: item.Damaged, thing: item.Begun.Type == custody.TypePhysical,
 				})
@@ -144,6 +144,9 @@ func (h *House) survey(ctx context.Context) (list []kept, err error) {
 
 // keep goes through all items once.
 func (h *House) keep(ctx context.Context) error {
+	if err := h.shredOrdered(ctx); err != nil {
+		return err
+	}
 	list, err := h.survey(ctx)
 	if err != nil {
 		return err
@@ -161,7 +164,7 @@ func (h *House) keep(ctx context.Context) error {
 		if err := h.keepOne(ctx, k, list, now); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
 		}
-		if !k.thing && !k.disposal.Approved() {
+		if !k.thing && !k.disposal.Approved() && !k.shredded {
 			if now.Sub(k.checked) > h.fixity() {
 				overdue++
 			}
@@ -191,16 +194,16 @@ const early = 0.8
 
 func (h *House) keepOne(ctx context.Context, k kept, all []kept, now time.Time) error {
 	switch {
-	case k.disposal.Done:
+	case k.disposal.Done, k.shredded:
 		return nil
 	case k.disposal.Approved():
 		return h.dispose(ctx, k)
 	case k.thing:
 		return nil
 	}
-	if err := h.protect(ctx, k, all); errors.Is(err, storage.ErrDamaged) && !k.damaged {
+	if err := h.protect(ctx, k, all); isLost(err) && !k.damaged {
 		k.asked = true // what is missing is to be on record
-	} else if err != nil && !errors.Is(err, storage.ErrDamaged) {
+	} else if err != nil && !isLost(err) {
 		return err
 	}
 	due := now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
@@ -221,9 +224,10 @@ func (h *House) readBack(ctx context.Context, k kept, why string) error {
 	switch {
 	case err == nil:
 		c.SHA256, c.Intact = got.SHA256, got == k.artifact
-	case !errors.Is(err, storage.ErrDamaged):
+	case !isLost(err):
 		return err // not known: try again later
 	default:
+		c.Damage = err
 		h.logger.ErrorContext(ctx, "damage found", "evidence", k.id, "error", err)
 	}
 	return h.found(why)(ctx, c)
@@ -238,12 +242,15 @@ func (h *House) sealed(ctx context.Context, e custody.EvidenceID) (custody.Artif
 	if err != nil {
 		return custody.Artifact{}, false, err
 	}
-	return item.Artifact, true, nil
+	return item.Artifact, !item.Shredding.Approved(), nil
 }
 
 // found returns what puts on record what reading an artifact back has found.
 func (h *House) found(why string) func(context.Context, intake.Checked) error {
 	return func(ctx context.Context, c intake.Checked) error {
+		if state := keysState(c.Damage); state != "" {
+			return h.keysLost(ctx, c, why, state)
+		}
 		said := "intact"
 		if !c.Intact {
 			said = "damaged"

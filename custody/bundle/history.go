@@ -106,6 +106,14 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Evidence.Stream()
 	case *custody.DisposedEvidence:
 		return r.Stream == a.Evidence.Stream()
+	case *custody.ShreddedEvidence:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.LoseKeys:
+		return r.Stream == a.Evidence.Stream()
+	case *custody.ShredIncident:
+		return r.Stream == a.Incident.Stream()
+	case *custody.ShreddedIncident:
+		return r.Stream == a.Incident.Stream()
 	}
 	kind := r.Stream.Kind() // acts upon incidents, which this package does not know
 	return kind == "incidents" || kind == "incident"
@@ -477,7 +485,8 @@ func (c *check) checkItem() {
 	} else {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}
-	c.verdict.Confirmed, c.verdict.Damaged, c.verdict.Destroyed = item.Confirmed, item.Damaged, item.Disposal.Done
+	c.verdict.Confirmed, c.verdict.Damaged, c.verdict.KeysLost = item.Confirmed, item.Damaged, item.KeysLost
+	c.verdict.Destroyed = item.Disposal.Done || !item.Shredded.IsZero()
 	c.verdict.Store = c.storeAt(item.SealedAt)
 	c.timeline(s)
 	var begunBy custody.PrincipalID
@@ -494,6 +503,8 @@ func (c *check) checkItem() {
 	if c.verdict.Exhibit == "" {
 		c.problem(headName, errors.New("no record of the incident begins this item"))
 	}
-	c.checkCourse(s, begunBy)
+	shredding := c.checkShredding()
+	c.checkCourse(s, begunBy, shredding)
+	c.destroyed(item, shredding)
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
 }

@@ -26,7 +26,8 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 		return administrator(p.Has(custody.RoleAdministrator))
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
-	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore:
+	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore,
+		*custody.ShreddedEvidence, *custody.ShreddedIncident, *custody.LoseKeys:
 		if !service {
 			return errors.New("only the service says what it checked, released, destroyed and refused")
 		}
@@ -62,11 +63,11 @@ type given struct {
 // checkCourse checks that the permitted records of the item's stream can have
 // followed one another: sealed once, first of all, by whoever began it; released
 // and received what was granted, once.
-func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID) {
+func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID, shredding *shredding) {
 	sealed := false
 	grants := map[custody.Digest]*given{}
 	motions := custody.Motions{}
-	kept := &keeping{holds: map[custody.Digest]bool{}}
+	kept := &keeping{holds: map[custody.Digest]bool{}, incident: c.head.Incident.Stream(), shredding: shredding}
 	for _, e := range s.records {
 		if !e.record.Decision.Permit {
 			continue
@@ -95,12 +96,20 @@ type keeping struct {
 	holds map[custody.Digest]bool
 	order custody.Digest // by which it is destroyed; zero when there is none
 	bytes custody.Digest // SHA-256 of what was sealed
+
+	incident    custody.Stream
+	shredding   *shredding // of the incident's keys; nil when the bundle has no order
+	ordered     bool       // the records that the order looked at are past
+	heldAtOrder bool       // a hold was on the item then
 }
 
 // step checks that an item is destroyed by an order that two people gave, when
 // no hold was on it, and that nobody was given its bytes afterwards. carried says
 // that the record is the second of two people's.
 func (k *keeping) step(e *entry, carried bool) error {
+	if err := k.shred(e); err != nil {
+		return err
+	}
 	switch act := e.statement.Act.(type) {
 	case *custody.SealEvidence:
 		k.bytes = act.Artifact.SHA256

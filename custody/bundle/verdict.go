@@ -21,17 +21,19 @@ type Verdict struct {
 	Exhibit       string               `json:"exhibit"`
 	Name          string               `json:"name"`
 	Type          string               `json:"type"`
-	Artifact      *custody.Artifact    `json:"artifact"`      // as sealed
-	Acquisition   *custody.Acquisition `json:"acquisition"`   // as its collector told it
-	Labels        []custody.Label      `json:"labels"`        // other digests, as compared at intake
-	ArtifactState string               `json:"artifactState"` // one of the three below
-	Confirmed     bool                 `json:"confirmed"`     // the service read the bytes back and found the sealed digest
-	Damaged       bool                 `json:"damaged"`       // the service's last check found other bytes, or none
-	Destroyed     bool                 `json:"destroyed"`     // the bytes were, by order of two people; the records are what is left
-	Store         *custody.ProveStore  `json:"store"`         // what the store was proven to do when the item was sealed; null when nothing is on record
-	Timeline      []Event              `json:"timeline"`      // in the order of recording
-	Problems      []Problem            `json:"problems"`      // empty when verified
-	Warnings      []Problem            `json:"warnings"`      // what verifies, and may yet be disputed
+	Artifact      *custody.Artifact    `json:"artifact"`              // as sealed
+	Acquisition   *custody.Acquisition `json:"acquisition"`           // as its collector told it
+	Labels        []custody.Label      `json:"labels"`                // other digests, as compared at intake
+	ArtifactState string               `json:"artifactState"`         // one of the three below
+	Confirmed     bool                 `json:"confirmed"`             // the service read the bytes back and found the sealed digest
+	Damaged       bool                 `json:"damaged"`               // the service's last check found other bytes, or none
+	KeysLost      string               `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
+	Destroyed     bool                 `json:"destroyed"`             // the bytes were, by order of two people; the records are what is left
+	Destruction   *Destruction         `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
+	Store         *custody.ProveStore  `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
+	Timeline      []Event              `json:"timeline"`              // in the order of recording
+	Problems      []Problem            `json:"problems"`              // empty when verified
+	Warnings      []Problem            `json:"warnings"`              // what verifies, and may yet be disputed
 	people        map[custody.PrincipalID]custody.Enrolment
 }
 
@@ -109,6 +111,12 @@ func detail(act custody.Act) string {
 		return "the bytes, not the records" + seconded(a.Seconds)
 	case *custody.DisposedEvidence:
 		return fmt.Sprintf("%s; SHA-256 %s", a.Method, a.SHA256.Hex())
+	case *custody.ShredIncident:
+		return "with them the bytes of all its items, not the records" + seconded(a.Seconds)
+	case *custody.ShreddedEvidence:
+		return fmt.Sprintf("%s; SHA-256 %s", a.Method, a.SHA256.Hex())
+	case *custody.LoseKeys:
+		return "they are " + a.State
 	}
 	return ""
 }
@@ -136,6 +144,9 @@ func (e Event) What() string {
 		custody.KindLiftHold:         "moved to lift a legal hold",
 		custody.KindDisposeEvidence:  "ordered the item destroyed",
 		custody.KindDisposedEvidence: "DESTROYED the item's bytes",
+		custody.KindShredIncident:    "ordered the keys of the item's incident destroyed",
+		custody.KindShreddedEvidence: "DESTROYED the keys of the item's incident, and with them its bytes",
+		custody.KindLoseKeys:         "could NOT READ the item: the keys of its incident are lost",
 	}
 	what := words[e.Kind]
 	if what == "" {
@@ -183,10 +194,13 @@ func (v *Verdict) Write(w io.Writer) error {
 	if v.Store != nil {
 		fmt.Fprintf(&b, "            kept in %s\n", v.Store)
 	}
-	if v.Destroyed {
-		b.WriteString("            DESTROYED by order of two people (see below): these records are what is left\n")
+	if v.Destruction != nil {
+		b.WriteString("            " + v.Destruction.String() + "\n")
 	}
-	if v.Damaged {
+	switch {
+	case v.KeysLost != "":
+		fmt.Fprintf(&b, "            WARNING: the service has lost the keys of the incident (%s): nobody can read its stored copy (see below)\n", v.KeysLost)
+	case v.Damaged:
 		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
 	}
 	if v.Acquisition != nil {
@@ -227,7 +241,7 @@ func (v *Verdict) Write(w io.Writer) error {
 func (v *Verdict) completeness() string {
 	n := 0
 	for _, e := range v.Timeline {
-		if e.Kind != custody.KindBeginEvidence {
+		if e.Kind != custody.KindBeginEvidence && e.Kind != custody.KindShredIncident {
 			n++
 		}
 	}

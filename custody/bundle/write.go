@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -79,6 +80,7 @@ type Record struct {
 	Sequence uint64
 	Bytes    []byte
 	Receipt  *custody.Receipt // under the bundle's checkpoint, with opening and tag
+	payload  custody.Digest   // of its statement, as Collect found it
 }
 
 // Write writes a bundle. The same contents make the same bytes.
@@ -211,6 +213,8 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 type Source interface {
 	// Stream returns all proven records of a stream, and its tag key.
 	Stream(context.Context, custody.Stream) ([]Found, custody.TagKey, error)
+	// Record returns the record of a statement, proven, and its stream.
+	Record(ctx context.Context, payload custody.Digest) (Found, custody.Stream, error)
 	// Declaring returns the record that declares the stream, and its stream.
 	Declaring(context.Context, custody.Stream) (Found, custody.Stream, error)
 	// Prove returns receipts of the leaves with these identities, in order,
@@ -234,7 +238,8 @@ type Found struct {
 // Collect gathers the bundle of an item: its whole stream, the whole streams
 // of the policy and of every principal who signed anything in it but the
 // enrolment of a key, and of the incident only the records by which the item and
-// the incident came to be.
+// the incident came to be, and those two by which its keys were ordered destroyed,
+// where they were.
 //
 // The checkpoint is one under which no record of a whole stream is left out.
 // While records keep being added, Collect begins again, and gives up with
@@ -265,6 +270,9 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 	if err := g.declaring(incident); err != nil {
 		return nil, err
 	}
+	if err := g.orders(g.streams[1], incident); err != nil {
+		return nil, err
+	}
 	i, err := custody.ParseIncidentID(strings.TrimPrefix(string(incident), "incident/"))
 	if err != nil {
 		return nil, err
@@ -274,7 +282,7 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 			return nil, err
 		}
 	}
-	receipts, checkpoint, err := src.Prove(ctx, g.identities)
+	receipts, checkpoint, err := src.Prove(ctx, g.identities())
 	if err != nil {
 		return nil, err
 	}
@@ -305,12 +313,21 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 
 // gathering is a bundle's records as they are found.
 type gathering struct {
-	ctx        context.Context
-	src        Source
-	known      map[custody.Stream]bool
-	streams    []Stream
-	identities []custody.Digest // of all records, in the order of streams
-	people     []custody.PrincipalID
+	ctx     context.Context
+	src     Source
+	known   map[custody.Stream]bool
+	streams []Stream
+	people  []custody.PrincipalID
+}
+
+// identities returns those of all records, in the order of streams.
+func (g *gathering) identities() (list []custody.Digest) {
+	for _, s := range g.streams {
+		for _, r := range s.Records {
+			list = append(list, custody.Identity(r.payload))
+		}
+	}
+	return list
 }
 
 // whole adds all records of a stream.
@@ -320,6 +337,82 @@ func (g *gathering) whole(name custody.Stream) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return g.add(Stream{Name: name, Whole: true, TagKey: key}, found)
+}
+
+// orders adds the two records of the incident's stream by which its keys were
+// ordered destroyed, where the item's stream says that they were.
+func (g *gathering) orders(item Stream, incident custody.Stream) error {
+	for _, r := range item.Records {
+		order, err := orderOf(r.Bytes)
+		if err != nil {
+			return fmt.Errorf("%s: record %d: %w", item.Name, r.Sequence, err)
+		}
+		for !order.IsZero() {
+			found, home, err := g.src.Record(g.ctx, order)
+			if err == nil && home != incident {
+				err = fmt.Errorf("stands in %s", home)
+			}
+			if err == nil {
+				err = g.single(incident, found)
+			}
+			if err != nil {
+				return fmt.Errorf("order %s to destroy the keys of %s: %w", order, incident, err)
+			}
+			if order, err = orderOf(found.Bytes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// single adds one more record of a stream of which single records are included.
+func (g *gathering) single(name custody.Stream, found Found) error {
+	if err := g.add(Stream{Name: name}, []Found{found}); err != nil {
+		return err
+	}
+	last := len(g.streams) - 1
+	added := g.streams[last]
+	g.streams = g.streams[:last]
+	i := slices.IndexFunc(g.streams, func(s Stream) bool { return s.Name == name })
+	g.streams[i].Records = append(g.streams[i].Records, added.Records...)
+	slices.SortFunc(g.streams[i].Records, func(a, b Record) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return nil
+}
+
+// orderOf returns the order that a record of a destruction of keys stands upon:
+// that of a certificate, or what the second of two people's seconds; zero for any
+// other record.
+func orderOf(record []byte) (custody.Digest, error) {
+	r, err := custody.ParseRecord(record)
+	if err != nil || !r.Decision.Permit {
+		return custody.Digest{}, err
+	}
+	var p struct {
+		Predicate struct {
+			Act jsontext.Value `json:"act"`
+		} `json:"predicate"`
+		Type string `json:"predicateType"`
+	}
+	if err := json.Unmarshal(r.Envelope.Payload, &p); err != nil {
+		return custody.Digest{}, err
+	}
+	switch kindOf(p.Type) {
+	case custody.KindShreddedEvidence:
+		var act custody.ShreddedEvidence
+		err = json.Unmarshal(p.Predicate.Act, &act)
+		return act.Order, err
+	case custody.KindShredIncident:
+		var act custody.ShredIncident
+		err = json.Unmarshal(p.Predicate.Act, &act)
+		return act.Seconds, err
+	}
+	return custody.Digest{}, nil
+}
+
+// kindOf returns the kind that a predicate type is of: <prefix>/<kind>/<version>.
+func kindOf(predicateType string) custody.Kind {
+	return custody.Kind(path.Base(path.Dir(predicateType)))
 }
 
 // declaring adds the one record that declares a stream.
@@ -340,8 +433,7 @@ func (g *gathering) add(s Stream, found []Found) error {
 		}
 		receipt := new(custody.Receipt)
 		receipt.Open(f.Opening, f.Tag)
-		s.Records = append(s.Records, Record{Sequence: r.Sequence, Bytes: f.Bytes, Receipt: receipt})
-		g.identities = append(g.identities, custody.Identity(f.Payload))
+		s.Records = append(s.Records, Record{Sequence: r.Sequence, Bytes: f.Bytes, Receipt: receipt, payload: f.Payload})
 		signers, kind, err := signersOf(&r.Envelope)
 		if err != nil {
 			return fmt.Errorf("%s: record %d: %w", s.Name, r.Sequence, err)
@@ -373,7 +465,7 @@ func signersOf(e *custody.Envelope) ([]custody.PrincipalID, custody.Kind, error)
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		return nil, "", err
 	}
-	signers, kind := []custody.PrincipalID{p.Predicate.Actor}, custody.Kind(path.Base(path.Dir(p.Type)))
+	signers, kind := []custody.PrincipalID{p.Predicate.Actor}, kindOf(p.Type)
 	if p.Predicate.Act.Scene == nil {
 		return signers, kind, nil
 	}

@@ -199,6 +199,7 @@ type Checked struct {
 	Evidence custody.EvidenceID
 	Intact   bool
 	SHA256   custody.Digest // as measured; zero when the bytes could not be had
+	Damage   error          // why they could not; else nil
 }
 
 // Check reads back what was sealed and not yet checked. sealed tells whether
@@ -231,8 +232,10 @@ func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, 
 	switch {
 	case err == nil:
 		c.SHA256, c.Intact = got.SHA256, got == a
-	case !errors.Is(err, storage.ErrDamaged):
+	case !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrShredded):
 		return err // not known: try again later
+	default:
+		c.Damage = err
 	}
 	if err := found(ctx, c); err != nil {
 		return err

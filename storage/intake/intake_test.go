@@ -145,6 +145,8 @@ func TestWhatIsNotThereIsDamaged(t *testing.T) {
 	said := false
 	require.NoError(t, p.Check(t.Context(), recorded(seal(content).Artifact, true), func(_ context.Context, c intake.Checked) error {
 		said = true
+		require.ErrorIs(t, c.Damage, storage.ErrDamaged)
+		c.Damage = nil
 		require.Equal(t, intake.Checked{Evidence: item}, c)
 		return nil
 	}))

@@ -135,6 +135,11 @@ func (s source) Stream(ctx context.Context, name custody.Stream) ([]bundle.Found
 	return list, info.TagKey, nil
 }
 
+func (s source) Record(ctx context.Context, payload custody.Digest) (bundle.Found, custody.Stream, error) {
+	r, err := s.store.ByPayload(ctx, payload)
+	return found(r), r.Stream, err
+}
+
 func (s source) Declaring(ctx context.Context, name custody.Stream) (bundle.Found, custody.Stream, error) {
 	info, err := s.store.Stream(ctx, name)
 	if err != nil {
