@@ -49,6 +49,9 @@ type Intake interface {
 	Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []Chunk, may func(custody.EvidenceID) bool) (wanted []uint64, any bool, err error)
 	// Have returns the chunks that this upload has, in order, at most limit.
 	Have(ctx context.Context, e custody.EvidenceID, from uint64, limit int) ([]Chunk, error)
+	// Cut forgets the chunks of this upload from an index on: they were not
+	// what was to come. ErrConflict when the item is sealed.
+	Cut(ctx context.Context, e custody.EvidenceID, from uint64) error
 }
 
 // Chunk is a chunk that an upload has.
@@ -78,6 +81,7 @@ type API struct {
 	limit   *limits
 	bodies  chan struct{} // bounds how many chunks come in at once
 	buffers sync.Pool     // of *[custody.ChunkSize]byte, for them
+	streams *streams
 }
 
 // OpenAPI is the description of the API, OpenAPI 3.1.
@@ -95,7 +99,7 @@ const (
 
 // New returns the API's handler.
 func New(c Config) *API {
-	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: make(chan struct{}, maxBodies)}
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: make(chan struct{}, maxBodies), streams: newStreams()}
 	a.buffers.New = func() any { return new([custody.ChunkSize]byte) }
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
@@ -130,6 +134,7 @@ func New(c Config) *API {
 		r.With(deadline(chunkWithin+answerWithin)).Put("/evidence/{evidence}/chunks/{index}", a.putChunk)
 		r.With(deadline(answerWithin)).Get("/evidence/{evidence}/digests", a.digests)
 		r.Get("/evidence/{evidence}/content", a.content)
+		a.streaming(r)
 		r.Get("/bundle", a.bundle)
 	})
 	a.router = r

@@ -92,13 +92,13 @@ func TestMethods(t *testing.T) {
 		"GET /v1/statements":   "POST",
 		"PATCH /v1/statements": "POST",
 		"GET /v1/session":      "DELETE",
-		"POST /v1/evidence/e-aaaaaaaaaaaaaaaa/content":    "GET",
+		"POST /v1/evidence/e-aaaaaaaaaaaaaaaa/content":    "GET PUT",
 		"DELETE /v1/evidence/e-aaaaaaaaaaaaaaaa/chunks/0": "PUT",
 	} {
 		method, path, _ := strings.Cut(ask, " ")
 		a := s.do(nil, method, path, nil, nil)
 		problem(t, a, http.StatusMethodNotAllowed, "method")
-		require.Equal(t, []string{allowed}, a.Header.Values("Allow"), ask) // RFC 9110, section 15.5.6
+		require.Equal(t, strings.Fields(allowed), a.Header.Values("Allow"), ask) // RFC 9110, section 15.5.6
 	}
 }
 

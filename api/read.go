@@ -82,7 +82,8 @@ type Incident struct {
 	OpenedBy   custody.PrincipalID   `json:"openedBy"`
 	Assigned   []custody.PrincipalID `json:"assigned"`
 	Shredding  *Disposal             `json:"shredding,omitempty"` // its keys are to be destroyed, or are
-	Evidence   []Evidence            `json:"evidence,omitempty"`  // where one incident is asked for
+	Evidence   []Evidence            `json:"evidence,omitempty"`  // what is sealed; where one incident is asked for
+	Withdrawn  []Evidence            `json:"withdrawn,omitempty"` // what was announced and withdrawn, likewise
 }
 
 // Incidents lists what a reader may know of.
@@ -160,15 +161,18 @@ func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Sealed {
+		switch {
+		case e.Sealed:
 			shown.Evidence = append(shown.Evidence, e)
+		case e.Withdrawn:
+			shown.Withdrawn = append(shown.Withdrawn, e)
 		}
 	}
 	return shown, nil
 }
 
-// Evidence is an item as its readers see it. An item that is not sealed is
-// listed nowhere; asked for by its begetter, it shows how far it is.
+// Evidence is an item as its readers see it. An item that is neither sealed nor
+// withdrawn is listed nowhere; asked for by its begetter, it shows how far it is.
 type Evidence struct {
 	ID          custody.EvidenceID   `json:"id"`
 	Incident    custody.IncidentID   `json:"incident"`
@@ -176,13 +180,15 @@ type Evidence struct {
 	Name        custody.Name         `json:"name"`
 	Type        string               `json:"type"`
 	Sealed      bool                 `json:"sealed"`
+	Withdrawn   bool                 `json:"withdrawn,omitempty"` // it was announced, and will not come
 	SealedAt    custody.Time         `json:"sealedAt,omitzero"`
 	SealedBy    custody.PrincipalID  `json:"sealedBy,omitempty"`
 	Artifact    *custody.Artifact    `json:"artifact,omitempty"`
 	Acquisition *custody.Acquisition `json:"acquisition,omitempty"`
-	Format      string               `json:"format,omitempty"` // what its bytes were recognized as
-	Labels      []custody.Label      `json:"labels,omitempty"` // other digests, as compared at intake
-	Parts       []custody.Part       `json:"parts,omitempty"`  // the files it was, in order, where there were several
+	AsReceived  []string             `json:"asReceived,omitempty"` // the digests that the collector took from the service
+	Format      string               `json:"format,omitempty"`     // what its bytes were recognized as
+	Labels      []custody.Label      `json:"labels,omitempty"`     // other digests, as compared at intake
+	Parts       []custody.Part       `json:"parts,omitempty"`      // the files it was, in order, where there were several
 	Signed      custody.Time         `json:"signedAtScene,omitzero"`
 	Collector   custody.PrincipalID  `json:"collector,omitempty"` // who signed at the scene
 	CheckedAt   custody.Time         `json:"checkedAt,omitzero"`  // when it was last read back
@@ -228,12 +234,13 @@ func showEvidence(read *guard.Reader, i custody.IncidentID, id custody.EvidenceI
 	}
 	e := Evidence{
 		ID: id, Incident: i, Exhibit: item.Begun.Exhibit, Name: item.Begun.Name, Type: item.Begun.Type,
-		Sealed: item.Sealed, Confirmed: item.Confirmed, Damaged: item.Damaged,
+		Sealed: item.Sealed, Withdrawn: item.Withdrawn, Confirmed: item.Confirmed, Damaged: item.Damaged,
 	}
 	if item.Sealed {
 		artifact, acquisition := item.Artifact, item.Acquisition
 		e.SealedAt, e.SealedBy, e.Artifact, e.Acquisition = item.SealedAt, item.SealedBy, &artifact, &acquisition
 		e.Format, e.Labels, e.Parts, e.CheckedAt = item.Format, item.Labels, item.Parts, item.CheckedAt
+		e.AsReceived = item.AsReceived
 		if e.KeptUntil, err = custody.KeptUntil(read.View(), item); err != nil {
 			return Evidence{}, err
 		}
@@ -267,7 +274,7 @@ func (a *API) evidence(r *http.Request, read *guard.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.Sealed {
+	if !e.Sealed && !e.Withdrawn {
 		if _, _, err := read.Uploading(id); err != nil {
 			return nil, err
 		}

@@ -44,6 +44,9 @@ func (a *API) uploading(r *http.Request) (u upload, err error) {
 		if err != nil {
 			return err
 		}
+		if item.Withdrawn {
+			return fmt.Errorf("%w: the item was withdrawn", ErrConflict)
+		}
 		u.incident, u.atMost, u.sealed = incident, item.Begun.AtMost, item.Sealed
 		return nil
 	})

@@ -230,3 +230,7 @@ func TestOffer(t *testing.T) {
 		})
 	}
 }
+
+func unassign(s *service, p custody.PrincipalID) custody.Act {
+	return &investigate.Unassign{Incident: s.Incident, Principal: p}
+}

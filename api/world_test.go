@@ -187,6 +187,10 @@ func (u uploads) Have(ctx context.Context, e custody.EvidenceID, from uint64, li
 	return list, err
 }
 
+func (u uploads) Cut(ctx context.Context, e custody.EvidenceID, from uint64) error {
+	return told(u.Intake.Cut(ctx, e, from))
+}
+
 func told(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrNotFound):

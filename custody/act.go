@@ -100,6 +100,7 @@ func Acts() Vocabulary {
 		KindReleaseEvidence:    func() Act { return new(ReleaseEvidence) },
 		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
+		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
 		KindCollectEvidence:    func() Act { return new(CollectEvidence) },
 		KindVerifyEvidence:     func() Act { return new(VerifyEvidence) },

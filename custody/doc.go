@@ -57,6 +57,7 @@
 //	ticket        the right to fetch what a grant is for (package guard)
 //	trust file    the one thing that a verifier takes on faith
 //	verdict       what a verification found (package bundle)
+//	withdrawal    the end of an item that was begun and is not to be sealed
 //	witness       an independent cosigner of checkpoints
 //
 // Begin reading at Statement, then Record, Leaf and Receipt. FORMAT.md beside

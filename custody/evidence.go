@@ -16,6 +16,7 @@ const (
 	KindReleaseEvidence  Kind = "evidence.release"
 	KindReceiveEvidence  Kind = "evidence.receive"
 	KindExportEvidence   Kind = "evidence.export"
+	KindWithdrawEvidence Kind = "evidence.withdraw"
 )
 
 // ArtifactTypes lists what an artifact can be.
@@ -36,7 +37,8 @@ type Case interface {
 	Item(EvidenceID) (Beginning, bool)
 	// Items returns all items that were begun, in order of their records.
 	Items() []EvidenceID
-	// Exhibit returns the item that bears the exhibit number.
+	// Exhibit returns the item that bears the exhibit number, unless it was
+	// withdrawn.
 	Exhibit(number string) (EvidenceID, bool)
 	// Retention returns how many days items of a type are kept from their
 	// seal on.
@@ -49,11 +51,13 @@ type Case interface {
 	Shredding() Disposal
 }
 
-// Beginning is what an incident says of how an item began.
+// Beginning is what an incident says of an item: how it began, and whether it was
+// withdrawn since.
 type Beginning struct {
-	Begun   BeginEvidence
-	BegunBy PrincipalID
-	BegunAt Time
+	Begun     BeginEvidence
+	BegunBy   PrincipalID
+	BegunAt   Time
+	Withdrawn bool
 }
 
 // BeginEvidence announces an item to an incident. Its record belongs to the
@@ -111,11 +115,50 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	return out, nil
 }
 
+// WithdrawEvidence ends an upload that is not to be finished: of what was
+// announced and cannot be sealed as it should be. The item's exhibit number is
+// free again, and what arrived of it is discarded. Its record belongs to the
+// incident's stream, as that of its beginning does, and stays. Whoever began the
+// item says so, or an incident manager; of a sealed item nobody.
+type WithdrawEvidence struct {
+	Evidence EvidenceID `json:"evidence"`
+	Incident IncidentID `json:"incident"`
+}
+
+func (*WithdrawEvidence) Kind() Kind         { return KindWithdrawEvidence }
+func (*WithdrawEvidence) NeedsPurpose() bool { return true }
+func (a *WithdrawEvidence) Subject() Subject { return Subject{Name: string(a.Evidence)} }
+
+// Check implements Act.
+func (a *WithdrawEvidence) Check(*Statement) error { return checkItem(a.Incident, a.Evidence) }
+
+// Lawful implements Act.
+func (a *WithdrawEvidence) Lawful(v View, s *Statement) (Outcome, error) {
+	e, out, err := itemIn(v, a.Incident, a.Evidence)
+	if err != nil {
+		return out, err
+	}
+	out.Stream = a.Incident.Stream()
+	by, err := PrincipalOf(v, s.Actor)
+	switch {
+	case err != nil:
+		return out, err
+	case e.Sealed:
+		return out, unlawful("item %s is sealed: what is evidence is not withdrawn", a.Evidence)
+	case e.Withdrawn:
+		return out, unlawful("item %s was withdrawn before", a.Evidence)
+	case e.BegunBy != s.Actor && !by.Has(RoleIncidentManager):
+		return out, unlawful("item %s was begun by %s, who alone withdraws it, or an incident manager", a.Evidence, e.BegunBy)
+	}
+	return out, nil
+}
+
 // SealEvidence says which bytes the item is and how they were obtained. It is
 // the first record of the item's stream: from here on the item exists.
 type SealEvidence struct {
 	Acquisition Acquisition `json:"acquisition"`
 	Artifact    Artifact    `json:"artifact"`
+	AsReceived  []string    `json:"asReceived,omitempty"` // which of the artifact's digests whoever signs did not measure, but took from the service's answer: DigestRoot, or DigestRoot and DigestSHA256
 	Evidence    EvidenceID  `json:"evidence"`
 	Format      string      `json:"format"` // what the bytes were recognized as, like "ewf"; empty when not looked at
 	Incident    IncidentID  `json:"incident"`
@@ -129,6 +172,41 @@ type SealEvidence struct {
 type Part struct {
 	Name Name   `json:"name"`
 	Size uint64 `json:"size"` // in bytes
+}
+
+// The digests that can be AsReceived. Whoever measures the SHA-256 of what he has
+// and takes the root from the service is bound by the SHA-256: what is handed out
+// later is held against both. Whoever takes both signs that these are the bytes
+// of which the service said that it received them, and not that they are those
+// which he had.
+const (
+	DigestRoot   = "root"
+	DigestSHA256 = "sha256"
+)
+
+func (a *SealEvidence) checkAsReceived() error {
+	if len(a.AsReceived) == 0 {
+		return nil
+	}
+	if !slices.Equal(a.AsReceived, []string{DigestRoot}) && !slices.Equal(a.AsReceived, []string{DigestRoot, DigestSHA256}) {
+		return fmt.Errorf("asReceived %.80q is neither root nor root and sha256", a.AsReceived)
+	}
+	if a.Scene != nil {
+		return errors.New("what was signed for at the scene was measured there")
+	}
+	return nil
+}
+
+// AsReceivedText says in a sentence what a seal's AsReceived means for whoever
+// relies on it; "" when all was measured.
+func AsReceivedText(digests []string) string {
+	switch {
+	case slices.Contains(digests, DigestSHA256):
+		return "nobody but the service measured these bytes when they were taken in: the collector signed what it said that it received"
+	case slices.Contains(digests, DigestRoot):
+		return "the collector measured the SHA-256; the root is of what the service said that it received"
+	}
+	return ""
 }
 
 // maxParts is how many parts an artifact has at most.
@@ -157,7 +235,7 @@ func (a *SealEvidence) Check(s *Statement) error {
 	if err := checkParts(a.Parts, a.Artifact.Size); err != nil {
 		return err
 	}
-	return errors.Join(a.Acquisition.Check(s.Time), a.checkScene(s))
+	return errors.Join(a.checkAsReceived(), a.Acquisition.Check(s.Time), a.checkScene(s))
 }
 
 func checkParts(parts []Part, size uint64) error {
@@ -219,6 +297,8 @@ func (a *SealEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	switch {
 	case e.BegunBy != s.Actor:
 		return out, unlawful("item %s was begun by %s, who alone seals it", a.Evidence, e.BegunBy)
+	case e.Withdrawn:
+		return out, unlawful("item %s was withdrawn", a.Evidence)
 	case e.Sealed:
 		return out, unlawful("item %s is sealed", a.Evidence)
 	case e.Shredding.Approved():
@@ -476,6 +556,7 @@ type Evidence struct {
 	SealedBy    PrincipalID
 	Artifact    Artifact
 	Acquisition Acquisition
+	AsReceived  []string
 	Format      string
 	Labels      []Label
 	Parts       []Part
@@ -511,7 +592,7 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 	case *SealEvidence:
 		e.Sealed, e.Incident, e.SealedAt, e.SealedBy = true, act.Incident, r.Recorded, s.Actor
 		e.Artifact, e.Acquisition, e.Format, e.Labels = act.Artifact, act.Acquisition, act.Format, act.Labels
-		e.Parts = act.Parts
+		e.Parts, e.AsReceived = act.Parts, act.AsReceived
 		scene, err := act.Collected()
 		if err != nil {
 			return err

@@ -41,6 +41,14 @@ func TestWhatMayFollow(t *testing.T) {
 	_, err = s.Admit(t.Context(), raw, "")
 	require.NoError(t, err)
 	first, second := s.Evidence, custody.NewEvidenceID(guardtest.PayloadOf(raw))
+	announce := func(exhibit string) custody.EvidenceID {
+		raw, err := s.Engineer.Sign("another", begin(exhibit, 20))
+		require.NoError(t, err)
+		_, err = s.Admit(t.Context(), raw, "")
+		require.NoError(t, err)
+		return custody.NewEvidenceID(guardtest.PayloadOf(raw))
+	}
+	third, fourth := announce("EX-9"), announce("EX-10")
 	seal := func(e custody.EvidenceID, bytes string) *custody.SealEvidence {
 		s.Evidence, s.Artifact = e, []byte(bytes)
 		defer func() { s.Evidence = first }()
@@ -65,6 +73,15 @@ func TestWhatMayFollow(t *testing.T) {
 		{"seal another's item", s.Outsider, seal(second, "fits"), "who alone seals it"},
 		{"seal more than was announced", s.Engineer, seal(second, "these are too many bytes"), "more than the 20 announced"},
 		{"seal", s.Engineer, seal(second, "fits"), ""},
+		{"withdraw what is sealed", s.Engineer, &custody.WithdrawEvidence{Evidence: second, Incident: s.Incident}, "is not withdrawn"},
+		{"withdraw another's", s.Outsider, &custody.WithdrawEvidence{Evidence: third, Incident: s.Incident}, "who alone withdraws it"},
+		{"withdraw in another incident", s.Engineer, &custody.WithdrawEvidence{Evidence: third, Incident: custody.NewIncidentID(other)}, refusedHidden},
+		{"withdraw", s.Engineer, &custody.WithdrawEvidence{Evidence: third, Incident: s.Incident}, ""},
+		{"withdraw twice", s.Engineer, &custody.WithdrawEvidence{Evidence: third, Incident: s.Incident}, "was withdrawn before"},
+		{"seal what was withdrawn", s.Engineer, seal(third, "fits"), "was withdrawn"},
+		{"its number once more", s.Engineer, begin("EX-9", 20), ""},
+		{"and no third time", s.Engineer, begin("EX-9", 20), "exhibit number"},
+		{"withdraw as a manager", s.Lead, &custody.WithdrawEvidence{Evidence: fourth, Incident: s.Incident}, ""},
 		{"seal twice", s.Engineer, seal(second, "fits"), "is sealed"},
 		{"seal the first again", s.Engineer, seal(first, "fits"), "is sealed"},
 

@@ -104,7 +104,16 @@ func TestActs(t *testing.T) {
 			"two lines of number": func(a custody.Act) { a.(*custody.BeginEvidence).Exhibit = "1\n2" },
 			"no name":             func(a custody.Act) { a.(*custody.BeginEvidence).Name = custody.Name{} },
 		},
+		custody.KindWithdrawEvidence: {
+			"no item":     func(a custody.Act) { a.(*custody.WithdrawEvidence).Evidence = "" },
+			"no incident": func(a custody.Act) { a.(*custody.WithdrawEvidence).Incident = "" },
+		},
 		custody.KindSealEvidence: {
+			"an unknown digest as received": func(a custody.Act) { a.(*custody.SealEvidence).AsReceived = []string{"md5"} },
+			"the SHA-256 alone as received": func(a custody.Act) { a.(*custody.SealEvidence).AsReceived = []string{custody.DigestSHA256} },
+			"a digest twice as received": func(a custody.Act) {
+				a.(*custody.SealEvidence).AsReceived = []string{custody.DigestRoot, custody.DigestRoot}
+			},
 			"no item":             func(a custody.Act) { a.(*custody.SealEvidence).Evidence = "" },
 			"no incident":         func(a custody.Act) { a.(*custody.SealEvidence).Incident = "" },
 			"other chunks":        func(a custody.Act) { a.(*custody.SealEvidence).Artifact.ChunkSize = 4 << 20 },
@@ -244,7 +253,7 @@ func TestPurposes(t *testing.T) {
 	need := []custody.Kind{
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence,
-		custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
+		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
 		custody.KindShredIncident, custody.KindLoseKeys,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 	}

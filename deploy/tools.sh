@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils" >&2
+	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl" >&2
 	exit 2
 }
 
@@ -68,6 +68,7 @@ for name in "$@"; do
 	openssh-client) from_debian ssh-agent openssh-client ;; # its agent is tried with keys of people
 	ewf-tools) from_debian ewfacquirestream ewf-tools ;; # writes and reads the images that custody/format/ewf is held against
 	qemu-utils) from_debian qemu-img qemu-utils ;;
+	curl) from_debian curl curl ;; # a script's HTTP client, which sends evidence as a stream
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;
 	esac

@@ -223,6 +223,12 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		i.items[id] = custody.Beginning{Begun: *act, BegunBy: s.Actor, BegunAt: r.Recorded}
 		i.order = append(i.order, id)
 		i.exhibits[fold(act.Exhibit)] = id
+	case *custody.WithdrawEvidence:
+		if it, ok := i.items[act.Evidence]; ok {
+			it.Withdrawn = true
+			i.items[act.Evidence] = it
+			delete(i.exhibits, fold(it.Begun.Exhibit))
+		}
 	case *Retain:
 		if _, carried := i.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			i.days[act.Type] = act.Days

@@ -73,6 +73,28 @@ func TestItemsOfAnIncident(t *testing.T) {
 	require.False(t, ok)
 }
 
+// TestAWithdrawnItem stays, and its exhibit number is free.
+func TestAWithdrawnItem(t *testing.T) {
+	incident := custody.NewIncidentID(custody.Hash(nil))
+	begin := &custody.BeginEvidence{Exhibit: "EX-1", Incident: incident, Type: "disk"}
+	i := investigate.NewIncident()
+	first := custody.NewEvidenceID(apply(t, i, begin)[0])
+	withdrawn := func() bool { b, _ := i.Item(first); return b.Withdrawn }
+	require.False(t, withdrawn())
+	apply(t, i, &custody.WithdrawEvidence{Evidence: first, Incident: incident})
+	require.True(t, withdrawn())
+	_, taken := i.Exhibit("ex-1")
+	require.False(t, taken)
+	_, ok := i.Item(first)
+	require.True(t, ok)
+	second := custody.NewEvidenceID(apply(t, i, &investigate.Assign{Incident: incident, Principal: person(1)}, begin)[1])
+	id, taken := i.Exhibit("EX-1")
+	require.True(t, taken)
+	require.Equal(t, second, id)
+	require.NotEqual(t, first, second)
+	require.Equal(t, []custody.EvidenceID{first, second}, i.Items())
+}
+
 func TestIncidentsAreListedInOrder(t *testing.T) {
 	list := &investigate.Incidents{}
 	payloads := apply(t, list,

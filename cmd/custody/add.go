@@ -52,7 +52,10 @@ func (a *app) evidenceAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "add FILE…|-", Short: "Take an artifact in",
 		Long: `Takes an artifact in: announces it, sends it in chunks, and seals it with your
-signature over its SHA-256. Broken off, the same command continues where it was.
+signature over its SHA-256. Broken off, the same command continues where it was;
+custody evidence withdraw ends it for good. Bytes that are not those of --expect
+are refused before anything is announced where that can be known: of files of up
+to 4 GiB. Of larger ones and of pipes what was announced is withdrawn again.
 What is missing is asked for on a terminal, and refused elsewhere.
 
 Several files are the parts of one artifact. Of an image in EWF segments the
@@ -381,6 +384,8 @@ type sealedItem struct {
 	Labels  []custody.Label `json:"labels"`
 	Scene   *sceneTimes     `json:"scene,omitempty"` // of what was collected without a network
 
+	AsReceived []string `json:"asReceived,omitempty"` // the digests that were taken from the service
+
 	resume string
 	at     custody.Time // of the seal
 }
@@ -411,6 +416,9 @@ func (i *sealedItem) text() string {
 func (a *app) intoCustody(ctx context.Context, cl *client.Client, in *intake, s *source) (*sealedItem, error) {
 	expected, err := in.expectation(s)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.foresee(ctx, s, expected); err != nil {
 		return nil, err
 	}
 	return a.deliver(ctx, cl, in, s, func(id custody.EvidenceID) (*custody.SealEvidence, error) {
@@ -449,14 +457,11 @@ func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *sou
 	}
 	seal, err := send(id)
 	if err != nil {
-		if resume != "" && exitCode(err) == exitUnreachable {
-			err = fmt.Errorf("%w; run the same command again to continue", err)
-		}
-		return nil, err
+		return nil, a.unfinished(ctx, cl, in, resume, id, err)
 	}
 	said, err := cl.Say(ctx, in.purpose, seal)
 	if err != nil {
-		return nil, fmt.Errorf("sent, not sealed: %w", err)
+		return nil, a.unfinished(ctx, cl, in, resume, id, fmt.Errorf("sent, not sealed: %w", err))
 	}
 	return &sealedItem{
 		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
@@ -496,7 +501,7 @@ func (a *app) resumeUpload(ctx context.Context, cl *client.Client, resume string
 		return "", false
 	}
 	e, err := cl.Evidence(ctx, id)
-	return id, err == nil && !e.Sealed
+	return id, err == nil && !e.Sealed && !e.Withdrawn
 }
 
 // remembered returns the item of an upload that was begun before.

@@ -117,7 +117,7 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
 	f.StringVar(&a.passphrase, "passphrase-file", "", "file with your key's passphrase (default $CUSTODY_PASSPHRASE_FILE, or asked for)")
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.rewrapCommand(),
-		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.principalCommand(), a.roleCommand(),
+		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.tokenCommand(), a.principalCommand(), a.roleCommand(),
 		a.incidentCommand(), a.evidenceCommand(), a.collectCommand(), a.inspectCommand(), a.logCommand(), a.bundleCommand(),
 		jsonTopic(),
 	)

@@ -14,6 +14,7 @@ import (
 
 func (a *app) evidenceCommand() *cobra.Command {
 	return group("evidence", "Evidence: take in, get, list, history; verify, hold, destroy",
+		a.evidenceBegin(), a.evidenceSeal(), a.evidenceWithdraw(),
 		a.evidenceVerify(), a.evidenceHold(), a.evidenceRelease(), a.evidenceDispose(),
 		a.evidenceAdd(), a.evidenceGet(), a.evidenceList(), a.evidenceShow(), a.evidenceHistory(), a.evidenceFacts())
 }
@@ -21,7 +22,7 @@ func (a *app) evidenceCommand() *cobra.Command {
 func (a *app) evidenceList() *cobra.Command {
 	var incident string
 	c := &cobra.Command{
-		Use: "list --incident i-…", Short: "List the sealed items of an incident", Args: exactly(0), Example: "  custody evidence list --incident i-abcdefghijklmnop",
+		Use: "list --incident i-…", Short: "List the sealed items of an incident, and those that were withdrawn", Args: exactly(0), Example: "  custody evidence list --incident i-abcdefghijklmnop",
 		RunE: func(c *cobra.Command, _ []string) error {
 			id, err := custody.ParseIncidentID(incident)
 			if err != nil {
@@ -39,9 +40,13 @@ func (a *app) evidenceList() *cobra.Command {
 			for _, e := range i.Evidence {
 				text += evidenceLine(e)
 			}
+			for _, e := range i.Withdrawn {
+				text += evidenceLine(e)
+			}
 			if err := a.answer(struct {
-				Evidence []api.Evidence `json:"evidence"`
-			}{i.Evidence}, text); err != nil {
+				Evidence  []api.Evidence `json:"evidence"`
+				Withdrawn []api.Evidence `json:"withdrawn,omitempty"`
+			}{i.Evidence, i.Withdrawn}, text); err != nil {
 				return err
 			}
 			return a.keep(c.Context(), cl)
@@ -53,6 +58,9 @@ func (a *app) evidenceList() *cobra.Command {
 
 func evidenceLine(e api.Evidence) string {
 	state := "not sealed"
+	if e.Withdrawn {
+		state = "withdrawn"
+	}
 	size := uint64(0)
 	if e.Artifact != nil {
 		state, size = "sealed", e.Artifact.Size
@@ -99,6 +107,9 @@ func (a *app) evidenceShow() *cobra.Command {
 			text := evidenceLine(e)
 			if e.Artifact != nil && e.Acquisition != nil {
 				text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  sealed    %s by %s\n", e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), e.SealedAt, e.SealedBy)
+				if said := custody.AsReceivedText(e.AsReceived); said != "" {
+					text += "  NOTE      " + said + "\n"
+				}
 				if e.Format != "" {
 					text += "  format    " + e.Format + "\n"
 				}

@@ -21,6 +21,7 @@ type facts struct {
 	file   string
 	said   map[string]*string // by the flag's name; empty when it was not given
 	filled bool
+	before *custody.Acquisition // that were given earlier; nil when none were
 }
 
 // fact is one of them: its flag, the member of custody.Acquisition that it
@@ -191,7 +192,10 @@ func (fact fact) ask(a *app, q *custody.Acquisition, mayAsk bool) (answered bool
 
 // fromFile reads the file of facts.
 func (f *facts) fromFile() (q custody.Acquisition, err error) {
-	if f.file == "" {
+	switch {
+	case f.file == "" && f.before != nil:
+		return *f.before, nil
+	case f.file == "":
 		return q, nil
 	}
 	b, err := os.ReadFile(f.file)

@@ -329,7 +329,7 @@ func (s *source) Hole(n int64) bool {
 	return true
 }
 
-var errChanged = errors.New("the file changed while it was read; nothing was sealed: copy it first, and take the copy in under another exhibit number, since this one stays announced")
+var errChanged = otherBytes{errors.New("the file changed while it was read; nothing was sealed: copy it first, and take the copy in")}
 
 // unchanged turns the outcome of reading into errChanged when a file is no
 // longer what it was when it was opened: also that of a reading that failed,

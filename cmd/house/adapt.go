@@ -161,6 +161,10 @@ func (u *uploads) Have(ctx context.Context, e custody.EvidenceID, from uint64, l
 	return list, nil
 }
 
+func (u *uploads) Cut(ctx context.Context, e custody.EvidenceID, from uint64) error {
+	return asAPI(u.in.Cut(ctx, e, from))
+}
+
 // bundle returns what writes the bundle of an export.
 func (h *House) bundle(rows *sql.Store) func(context.Context, io.Writer, guard.Export, bool) error {
 	return func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error {

@@ -58,9 +58,11 @@ type House struct {
 	keeping *keeping
 
 	protected map[custody.EvidenceID]*protection // the keeper's own
-	logger    *slog.Logger
-	registry  *prometheus.Registry
-	close     []func() error // in order of opening
+
+	discardAfter map[custody.EvidenceID]time.Time // likewise: what is locked until then
+	logger       *slog.Logger
+	registry     *prometheus.Registry
+	close        []func() error // in order of opening
 }
 
 // Create makes a service in a folder: keys, databases, log, genesis record,
@@ -265,6 +267,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 		return err
 	}
 	h.vault, h.keeping, h.protected = vault, newKeeping(h.registry), map[custody.EvidenceID]*protection{}
+	h.discardAfter = map[custody.EvidenceID]time.Time{}
 	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
 	code, err := newCode()
 	if err != nil {

@@ -66,6 +66,9 @@ func (h *House) keepLoop(ctx context.Context) {
 		if err := h.keep(ctx); err != nil && ctx.Err() == nil {
 			h.logger.WarnContext(ctx, "what is due for evidence could not be done yet", "error", err)
 		}
+		if err := h.discardWithdrawn(ctx); err != nil && ctx.Err() == nil {
+			h.logger.WarnContext(ctx, "what arrived of withdrawn items could not be discarded yet", "error", err)
+		}
 	})
 }
 

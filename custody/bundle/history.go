@@ -84,6 +84,8 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == s.Actor.Stream()
 	case *custody.BeginEvidence:
 		return r.Stream == a.Incident.Stream()
+	case *custody.WithdrawEvidence:
+		return r.Stream == a.Incident.Stream()
 	case *custody.SealEvidence:
 		return r.Stream == a.Evidence.Stream() && a.Incident == c.head.Incident
 	case *custody.CheckEvidence:
@@ -482,6 +484,7 @@ func (c *check) checkItem() {
 	if item.Sealed {
 		c.verdict.Artifact, c.verdict.Acquisition = &item.Artifact, &item.Acquisition
 		c.verdict.Labels, c.verdict.ArtifactState = item.Labels, ArtifactAbsent
+		c.verdict.AsReceived = item.AsReceived
 	} else {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}

@@ -23,6 +23,7 @@ type Verdict struct {
 	Type          string               `json:"type"`
 	Artifact      *custody.Artifact    `json:"artifact"`              // as sealed
 	Acquisition   *custody.Acquisition `json:"acquisition"`           // as its collector told it
+	AsReceived    []string             `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
 	Labels        []custody.Label      `json:"labels"`                // other digests, as compared at intake
 	ArtifactState string               `json:"artifactState"`         // one of the three below
 	Confirmed     bool                 `json:"confirmed"`             // the service read the bytes back and found the sealed digest
@@ -84,6 +85,9 @@ func detail(act custody.Act) string {
 		text := fmt.Sprintf("%d bytes, SHA-256 %s", a.Artifact.Size, a.Artifact.SHA256.Hex())
 		if scene, err := a.Collected(); err == nil && scene != nil {
 			text += fmt.Sprintf("; signed at the scene by %s at %s", scene.Actor, scene.Time)
+		}
+		if said := custody.AsReceivedText(a.AsReceived); said != "" {
+			text += "; " + said
 		}
 		return text
 	case *custody.CheckEvidence:
@@ -184,6 +188,9 @@ func (v *Verdict) Write(w io.Writer) error {
 	if v.Artifact != nil {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
+	}
+	if text := custody.AsReceivedText(v.AsReceived); text != "" {
+		fmt.Fprintf(&b, "            NOTE: %s\n", text)
 	}
 	for _, l := range v.Labels {
 		fmt.Fprintf(&b, "            %s\n", l)

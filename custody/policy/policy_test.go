@@ -60,6 +60,7 @@ incident.assign             incident   .    yes  yes  .    .    .    .    .    .
 incident.unassign           incident   .    yes  yes  .    .    .    .    .    .    .    .    .    .
 evidence.begin              incident   .    team .    team .    .    team .    .    .    .    .    .
 evidence.seal               evidence   .    team .    team .    .    team .    .    .    .    .    .
+evidence.withdraw           evidence   .    team yes  team .    .    team .    .    .    .    .    .
 evidence.check              evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
 evidence.retrieve           evidence   .    .    .    team .    .    .    .    .    .    .    .    .
 evidence.release            evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .

@@ -130,6 +130,18 @@ func (in *Intake) Have(ctx context.Context, e custody.EvidenceID, from uint64, l
 	return in.Rows.Chunks(ctx, e, from, limit)
 }
 
+// Cut forgets the chunks of an upload from an index on, as those of a stream
+// that was not what it was said to be. What it forgets stays in the bucket for as
+// long as the upload is neither brought again nor withdrawn. It fails with
+// ErrSealed.
+func (in *Intake) Cut(ctx context.Context, e custody.EvidenceID, from uint64) error {
+	err := in.Rows.CutChunks(ctx, e, from)
+	if errors.Is(err, sql.ErrSealed) {
+		err = ErrSealed
+	}
+	return err
+}
+
 // Seal makes the artifact of a seal that is about to be put on record: sealed
 // in the vault, durable. It fails with custody.Unlawful when the chunks that
 // were received are not the artifact that was signed.

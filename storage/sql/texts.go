@@ -5,7 +5,7 @@ var writes = []string{
 	selectHead, updateHead, insertStream, insertRecord, selectPosition, insertOutbox,
 	selectPlace, insertReceipt, deleteOutbox, updateProven,
 	insertTicket, beginUse, endUse, closeTicket,
-	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, deleteChunks,
+	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
 }
 
 // reads are the statements outside of transactions, prepared once.

@@ -42,6 +42,7 @@ const (
 	checkUpload    = `UPDATE uploads SET checked = TRUE WHERE evidence = $1`
 	sealUpload     = `UPDATE uploads SET sealed = TRUE WHERE evidence = $1`
 	deleteUpload   = `DELETE FROM uploads WHERE evidence = $1`
+	cutChunks      = `DELETE FROM chunks WHERE evidence = $1 AND place >= $2`
 	deleteChunks   = `DELETE FROM chunks WHERE evidence = $1`
 	selectIsSealed = `SELECT sealed FROM uploads WHERE evidence = $1`
 	selectIncident = `SELECT incident FROM uploads WHERE evidence = $1`
@@ -101,6 +102,26 @@ func (s *Store) AddChunks(ctx context.Context, e custody.EvidenceID, list ...Chu
 		}
 		return nil
 	})
+	return uploadError(e, err)
+}
+
+// CutChunks forgets the chunks of an item's upload from an index on. It fails
+// with ErrSealed after SealUpload; without an upload it does nothing.
+func (s *Store) CutChunks(ctx context.Context, e custody.EvidenceID, from uint64) error {
+	err := s.write(ctx, func(t *transaction) error {
+		var sealed bool
+		if err := t.row(selectIsSealed, []any{string(e)}, &sealed); err != nil {
+			return err
+		}
+		if sealed {
+			return ErrSealed
+		}
+		_, err := t.exec(cutChunks, string(e), from)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
 	return uploadError(e, err)
 }
 

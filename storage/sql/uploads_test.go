@@ -157,3 +157,28 @@ func TestChunksAndSealAtOnce(t *testing.T) {
 	}
 	require.False(t, there[chunks/2], "it came after the seal")
 }
+
+// TestCutChunks forgets the end of an upload, unless it is sealed.
+func TestCutChunks(t *testing.T) {
+	s, ctx, u := openAt(t, filepath.Join(t.TempDir(), "records.db"), sql.Options{}), t.Context(), newUpload()
+	require.NoError(t, s.CutChunks(ctx, u.Evidence, 0), "nothing to forget")
+	require.NoError(t, s.AddUpload(ctx, u))
+	other := newUpload()
+	require.NoError(t, s.AddUpload(ctx, other))
+	for n := range uint64(4) {
+		c := sql.Chunk{Index: n, Digest: custody.Hash([]byte{byte(n)}), Length: 1}
+		require.NoError(t, s.AddChunks(ctx, u.Evidence, c))
+		require.NoError(t, s.AddChunks(ctx, other.Evidence, c))
+	}
+	count := func(e custody.EvidenceID) int {
+		list, err := s.Chunks(ctx, e, 0, 10)
+		require.NoError(t, err)
+		return len(list)
+	}
+	require.NoError(t, s.CutChunks(ctx, u.Evidence, 2))
+	require.Equal(t, 2, count(u.Evidence))
+	require.Equal(t, 4, count(other.Evidence))
+	require.NoError(t, s.SealUpload(ctx, u.Evidence))
+	require.ErrorIs(t, s.CutChunks(ctx, u.Evidence, 0), sql.ErrSealed)
+	require.Equal(t, 2, count(u.Evidence))
+}

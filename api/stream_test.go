@@ -1,0 +1,317 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/custody"
+)
+
+// stream sends bytes as one stream; the length is not announced, as of a pipe.
+func (s *service) stream(v *visitor, e custody.EvidenceID, query string, h http.Header, b []byte) answer {
+	s.t.Helper()
+	q, err := http.NewRequestWithContext(s.t.Context(), http.MethodPut, s.server.URL+contentPath(e)+query, struct{ io.Reader }{bytes.NewReader(b)})
+	require.NoError(s.t, err)
+	if h != nil {
+		q.Header = h.Clone()
+	}
+	if v != nil {
+		q.Header.Set("Authorization", "Bearer "+v.session)
+	}
+	r, err := s.client.Do(q)
+	require.NoError(s.t, err)
+	defer func() { _ = r.Body.Close() }()
+	a := answer{Response: r}
+	a.body, a.broken = io.ReadAll(r.Body)
+	return a
+}
+
+func received(t *testing.T, a answer) (got api.Received) {
+	t.Helper()
+	require.Equal(t, http.StatusOK, a.StatusCode, "%s", a.body)
+	require.NoError(t, json.Unmarshal(a.body, &got))
+	return got
+}
+
+func (s *service) received(v *visitor, e custody.EvidenceID) api.Received {
+	s.t.Helper()
+	return received(s.t, s.get(v, "/v1/evidence/"+string(e)+"/received"))
+}
+
+// whole is what is received when all of data has come as a stream.
+func whole(data []byte) api.Received {
+	tree := custody.NewTreeHash(nil)
+	_, _ = tree.Write(data) // fails only after Finish
+	a := tree.Finish()
+	return api.Received{
+		Size: a.Size, Chunks: custody.ChunkCount(a.Size), Root: a.Root, SHA256: &a.SHA256, Next: a.Size - a.Size%custody.ChunkSize,
+	}
+}
+
+func digestField(name string, b []byte) http.Header {
+	d := custody.Hash(b)
+	return http.Header{name: {"sha-512=:AAAA:, sha-256=:" + base64.StdEncoding.EncodeToString(d[:]) + ":"}}
+}
+
+func TestStream(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	for n, size := range []int{0, 1, custody.ChunkSize, 2*custody.ChunkSize + 5} {
+		data := noise(size, byte(n))
+		e := s.begin(s.Engineer, fmt.Sprintf("EX-S%d", n), uint64(size))
+		for _, name := range []string{"Content-Digest", "Repr-Digest"} {
+			require.Equal(t, whole(data), received(t, s.stream(v, e, "", digestField(name, data), data)))
+		}
+		require.Equal(t, whole(data), received(t, s.do(v, http.MethodPut, contentPath(e), nil, data)), "with its length")
+		require.Equal(t, whole(data), s.received(v, e))
+		admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
+		if size > 0 {
+			require.True(t, bytes.Equal(data, s.content(v, e, s.retrieve(v, e, 0, 0)).body))
+		}
+		problem(t, s.stream(v, e, "", nil, data), http.StatusConflict, "conflict") // it is sealed
+	}
+}
+
+func TestStreamsThatAreRefused(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	data := noise(custody.ChunkSize+10, 1)
+	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
+	for name, c := range map[string]struct {
+		a      answer
+		status int
+		kind   string
+	}{
+		"no session":                {s.stream(nil, e, "", nil, data), 401, "unauthenticated"},
+		"another's":                 {s.stream(s.login(s.Lead), e, "", nil, data), 404, "not-found"},
+		"no item":                   {s.stream(v, "e-aaaaaaaaaaaaaaaa", "", nil, data), 404, "not-found"},
+		"one byte too many":         {s.stream(v, e, "", nil, append(data[:len(data):len(data)], 0)), 409, "conflict"},
+		"an announced length":       {s.do(v, http.MethodPut, contentPath(e), nil, append(data[:len(data):len(data)], 0)), 409, "conflict"},
+		"a chunk too many":          {s.stream(v, e, "", nil, noise(2*custody.ChunkSize+1, 1)), 409, "conflict"},
+		"from nowhere":              {s.stream(v, e, "?from=x", nil, data), 400, "malformed"},
+		"from within a chunk":       {s.stream(v, e, "?from=10", nil, data), 400, "malformed"},
+		"from beyond the end":       {s.stream(v, e, fmt.Sprintf("?from=%d", 4*custody.ChunkSize), nil, nil), 409, "conflict"},
+		"a range":                   {s.stream(v, e, "", http.Header{"Content-Range": {"bytes 0-5/6"}}, data), 400, "malformed"},
+		"compressed":                {s.stream(v, e, "", http.Header{"Content-Encoding": {"gzip"}}, data), 400, "malformed"},
+		"a digest that is none":     {s.stream(v, e, "", http.Header{"Repr-Digest": {"sha-256=abc"}}, data), 400, "malformed"},
+		"a digest that is short":    {s.stream(v, e, "", http.Header{"Repr-Digest": {"sha-256=:AAAA:"}}, data), 400, "malformed"},
+		"the digest of other bytes": {s.stream(v, e, "", digestField("Repr-Digest", data[1:]), data), 400, "malformed"},
+		"its content's":             {s.stream(v, e, "", digestField("Content-Digest", data[1:]), data), 400, "malformed"},
+	} {
+		t.Run(name, func(t *testing.T) { problem(t, c.a, c.status, c.kind) })
+	}
+	problem(t, s.stream(v, e, "", digestField("Repr-Digest", data[1:]), data), 400, "malformed")
+	require.Empty(t, s.have(v, e, 0).Chunks, "nothing of it is listed")
+	require.Equal(t, whole(nil), s.received(v, e))
+
+	// A shorter one takes the place of a longer one.
+	received(t, s.stream(v, e, "", nil, data))
+	require.Equal(t, whole(data[:5]), received(t, s.stream(v, e, "", nil, data[:5])))
+	require.Len(t, s.have(v, e, 0).Chunks, 1)
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data[:5])))
+}
+
+// TestADigestInTheTrailer: known only when all has been sent.
+func TestADigestInTheTrailer(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	data := noise(1000, 1)
+	for _, said := range [][]byte{data, data[1:]} {
+		e := s.begin(s.Engineer, fmt.Sprintf("EX-%d", len(said)), 1000)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.server.URL+contentPath(e), struct{ io.Reader }{bytes.NewReader(data)})
+		require.NoError(t, err)
+		q.Header.Set("Authorization", "Bearer "+v.session)
+		q.Trailer = digestField("Content-Digest", said)
+		r, err := s.client.Do(q)
+		require.NoError(t, err)
+		require.NoError(t, r.Body.Close())
+		require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusBadRequest}[len(said) == 1000], r.StatusCode)
+	}
+}
+
+// breakAfter sends the beginning of a stream and cuts the connection.
+func (s *service) breakAfter(v *visitor, e custody.EvidenceID, query string, b []byte) {
+	s.t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
+	require.NoError(s.t, err)
+	_, err = fmt.Fprintf(c, "PUT %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", contentPath(e), query, v.session, len(b))
+	require.NoError(s.t, err)
+	_, err = c.Write(b)
+	require.NoError(s.t, err)
+	require.NoError(s.t, c.Close())
+}
+
+// TestAStreamGoesOn where it was broken off, and its SHA-256 with it.
+func TestAStreamGoesOn(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	const mid = custody.ChunkSize
+	data := noise(3*mid+5, 2)
+	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
+	s.breakAfter(v, e, "", data[:mid+1000])
+	here := func(size int) bool { return reflect.DeepEqual(whole(data[:size]), s.received(v, e)) }
+	require.Eventually(t, func() bool { return here(mid) }, 10*time.Second, 10*time.Millisecond)
+	var refused answer // the one that broke may still be there
+	require.Eventually(t, func() bool {
+		refused = s.stream(v, e, fmt.Sprintf("?from=%d", 2*mid), nil, data[2*mid:])
+		return !strings.Contains(string(refused.body), "another request")
+	}, 10*time.Second, 10*time.Millisecond)
+	require.Contains(t, problem(t, refused, 409, "conflict").Detail, fmt.Sprintf("from=%d", mid))
+
+	s.breakAfter(v, e, fmt.Sprintf("?from=%d", mid), data[mid:2*mid+1])
+	require.Eventually(t, func() bool { return here(2 * mid) }, 10*time.Second, 10*time.Millisecond)
+	on := func(from int, said []byte) (a answer) {
+		require.Eventually(t, func() bool {
+			a = s.stream(v, e, fmt.Sprintf("?from=%d", from), digestField("Repr-Digest", said), data[from:])
+			return !strings.Contains(string(a.body), "another request")
+		}, 10*time.Second, 10*time.Millisecond)
+		return a
+	}
+	require.Equal(t, whole(data), received(t, on(2*mid, data)))
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
+
+	// After a restart nobody knows the SHA-256 of the beginning any more, and says so.
+	e = s.begin(s.Engineer, "EX-2", uint64(len(data)))
+	received(t, s.stream(v, e, "", nil, data[:2*mid]))
+	s.config.Registry = prometheus.NewRegistry()
+	s.server.Close()
+	s.serve()
+	require.Nil(t, s.received(v, e).SHA256)
+	require.Contains(t, problem(t, on(2*mid, data), 409, "conflict").Detail, "not known here any more")
+	got := received(t, s.stream(v, e, fmt.Sprintf("?from=%d", 2*mid), digestField("Content-Digest", data[2*mid:]), data[2*mid:]))
+	want := whole(data)
+	want.SHA256 = nil
+	require.Equal(t, want, got)
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
+}
+
+// TestStreamsAtOnce: one for an item, and not so many that chunks find no room.
+func TestStreamsAtOnce(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	hold := func(e custody.EvidenceID) (end func(), first chan answer) {
+		r, w := io.Pipe()
+		first = make(chan answer, 1)
+		go func() {
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.server.URL+contentPath(e), r)
+			if err != nil {
+				return
+			}
+			q.Header.Set("Authorization", "Bearer "+v.session)
+			a, err := s.client.Do(q)
+			if err == nil {
+				_ = a.Body.Close()
+				first <- answer{Response: a}
+			}
+		}()
+		_, err := w.Write([]byte("x")) // it is being read
+		require.NoError(t, err)
+		return func() { _ = w.Close() }, first
+	}
+	var all []custody.EvidenceID
+	for n := range 9 {
+		all = append(all, s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), 10))
+	}
+	var ends []func()
+	var answers []chan answer
+	for n := range 8 {
+		end, first := hold(all[n])
+		ends, answers = append(ends, end), append(answers, first)
+	}
+	require.Eventually(t, func() bool {
+		return s.stream(v, all[8], "", nil, []byte("x")).StatusCode == http.StatusTooManyRequests
+	}, 10*time.Second, 10*time.Millisecond)
+	problem(t, s.stream(v, all[0], "", nil, []byte("x")), http.StatusConflict, "conflict")
+	require.Equal(t, http.StatusNoContent, s.put(v, all[8], 0, []byte("x")).StatusCode, "a chunk finds room")
+	for n, end := range ends {
+		end()
+		require.Equal(t, http.StatusOK, (<-answers[n]).StatusCode)
+	}
+	received(t, s.stream(v, all[8], "", nil, []byte("x")))
+}
+
+// TestARightLostWhileAStreamComes ends it with the next chunk.
+func TestARightLostWhileAStreamComes(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	e := s.begin(s.Engineer, "EX-1", 3*custody.ChunkSize)
+	lost := false
+	data := noise(2*custody.ChunkSize+1, 1)
+	body := io.MultiReader(bytes.NewReader(data[:custody.ChunkSize]), readerFunc(func([]byte) (int, error) {
+		if !lost {
+			require.Eventually(t, func() bool { return s.received(v, e).Size == custody.ChunkSize }, 10*time.Second, 5*time.Millisecond)
+			admitted(t, s.say(s.Lead, "he left", unassign(s, s.Engineer.ID)))
+			lost = true
+		}
+		return 0, io.EOF
+	}), bytes.NewReader(data[custody.ChunkSize:]))
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.server.URL+contentPath(e), body)
+	require.NoError(t, err)
+	q.Header.Set("Authorization", "Bearer "+v.session)
+	r, err := s.client.Do(q)
+	require.NoError(t, err)
+	defer r.Body.Close()
+	require.Equal(t, http.StatusNotFound, r.StatusCode)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// TestASlowStreamHasItsTime, chunk by chunk: one that stops is cut, one that goes
+// on is not, however long it takes as a whole.
+func TestASlowStreamHasItsTime(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	e := s.begin(s.Engineer, "EX-1", 2*custody.ChunkSize)
+	w := &patient{ResponseRecorder: httptest.NewRecorder()}
+	q := httptest.NewRequestWithContext(t.Context(), http.MethodPut, contentPath(e), struct{ io.Reader }{bytes.NewReader(noise(custody.ChunkSize+1, 1))})
+	q.Header.Set("Authorization", "Bearer "+v.session)
+	s.api.ServeHTTP(w, q)
+	require.Equal(t, http.StatusOK, w.Code)
+	const atSlowest = (30 + 256) * time.Second // 8 MiB at 32 KiB/s
+	require.InDelta(t, atSlowest, time.Until(w.read), float64(5*time.Second))
+	require.Greater(t, time.Until(w.write), atSlowest)
+	_, limited := q.Context().Deadline()
+	require.False(t, limited)
+}
+
+// TestAStoreThatFailsEndsAStream, and what it had taken is there.
+func TestAStoreThatFailsEndsAStream(t *testing.T) {
+	full := &filling{}
+	s := newService(t, func(c *api.Config) { full.Intake = c.Intake; c.Intake = full })
+	v := s.login(s.Engineer)
+	data := noise(2*custody.ChunkSize, 1)
+	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
+	problem(t, s.stream(v, e, "", nil, data), http.StatusInsufficientStorage, "storage-full")
+	require.Equal(t, whole(data[:custody.ChunkSize]), s.received(v, e))
+}
+
+// filling has room for one chunk.
+type filling struct {
+	api.Intake
+	chunks int
+}
+
+func (f *filling) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
+	if f.chunks++; f.chunks > 1 {
+		return errors.Join(api.ErrFull)
+	}
+	return f.Intake.Put(ctx, i, e, index, d, b)
+}
