@@ -145,7 +145,7 @@ func TestADigestInTheTrailer(t *testing.T) {
 	}
 }
 
-// breakAfter sends the beginning of a stream and cuts the connection.
+// breakAfter sends the beginning of a stream, and then no more: not even its end.
 func (s *service) breakAfter(v *visitor, e custody.EvidenceID, query string, b []byte) {
 	s.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
@@ -154,6 +154,13 @@ func (s *service) breakAfter(v *visitor, e custody.EvidenceID, query string, b [
 	require.NoError(s.t, err)
 	_, err = c.Write(b)
 	require.NoError(s.t, err)
+	half, ok := c.(*net.TCPConn)
+	require.True(s.t, ok)
+	require.NoError(s.t, half.CloseWrite())
+	said, err := io.ReadAll(c)
+	require.NoError(s.t, err)
+	require.Contains(s.t, string(said), "HTTP/1.1 400")
+	require.Contains(s.t, string(said), "the stream broke off")
 	require.NoError(s.t, c.Close())
 }
 
