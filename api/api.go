@@ -37,10 +37,10 @@ type Vault interface {
 
 // Intake takes in the chunks of an item's upload.
 type Intake interface {
-	// Put stores one chunk: durable on return. It fails with ErrMismatch when
-	// the bytes do not have the digest, ErrConflict when the item is sealed,
-	// ErrFull when there is no room.
-	Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error
+	// Put stores one chunk, all that source has: durable on return. It fails with
+	// ErrMismatch when the bytes do not have the digest, ErrConflict when the
+	// item is sealed, ErrFull when there is no room, and an error of source.
+	Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, source io.Reader) error
 	// Offer notes for good those of the chunks that need not be brought:
 	// zeros, and those that this upload or an item has of which may says that
 	// it can be used. It returns the indexes of the others, and whether an offer
@@ -80,7 +80,7 @@ type API struct {
 	metrics *metrics
 	limit   *limits
 	bodies  chan struct{} // bounds how many chunks come in at once
-	buffers sync.Pool     // of *[custody.ChunkSize]byte, for them
+	buffers sync.Pool     // of *[custody.ChunkSize]byte, for the chunks of streams
 	streams *streams
 }
 

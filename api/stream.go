@@ -230,7 +230,7 @@ func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *mea
 		return false, u.tooMuch()
 	}
 	digest := custody.ChunkDigest(b)
-	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, m.root.Count(), digest, b); err != nil {
+	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, m.root.Count(), digest, bytes.NewReader(b)); err != nil {
 		return false, err
 	}
 	m.add(digest, b)

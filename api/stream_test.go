@@ -232,25 +232,25 @@ func TestStreamsAtOnce(t *testing.T) {
 		return func() { _ = w.Close() }, first
 	}
 	var all []custody.EvidenceID
-	for n := range 9 {
+	for n := range 5 {
 		all = append(all, s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), 10))
 	}
 	var ends []func()
 	var answers []chan answer
-	for n := range 8 {
+	for n := range 4 {
 		end, first := hold(all[n])
 		ends, answers = append(ends, end), append(answers, first)
 	}
 	require.Eventually(t, func() bool {
-		return s.stream(v, all[8], "", nil, []byte("x")).StatusCode == http.StatusTooManyRequests
+		return s.stream(v, all[4], "", nil, []byte("x")).StatusCode == http.StatusTooManyRequests
 	}, 10*time.Second, 10*time.Millisecond)
 	problem(t, s.stream(v, all[0], "", nil, []byte("x")), http.StatusConflict, "conflict")
-	require.Equal(t, http.StatusNoContent, s.put(v, all[8], 0, []byte("x")).StatusCode, "a chunk finds room")
+	require.Equal(t, http.StatusNoContent, s.put(v, all[4], 0, []byte("x")).StatusCode, "a chunk finds room")
 	for n, end := range ends {
 		end()
 		require.Equal(t, http.StatusOK, (<-answers[n]).StatusCode)
 	}
-	received(t, s.stream(v, all[8], "", nil, []byte("x")))
+	received(t, s.stream(v, all[4], "", nil, []byte("x")))
 }
 
 // TestARightLostWhileAStreamComes ends it with the next chunk.
@@ -316,9 +316,9 @@ type filling struct {
 	chunks int
 }
 
-func (f *filling) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
+func (f *filling) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, source io.Reader) error {
 	if f.chunks++; f.chunks > 1 {
 		return errors.Join(api.ErrFull)
 	}
-	return f.Intake.Put(ctx, i, e, index, d, b)
+	return f.Intake.Put(ctx, i, e, index, d, source)
 }

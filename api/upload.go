@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -145,13 +144,14 @@ func (u upload) takes(index uint64) error {
 	return nil
 }
 
-// maxBodies is how many chunks come in at once, each in a buffer of its own.
-// One client sends three or four; of more than a few clients, those with the
-// slowest lines are why there are more.
-const maxBodies = 16
+// maxBodies is how many chunks come in at once, each in a buffer of the vault,
+// which has more of them, so that chunks that come slowly leave some for those
+// who read.
+const maxBodies = 8
 
-// body reads a request's chunk into a buffer, until give is called.
-func (a *API) body(w http.ResponseWriter, r *http.Request) (b []byte, give func(), err error) {
+// body has a request's chunk read within a time, and no more of it than a chunk
+// can have, until done is called.
+func (a *API) body(w http.ResponseWriter, r *http.Request) (source io.Reader, done func(), err error) {
 	if r.ContentLength > custody.ChunkSize {
 		return nil, nil, &http.MaxBytesError{Limit: custody.ChunkSize}
 	}
@@ -160,23 +160,8 @@ func (a *API) body(w http.ResponseWriter, r *http.Request) (b []byte, give func(
 	case <-r.Context().Done():
 		return nil, nil, r.Context().Err()
 	}
-	buffer, ok := a.buffers.Get().(*[custody.ChunkSize]byte)
-	give = func() { a.buffers.Put(buffer); <-a.bodies }
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(chunkWithin))
-	n, err := io.ReadFull(r.Body, buffer[:])
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = nil
-	case err == nil:
-		if more, _ := r.Body.Read(make([]byte, 1)); more > 0 {
-			err = &http.MaxBytesError{Limit: custody.ChunkSize}
-		}
-	}
-	if err != nil || !ok {
-		give()
-		return nil, nil, err
-	}
-	return buffer[:n], give, nil
+	return http.MaxBytesReader(w, r.Body, custody.ChunkSize), func() { <-a.bodies }, nil
 }
 
 // chunkWithin is how long the bytes of a chunk may take to come.
@@ -203,13 +188,13 @@ func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	b, give, err := a.body(w, r)
+	source, done, err := a.body(w, r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	defer give()
-	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, b); err != nil {
+	defer done()
+	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, source); err != nil {
 		a.fail(w, r, err)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -162,8 +163,8 @@ func TestASealedItemTakesNothing(t *testing.T) {
 // forgetful is an intake that does not know what was sealed.
 type forgetful struct{ api.Intake }
 
-func (f forgetful) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
-	if err := f.Intake.Put(ctx, i, e, index, d, b); !errors.Is(err, api.ErrConflict) {
+func (f forgetful) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, source io.Reader) error {
+	if err := f.Intake.Put(ctx, i, e, index, d, source); !errors.Is(err, api.ErrConflict) {
 		return err
 	}
 	return nil

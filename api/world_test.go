@@ -165,8 +165,8 @@ func (r reader) Read(p []byte) (int, error) {
 
 type uploads struct{ *intake.Intake }
 
-func (u uploads) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
-	return told(u.Intake.Put(ctx, i, e, index, d, b))
+func (u uploads) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, source io.Reader) error {
+	return told(u.Intake.Put(ctx, i, e, index, d, source))
 }
 
 func (u uploads) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []api.Chunk, may func(custody.EvidenceID) bool) ([]uint64, bool, error) {

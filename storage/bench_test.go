@@ -41,7 +41,7 @@ func benchmarkAgain(b *testing.B, data []byte) {
 	d := custody.ChunkDigest(data)
 	b.SetBytes(chunk)
 	for b.Loop() {
-		_, err := v.PutChunk(b.Context(), burglary, data, d)
+		_, err := v.PutChunk(b.Context(), burglary, bytes.NewReader(data), d)
 		require.NoError(b, err)
 	}
 }
@@ -62,7 +62,7 @@ func benchmarkPut(b *testing.B, base []byte) {
 		for pb.Next() {
 			n := next.Add(1) - 1
 			number(data, n)
-			if _, err := v.PutChunk(b.Context(), burglary, data, digests[n]); err != nil {
+			if _, err := v.PutChunk(b.Context(), burglary, bytes.NewReader(data), digests[n]); err != nil {
 				b.Error(err)
 				return
 			}

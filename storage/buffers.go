@@ -12,7 +12,7 @@ const bufferSize = maxChunkObject + 8<<10
 // buffers is the memory for chunks, shared by everything that reads or writes
 // through one vault: so many, made when first needed, and no more.
 //
-// A compressed chunk is expanded from one buffer into another. That one comes
+// A chunk is compressed, or expanded, from one buffer into another. That one comes
 // from the spares, since whoever holds a buffer must not wait for another one
 // of the same kind: all could. Nobody waits for anything while he holds a spare.
 type buffers struct {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -57,24 +58,27 @@ const sample = 64 << 10
 // they cost every reader: from 5 % on.
 func pays(packed, whole int) bool { return packed <= whole-whole/20 }
 
-// pack returns plain as it is best stored, and how that is written. What it
-// returns is plain itself, or lies in buf, which needs room for what zstd makes
-// of incompressible bytes.
-func (p *press) pack(buf, plain []byte) (codec, []byte) {
+// errDoesNotPay says that a chunk is best stored as it is.
+var errDoesNotPay = errors.New("compressing it does not pay")
+
+// pack returns plain as zstd writes it, in buf, which needs room for what zstd
+// makes of incompressible bytes; plain, which stays what it is, otherwise, with
+// errDoesNotPay.
+func (p *press) pack(buf, plain []byte) ([]byte, error) {
 	if len(plain) > 2*sample {
 		tried := 0
 		for _, at := range []int{len(plain) / 4, len(plain)/4*3 - sample} {
 			tried += len(p.encoder.EncodeAll(plain[at:at+sample], buf[:0]))
 		}
 		if !pays(tried, 2*sample) {
-			return codecNone, plain
+			return plain, errDoesNotPay
 		}
 	}
 	packed := p.encoder.EncodeAll(plain, buf[:0])
 	if !pays(len(packed), len(plain)) {
-		return codecNone, plain
+		return plain, errDoesNotPay
 	}
-	return codecZstd, packed
+	return packed, nil
 }
 
 // unpack expands body to exactly length bytes, into buf.

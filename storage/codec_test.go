@@ -93,9 +93,9 @@ func TestZerosAreNotStored(t *testing.T) {
 	require.Equal(t, a, measured)
 
 	// Zeros are zeros under their digest only.
-	_, err = v.PutChunk(t.Context(), burglary, make([]byte, 100), custody.ZeroChunk(101))
+	_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader(make([]byte, 100)), custody.ZeroChunk(101))
 	require.ErrorIs(t, err, storage.ErrMismatch)
-	_, err = v.PutChunk(t.Context(), burglary, []byte{1}, custody.ZeroChunk(1))
+	_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader([]byte{1}), custody.ZeroChunk(1))
 	require.ErrorIs(t, err, storage.ErrMismatch)
 }
 

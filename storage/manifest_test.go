@@ -29,7 +29,7 @@ func takeSparse(t *testing.T, v *storage.Vault, s sparse) (custody.Artifact, ite
 	t.Helper()
 	put := map[uint64]storage.Chunk{}
 	for i, b := range s.chunks {
-		c, err := v.PutChunk(t.Context(), burglary, b, custody.ChunkDigest(b))
+		c, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(b), custody.ChunkDigest(b))
 		require.NoError(t, err)
 		put[i] = c
 	}

@@ -151,7 +151,7 @@ func TestShred(t *testing.T) {
 			require.ErrorIs(t, err, storage.ErrShredded)
 			require.NotErrorIs(t, err, storage.ErrDamaged)
 			require.ErrorIs(t, checks(t, v, burglary, a), storage.ErrShredded)
-			_, err = v.PutChunk(t.Context(), burglary, data[chunk:], custody.ChunkDigest(data[chunk:]))
+			_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader(data[chunk:]), custody.ChunkDigest(data[chunk:]))
 			require.ErrorIs(t, err, storage.ErrShredded)
 			require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrShredded)
 			require.ErrorIs(t, v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{}), storage.ErrShredded)

@@ -31,7 +31,7 @@ type Config struct {
 	Rand       io.Reader        // keys and nonces, for use by several goroutines; nil: crypto/rand
 	Now        func() time.Time // against which a pass expires; nil: time.Now
 	Abilities  Abilities        // what the bucket's Probe returned; zero: nothing can be locked
-	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A reader holds up to three
+	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A chunk that comes holds one, a reader up to three
 }
 
 // Vault keeps artifacts in a bucket, in chunks, encrypted under keys of their
@@ -126,29 +126,55 @@ func (v *Vault) gate(incident custody.IncidentID) *sync.RWMutex {
 	return g
 }
 
-// PutChunk stores plain, a chunk of 1 to custody.ChunkSize bytes whose digest
-// is want (ErrMismatch when it is not), and returns it for Seal. It is durable
-// once Seal has returned. plain is not kept.
+// PutChunk stores what source has, a chunk of 1 to custody.ChunkSize bytes whose
+// digest is want (ErrMismatch when it is not), and returns it for Seal. It is
+// durable once Seal has returned. The chunk is read into a buffer of the vault,
+// which is waited for, and encrypted there: whoever brings it slowly should be
+// given a limit of time. An error of source is returned.
 //
 // Zeros are not stored. A chunk that the incident has already is not written
 // again: what is there under its name was verified by a vault before it came
 // there, and is not read now but by the Check that follows a seal. ErrDamaged
 // when it cannot be the chunk, to go by its length: what is in the bucket may be
 // part of sealed evidence and is not replaced.
-func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, plain []byte, want custody.Digest) (Chunk, error) {
-	c := Chunk{Digest: want, Length: uint32(len(plain))}
-	if err := v.measure(plain, want); err != nil {
+func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest) (Chunk, error) {
+	buf, err := v.buffers.take(ctx)
+	if err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
 	}
+	defer func() { v.buffers.give(buf) }()
+	n, err := readChunkFrom(source, buf[headerSize:headerSize+custody.ChunkSize])
+	if err == nil {
+		err = v.measure(buf[headerSize:headerSize+n], want)
+	}
+	if err != nil {
+		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+	}
+	c := Chunk{Digest: want, Length: uint32(n)}
 	defer v.taking(incident)()
 	k, err := v.keysForWriting(ctx, incident)
 	if err == nil && !c.Zero() {
-		c.Version, err = v.putChunk(ctx, k, c, plain)
+		buf, c.Version, err = v.putChunk(ctx, k, c, buf)
 	}
 	if err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
 	}
 	return c, nil
+}
+
+// readChunkFrom reads all of source, which must fit into room.
+func readChunkFrom(source io.Reader, room []byte) (int, error) {
+	n, err := io.ReadFull(source, room)
+	if err == nil {
+		var more int
+		if more, err = io.ReadFull(source, make([]byte, 1)); more > 0 {
+			return 0, fmt.Errorf("%w: a chunk has at most %d bytes", ErrMismatch, len(room))
+		}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return n, err
 }
 
 // measure returns nil when plain is the chunk with this digest. Zeros are not
@@ -169,30 +195,36 @@ func (v *Vault) measure(plain []byte, want custody.Digest) error {
 	return nil
 }
 
-// putChunk returns the version under which the bucket has the chunk, which it
-// stores if need be.
-func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, plain []byte) (string, error) {
+// putChunk stores a chunk, whose plaintext stands behind room for a header in
+// buf, unless the bucket has it. It returns the buffer to go on with, which is
+// buf or what buf was exchanged for, and the version under which the bucket has
+// the chunk.
+func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) ([]byte, string, error) {
 	there, err := v.find(ctx, k, c)
 	if !errors.Is(err, ErrNotFound) {
-		return there.Version, err
+		return buf, there.Version, err
 	}
-	buf, err := v.buffers.take(ctx)
-	if err != nil {
-		return "", err
+	codec, body := codecNone, buf[headerSize:headerSize+int(c.Length)]
+	packed, err := v.buffers.exchange(buf, func(spare []byte) (err error) {
+		body, err = v.press.pack(spare[headerSize:], body)
+		return err
+	})
+	if err == nil {
+		buf, codec = packed, codecZstd
+	} else if !errors.Is(err, errDoesNotPay) {
+		return buf, "", err
 	}
-	defer v.buffers.give(buf)
 	a := chunkAddress(k, c)
-	codec, body := v.press.pack(buf[headerSize:], plain)
-	object, err := seal(buf, k, a, codec, len(plain), body, v.random)
+	object, err := seal(buf, k, a, codec, int(c.Length), body, v.random)
 	if err != nil {
-		return "", err
+		return buf, "", err
 	}
 	version, err := v.bucket.Put(ctx, a.key(), object)
 	if errors.Is(err, ErrExists) { // since we looked, or we were first and the answer was lost
 		there, err = v.find(ctx, k, c)
 		version = there.Version
 	}
-	return version, err
+	return buf, version, err
 }
 
 // find looks a chunk up under its version. ErrDamaged when what is there cannot

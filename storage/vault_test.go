@@ -79,7 +79,7 @@ func bytesOf(size int, seed byte) ([]byte, custody.Artifact) {
 func putAll(ctx context.Context, v *storage.Vault, incident custody.IncidentID, b []byte) ([]storage.Chunk, error) {
 	var chunks []storage.Chunk
 	for part := range slices.Chunk(b, chunk) {
-		c, err := v.PutChunk(ctx, incident, part, custody.ChunkDigest(part))
+		c, err := v.PutChunk(ctx, incident, bytes.NewReader(part), custody.ChunkDigest(part))
 		if err != nil {
 			return nil, err
 		}
@@ -393,13 +393,13 @@ func TestPutChunkRefuses(t *testing.T) {
 	bucket := openFolder(t, t.TempDir())
 	v := newVault(t, bucket, newIdentity(t))
 	for _, plain := range [][]byte{nil, {1}, make([]byte, chunk+1)} {
-		_, err := v.PutChunk(t.Context(), burglary, plain, custody.Hash([]byte("another")))
+		_, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(plain), custody.Hash([]byte("another")))
 		require.ErrorIs(t, err, storage.ErrMismatch)
 	}
-	_, err := v.PutChunk(t.Context(), burglary, nil, custody.ChunkDigest(nil))
+	_, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(nil), custody.ChunkDigest(nil))
 	require.ErrorIs(t, err, storage.ErrMismatch)
 	for _, incident := range []custody.IncidentID{"", "..", "i-", "../../etc", burglary + "/x"} {
-		_, err := v.PutChunk(t.Context(), incident, []byte{1}, custody.ChunkDigest([]byte{1}))
+		_, err := v.PutChunk(t.Context(), incident, bytes.NewReader([]byte{1}), custody.ChunkDigest([]byte{1}))
 		require.ErrorContains(t, err, "identifier")
 	}
 	require.Empty(t, buckettest.List(t, bucket, ""))
@@ -549,18 +549,18 @@ func TestKeys(t *testing.T) {
 		require.NoError(t, w.Close())
 		_, err = bucket.Put(t.Context(), "v1/"+string(fraud)+"/k/1", forged.Bytes())
 		require.NoError(t, err)
-		_, err = newVault(t, bucket, id).PutChunk(t.Context(), fraud, b, custody.ChunkDigest(b))
+		_, err = newVault(t, bucket, id).PutChunk(t.Context(), fraud, bytes.NewReader(b), custody.ChunkDigest(b))
 		require.ErrorContains(t, err, "did not make the file")
 		require.ErrorIs(t, err, storage.ErrDamaged)
 	})
 	t.Run("lost keys are not made anew", func(t *testing.T) {
 		require.NoError(t, os.Remove(keys))
 		v := newVault(t, bucket, id)
-		_, err := v.PutChunk(t.Context(), burglary, b, custody.ChunkDigest(b))
+		_, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(b), custody.ChunkDigest(b))
 		require.ErrorIs(t, err, storage.ErrDamaged)
 		require.NoFileExists(t, keys)
 		require.NoError(t, os.WriteFile(keys, wrapped, 0o444))
-		_, err = v.PutChunk(t.Context(), burglary, b, custody.ChunkDigest(b))
+		_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader(b), custody.ChunkDigest(b))
 		require.NoError(t, err)
 	})
 	t.Run("the escrow opens them", func(t *testing.T) {

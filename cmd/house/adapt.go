@@ -115,11 +115,11 @@ const (
 	reserveLeast = 16 << 20
 )
 
-func (u *uploads) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, b []byte) error {
+func (u *uploads) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, source io.Reader) error {
 	if err := u.room(); err != nil {
 		return err
 	}
-	return asAPI(u.in.Put(ctx, i, e, index, d, b))
+	return asAPI(u.in.Put(ctx, i, e, index, d, source))
 }
 
 func (u *uploads) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []api.Chunk, may func(custody.EvidenceID) bool) ([]uint64, bool, error) {

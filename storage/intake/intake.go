@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 
@@ -42,10 +43,10 @@ type Intake struct {
 // ErrSealed says that an upload takes no more chunks.
 var ErrSealed = errors.New("the upload is sealed")
 
-// Put stores one chunk of an item's upload. When it returns nil the chunk is
-// durable and noted. It fails with storage.ErrMismatch when b does not have the
-// digest, and with ErrSealed.
-func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, b []byte) error {
+// Put stores one chunk of an item's upload, all that source has. When it returns
+// nil the chunk is durable and noted. It fails with storage.ErrMismatch when the
+// bytes do not have the digest, with ErrSealed, and with an error of source.
+func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, source io.Reader) error {
 	up, err := in.upload(ctx, i, e)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	if up.Sealed {
 		return ErrSealed
 	}
-	chunk, err := in.Vault.PutChunk(ctx, i, b, digest)
+	chunk, err := in.Vault.PutChunk(ctx, i, source, digest)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func chunk(n int) []byte {
 }
 
 func (p place) put(n int) error {
-	return p.Put(p.t.Context(), incident, item, uint64(n), custody.ChunkDigest(chunk(n)), chunk(n))
+	return p.Put(p.t.Context(), incident, item, uint64(n), custody.ChunkDigest(chunk(n)), bytes.NewReader(chunk(n)))
 }
 
 func seal(b []byte) *custody.SealEvidence {
@@ -67,7 +67,7 @@ func (p place) seal(act *custody.SealEvidence) error { return p.Seal(p.t.Context
 
 func TestAnUploadFromFirstChunkToCheck(t *testing.T) {
 	p := newPlace(t)
-	require.ErrorIs(t, p.Put(t.Context(), incident, item, 0, custody.ChunkDigest(chunk(1)), chunk(2)), storage.ErrMismatch)
+	require.ErrorIs(t, p.Put(t.Context(), incident, item, 0, custody.ChunkDigest(chunk(1)), bytes.NewReader(chunk(2))), storage.ErrMismatch)
 	require.NoError(t, p.put(2))
 	require.NoError(t, p.put(0))
 
