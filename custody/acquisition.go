@@ -15,21 +15,22 @@ import (
 // facts that ISO/IEC 27037 and NIST SP 800-86 ask of whoever takes evidence.
 // Which of them an item needs follows from its type: Lacks says what is missing.
 type Acquisition struct {
-	Authority   Authority  `json:"authority"`             // by what right it was taken
-	Changes     string     `json:"changes"`               // what taking it changed on the source, why that was unavoidable, and who answers for it; of a live source
-	ClockError  ClockError `json:"clockError"`            // of the source's clock
-	CollectedAt string     `json:"collectedAt"`           // RFC 3339 with the UTC offset of the place
-	Collector   *Person    `json:"collector,omitempty"`   // who took it; absent when whoever signs did
-	Coverage    *Coverage  `json:"coverage,omitempty"`    // the time that a log's events span
-	Method      string     `json:"method"`                // one of Methods
-	NotTaken    string     `json:"notTaken"`              // what was left behind on purpose, and why
-	Order       uint64     `json:"order"`                 // place in the order of collection, the most volatile first; 0 where there was one thing to take
-	Place       string     `json:"place"`                 // where it was taken
-	Seal        *BagSeal   `json:"sealNumbers,omitempty"` // of a physical item's bag
-	Source      Source     `json:"source"`                // what it was taken from
-	Tool        *Tool      `json:"tool,omitempty"`        // absent for a physical item
-	Unread      *Unread    `json:"unread,omitempty"`      // what of the source could not be read
-	WriteBlock  string     `json:"writeBlock"`            // which write blocker, or why none; of a dead source
+	Authority   Authority   `json:"authority"`             // by what right it was taken
+	Changes     string      `json:"changes"`               // what taking it changed on the source, why that was unavoidable, and who answers for it; of a live source
+	ClockError  ClockError  `json:"clockError"`            // of the source's clock
+	CollectedAt string      `json:"collectedAt"`           // RFC 3339 with the UTC offset of the place
+	Collector   *Person     `json:"collector,omitempty"`   // who took it; absent when whoever signs did
+	Coverage    *Coverage   `json:"coverage,omitempty"`    // the time that a log's events span
+	Image       *ImageFacts `json:"image,omitempty"`       // what the artifact, an image, states of itself
+	Method      string      `json:"method"`                // one of Methods
+	NotTaken    string      `json:"notTaken"`              // what was left behind on purpose, and why
+	Order       uint64      `json:"order"`                 // place in the order of collection, the most volatile first; 0 where there was one thing to take
+	Place       string      `json:"place"`                 // where it was taken
+	Seal        *BagSeal    `json:"sealNumbers,omitempty"` // of a physical item's bag
+	Source      Source      `json:"source"`                // what it was taken from
+	Tool        *Tool       `json:"tool,omitempty"`        // absent for a physical item
+	Unread      *Unread     `json:"unread,omitempty"`      // what of the source could not be read
+	WriteBlock  string      `json:"writeBlock"`            // which write blocker, or why none; of a dead source
 }
 
 // Person is somebody who handled evidence and need not be enrolled here.
@@ -83,6 +84,52 @@ type Unread struct {
 	Bytes  uint64 `json:"bytes"`  // 0 when all was read
 	Filled bool   `json:"filled"` // zeros stand in the artifact in their place
 	Note   string `json:"note"`   // where, and what the device said
+}
+
+// ImageFacts is what an image states of its acquisition, as the collector's
+// program read it there. It is nobody's word: whoever made the image could write
+// what he liked, and whoever seals it has not said that it is so.
+type ImageFacts struct {
+	Filled []string `json:"filled"` // the members of the acquisition that stand there as the image says, since the collector gave none; some of Fillable, each once
+	Says   []Said   `json:"says"`   // at most 32
+}
+
+// Said is one of them.
+type Said struct {
+	Name string `json:"name"` // a required line, such as "examiner"
+	Text string `json:"text"` // a required line
+}
+
+// Fillable lists the members of an acquisition that can stand there as an image
+// says, by the names that Lacks has.
+func Fillable() []string {
+	return []string{"collectedAt", "source.model", "source.serial", "tool.version", "unread"}
+}
+
+// maxSaid is how much an image is quoted with.
+const maxSaid = 32
+
+// Check refuses what is malformed.
+func (i *ImageFacts) Check() error {
+	if len(i.Says) > maxSaid {
+		return fmt.Errorf("image: says %d things; at most %d", len(i.Says), maxSaid)
+	}
+	for _, s := range i.Says {
+		if err := errors.Join(checkLine("image.says.name", s.Name, true), checkLine("image.says.text", s.Text, true)); err != nil {
+			return err
+		}
+	}
+	for n, f := range i.Filled {
+		if !slices.Contains(Fillable(), f) || slices.Contains(i.Filled[:n], f) {
+			return fmt.Errorf("image: filled %.40q is none of %s, each once", f, strings.Join(Fillable(), ", "))
+		}
+	}
+	return nil
+}
+
+// filled says whether a member stands there as the image says.
+func (q *Acquisition) filled(member string) bool {
+	return q.Image != nil && slices.Contains(q.Image.Filled, member)
 }
 
 // BagSeal is what a physical item is closed with.
@@ -147,6 +194,11 @@ func (q *Acquisition) Lacks(kind string) []string {
 func (q *Acquisition) Check(signed Time) error {
 	for _, f := range q.lines() {
 		if err := checkLine(f.field, f.text, false); err != nil {
+			return err
+		}
+	}
+	if q.Image != nil {
+		if err := q.Image.Check(); err != nil {
 			return err
 		}
 	}
@@ -266,8 +318,11 @@ func (q *Acquisition) Concerns() []string {
 	}
 	if u := q.Unread; u != nil && u.Bytes > 0 {
 		what := "they are missing"
-		if u.Filled {
+		switch {
+		case u.Filled:
 			what = "zeros stand in their place"
+		case q.filled("unread"):
+			what = "so the image says, and not what stands in their place"
 		}
 		list = append(list, fmt.Sprintf("%d bytes of the source could not be read; %s", u.Bytes, what))
 	}
@@ -309,6 +364,14 @@ func (q *Acquisition) Describe() []string {
 	}
 	if b := q.Seal; b != nil {
 		list = append(list, fmt.Sprintf("bag %s, seal %s", b.Bag, b.Seal))
+	}
+	if i := q.Image; i != nil {
+		if len(i.Filled) > 0 {
+			list = append(list, "as the image says, and the collector did not: "+strings.Join(i.Filled, ", "))
+		}
+		for _, s := range i.Says {
+			list = append(list, fmt.Sprintf("the image says: %s: %s", s.Name, s.Text))
+		}
 	}
 	for _, c := range q.Concerns() {
 		list = append(list, "NOTE: "+c)

@@ -126,6 +126,15 @@ func TestActs(t *testing.T) {
 			"a tool of blanks":    func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Tool.Name = " " },
 			"no IP address":       func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source.IP = "300.1.1.1" },
 			"no MAC address":      func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.Source.MAC = "00:00:5e:00:53" },
+			"an image that says nothing": func(a custody.Act) {
+				a.(*custody.SealEvidence).Acquisition.Image = &custody.ImageFacts{Filled: []string{}, Says: []custody.Said{{Name: "examiner"}}}
+			},
+			"a place that the image filled": func(a custody.Act) {
+				a.(*custody.SealEvidence).Acquisition.Image = &custody.ImageFacts{Filled: []string{"place"}, Says: []custody.Said{}}
+			},
+			"a member that it filled twice": func(a custody.Act) {
+				a.(*custody.SealEvidence).Acquisition.Image = &custody.ImageFacts{Filled: []string{"unread", "unread"}, Says: []custody.Said{}}
+			},
 			"an unmeasured clock": func(a custody.Act) { a.(*custody.SealEvidence).Acquisition.ClockError.AheadMS = 5 },
 			"a log that ends before it begins": func(a custody.Act) {
 				a.(*custody.SealEvidence).Acquisition.Coverage = &custody.Coverage{First: "2026-11-23T20:41:00Z", Last: "2026-11-23T20:40:00Z"}

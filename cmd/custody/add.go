@@ -61,7 +61,10 @@ What is missing is asked for on a terminal, and refused elsewhere.
 Several files are the parts of one artifact. Of an image in EWF segments the
 first is enough. What the artifact is, and whether the digests that its container
 states are those of the media in it, is found out here, by a process without
-keys or network, and put on record; it is taken in either way.
+keys or network, and put on record; it is taken in either way. What an EWF image
+states of its acquisition goes on record beside what you say, and in its place
+where you say nothing, as what the image says; where both differ a warning comes
+before the seal.
 
 Of a folder every file becomes an item (--each), or all of it one (--container):
 a tar that ends in a listing with the SHA-256 of each file. Links, sockets and
@@ -126,6 +129,9 @@ func (a *app) addWhat(c *cobra.Command, in *intake, args []string) error {
 	if in.container && in.name == "" {
 		in.name = filepath.Base(filepath.Clean(args[0])) + ".tar"
 	}
+	if !in.each && !in.container {
+		a.lookAhead(c.Context(), in, args)
+	}
 	if err := a.complete(in, args[0]); err != nil {
 		return err
 	}
@@ -181,7 +187,7 @@ func (a *app) complete(in *intake, path string) (err error) {
 	if in.kind != "" && !slices.Contains(custody.ArtifactTypes(), in.kind) {
 		return usagef("--type %q is none of %s", in.kind, strings.Join(custody.ArtifactTypes(), ", "))
 	}
-	if in.reading.fill && *in.facts.said["unread"] == "" {
+	if _, _, told := in.facts.image.unread(); in.reading.fill && !told && *in.facts.said["unread"] == "" {
 		*in.facts.said["unread"] = "0" // and what is met
 	}
 	in.acquired, err = in.facts.acquisition(a, in.kind, mayAsk && len(missing) == 0)
@@ -206,6 +212,9 @@ func (a *app) complete(in *intake, path string) (err error) {
 	}
 	if err := in.acquired.Check(custody.TimeOf(time.Now())); err != nil {
 		return usageError{fmt.Errorf("what is sealed cannot be corrected, so look again: %w", err)}
+	}
+	for _, c := range in.facts.image.contradictions(&in.acquired, in.exhibit) {
+		a.say("%s", c)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ both times. Whoever alters the folder meanwhile is found out.`,
 				return usagef("give -o")
 			}
 			in.scene = true
+			a.lookAhead(c.Context(), &in, args)
 			if err := a.complete(&in, args[0]); err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ type facts struct {
 	file   string
 	said   map[string]*string // by the flag's name; empty when it was not given
 	filled bool
+	image  imageSays            // what the image that is taken in states
 	before *custody.Acquisition // that were given earlier; nil when none were
 }
 
@@ -149,6 +150,7 @@ func (f *facts) acquisition(a *app, kind string, mayAsk bool) (custody.Acquisiti
 	if f.filled && q.Unread != nil {
 		q.Unread.Filled = true
 	}
+	f.image.fill(&q)
 	return q, complete(a, &q, kind, mayAsk)
 }
 
@@ -205,6 +207,7 @@ func (f *facts) fromFile() (q custody.Acquisition, err error) {
 	if err := json.Unmarshal(b, &q, json.RejectUnknownMembers(true)); err != nil {
 		return q, usageError{fmt.Errorf("--facts %s is not as custody evidence facts prints it: %w", f.file, err)}
 	}
+	q.Image = nil // it speaks for itself
 	dropEmpty(&q.Collector)
 	dropEmpty(&q.Coverage)
 	dropEmpty(&q.Seal)

@@ -31,6 +31,7 @@ import (
 type inspection struct {
 	Format   string          `json:"format"`
 	Header   []string        `json:"header"`   // what a container says of itself, "name: value"
+	Says     []custody.Said  `json:"says"`     // what a container says of its acquisition
 	Labels   []custody.Label `json:"labels"`   // digests of the media that a container states, and those measured
 	Media    uint64          `json:"media"`    // bytes that a container contains; 0 when it is none
 	Unread   uint64          `json:"unread"`   // bytes that the container says could not be read
@@ -241,6 +242,9 @@ func parseInspection(b []byte) (*inspection, error) {
 	if len(i.Labels) > 4 || i.Damages < 0 || (i.Damages > 0) != (len(i.Damage) > 0) {
 		return nil, errors.New("its answer makes no sense")
 	}
+	if err := (&custody.ImageFacts{Says: i.Says}).Check(); err != nil {
+		return nil, err
+	}
 	for _, l := range i.Labels {
 		if l.Over != custody.LabelMedia || l.StatedBy != "container" || !isDigest(l.Algorithm, l.Measured) || !isDigest(l.Algorithm, l.Stated) {
 			return nil, errors.New("its answer makes no sense")
@@ -288,7 +292,7 @@ func (a *app) inspectConfined(count int, sections bool) error {
 // look recognizes an artifact, and reads it where it is an EWF image.
 func look(files []ewf.Segment, sections bool) *inspection {
 	f := format.Recognize(files[0], files[0].Size)
-	i := &inspection{Format: f.String(), Header: []string{}, Labels: []custody.Label{}, Damage: []string{}}
+	i := &inspection{Format: f.String(), Header: []string{}, Says: []custody.Said{}, Labels: []custody.Label{}, Damage: []string{}}
 	if f.Name != "ewf" {
 		return i
 	}
@@ -304,7 +308,8 @@ func look(files []ewf.Segment, sections bool) *inspection {
 		i.Damages, i.Damage = 1, []string{err.Error()}
 		return i
 	}
-	i.Header, i.Media = header(img), img.Media.Size()
+	i.Says = says(img)
+	i.Header, i.Media = header(i.Says, img.Media.Size()), img.Media.Size()
 	for _, r := range img.Unread {
 		i.Unread += r.Count * uint64(img.Media.BytesPerSector)
 	}
@@ -315,17 +320,11 @@ func look(files []ewf.Segment, sections bool) *inspection {
 	return i
 }
 
-func header(img *ewf.Image) (list []string) {
-	h := img.Header
-	for _, f := range []struct{ name, value string }{
-		{"case", h.Case}, {"evidence", h.Evidence}, {"description", h.Description}, {"examiner", h.Examiner}, {"notes", h.Notes},
-		{"tool", h.Tool}, {"system", h.System}, {"acquired", h.Acquired}, {"model", h.Model}, {"serial", h.Serial},
-	} {
-		if f.value != "" {
-			list = append(list, fmt.Sprintf("%s: %.200s", f.name, f.value))
-		}
+func header(says []custody.Said, media uint64) (list []string) {
+	for _, s := range says {
+		list = append(list, fmt.Sprintf("%s: %s", s.Name, s.Text))
 	}
-	return append(list, fmt.Sprintf("media: %d bytes", img.Media.Size()))
+	return append(list, fmt.Sprintf("media: %d bytes", media))
 }
 
 // compare holds the digests that an image states against those of its media.

@@ -207,6 +207,7 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	case item.Withdrawn:
 		return refusedf("%s was withdrawn", id)
 	}
+	a.lookAhead(ctx, &in.intake, files)
 	if err := a.recall(in, item); err != nil {
 		return err
 	}

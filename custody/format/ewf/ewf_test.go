@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -321,15 +322,17 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestUnread reads which sectors the image says could not be read.
-func TestUnread(t *testing.T) {
-	b := load(t, acquire(t, media(64<<10)))[0]
+// unreadable puts a section error2 into an image of one segment.
+func unreadable(t testing.TB, b []byte, ranges ...ewf.Range) []byte {
+	t.Helper()
 	at := find(t, b, "hash")
-	body := make([]byte, 520+8+4)
-	binary.LittleEndian.PutUint32(body, 1)
+	body := make([]byte, 520+8*len(ranges)+4)
+	binary.LittleEndian.PutUint32(body, uint32(len(ranges)))
 	sign(body[:520])
-	binary.LittleEndian.PutUint32(body[520:], 17)
-	binary.LittleEndian.PutUint32(body[524:], 3)
+	for n, r := range ranges {
+		binary.LittleEndian.PutUint32(body[520+8*n:], uint32(r.First))
+		binary.LittleEndian.PutUint32(body[524+8*n:], uint32(r.Count))
+	}
 	sign(body[520:])
 	section := append(make([]byte, 76), body...)
 	copy(section, "error2")
@@ -339,10 +342,51 @@ func TestUnread(t *testing.T) {
 	tail := bytes.Clone(b[at:])
 	binary.LittleEndian.PutUint64(tail[16:], uint64(at+len(section)+112))
 	sign(tail[:76])
-	img, err := ewf.Open(segments([][]byte{slices.Concat(b[:at], section, tail)}))
+	end := tail[112:]
+	binary.LittleEndian.PutUint64(end[16:], uint64(at+len(section)+112)) // the last one leads to itself
+	sign(end[:76])
+	return slices.Concat(b[:at], section, tail)
+}
+
+// TestUnread reads which sectors the image says could not be read, as ewfinfo
+// does.
+func TestUnread(t *testing.T) {
+	want := []ewf.Range{{First: 17, Count: 3}, {First: 100, Count: 1}}
+	b := unreadable(t, load(t, acquire(t, media(64<<10)))[0], want...)
+	img, err := ewf.Open(segments([][]byte{b}))
 	require.NoError(t, err)
-	require.Equal(t, []ewf.Range{{First: 17, Count: 3}}, img.Unread)
+	require.Empty(t, img.Damage)
+	require.Equal(t, want, img.Unread)
 	require.NotNil(t, img.MD5)
+	path := filepath.Join(t.TempDir(), "image.E01")
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	out, err := exec.Command("ewfinfo", path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, says := range []string{"total number: 2", "17 - 19", "100 - 100"} {
+		require.Contains(t, strings.ReplaceAll(string(out), "\t", " "), says)
+	}
+}
+
+// TestHeader reads what ewfinfo reads.
+func TestHeader(t *testing.T) {
+	for _, form := range []string{"encase2", "encase5", "encase6", "encase7", "ftk", "linen6", "ewfx"} {
+		path := acquire(t, media(64<<10), "-f", form)[0]
+		img, err := ewf.Open(segments(load(t, []string{path})))
+		require.NoError(t, err)
+		out, err := exec.Command("ewfinfo", "-d", "iso8601", path).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		h := img.Header
+		for name, value := range map[string]string{
+			"Case number": h.Case, "Description": h.Description, "Examiner name": h.Examiner, "Evidence number": h.Evidence,
+			"Notes": h.Notes, "Operating system used": h.System, "Software version used": h.Tool,
+		} {
+			require.NotEmpty(t, value, "%s: %s", form, name)
+			require.Regexp(t, regexp.QuoteMeta(name)+`:\s+`+regexp.QuoteMeta(value)+"\n", string(out), form)
+		}
+		require.NotEmpty(t, h.Acquired)
+		require.NotEmpty(t, h.Set)
+		require.False(t, h.Password)
+	}
 }
 
 // FuzzOpen: whatever the bytes, the reader returns, and writes no more than

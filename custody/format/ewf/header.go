@@ -14,7 +14,8 @@ import (
 type Header struct {
 	Case, Evidence, Description, Examiner, Notes string
 	Tool, System                                 string // the program's version, and the system it ran on
-	Acquired                                     string // as the image has it: seconds since 1970, or fields of a local time
+	Acquired, Set                                string // when, and by the system's clock, as the image has it: seconds since 1970, or fields of a local time
+	Password                                     bool   // one was set
 	Model, Serial                                string
 }
 
@@ -69,11 +70,14 @@ func parseHeader(text string) (h Header) {
 		values := strings.Split(lines[n+2], "\t")
 		fields := map[string]*string{
 			"c": &h.Case, "n": &h.Evidence, "a": &h.Description, "e": &h.Examiner, "t": &h.Notes,
-			"av": &h.Tool, "ov": &h.System, "m": &h.Acquired, "md": &h.Model, "sn": &h.Serial,
+			"av": &h.Tool, "ov": &h.System, "m": &h.Acquired, "u": &h.Set, "md": &h.Model, "sn": &h.Serial,
 		}
 		for i, name := range strings.Split(lines[n+1], "\t") {
 			if field := fields[name]; field != nil && i < len(values) {
 				*field = values[i]
+			}
+			if name == "p" && i < len(values) { // a digest of it, or 0
+				h.Password = strings.Trim(values[i], "0 ") != ""
 			}
 		}
 		break
