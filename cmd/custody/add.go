@@ -71,6 +71,10 @@ a tar that ends in a listing with the SHA-256 of each file. Links, sockets and
 devices are told of and not followed. With --each the same command again
 continues after the last item that was sealed.
 
+Of a pipe (FILE is -) the first 2 MiB are looked at, and the record says so; what
+a container states at its end, as an EWF image does its digests, is not read, and
+its acquisition facts are not offered: for that take in the file.
+
 FILE can be a block device. What it cannot be read ends the command, unless
 --fill-unreadable is given: then zeros stand there, in stretches of 512 bytes or
 what the system reads at least, and the record says where.`,
@@ -226,7 +230,8 @@ func (a *app) open(ctx context.Context, in *intake, paths []string) (s *source, 
 		if err != nil {
 			return nil, err
 		}
-		return openPipe(a.stdin, most), nil
+		s := openPipe(a.stdin, most)
+		return s, s.peek()
 	}
 	if !in.reading.asIs {
 		if paths, err = allSegments(paths); err != nil {
@@ -310,12 +315,13 @@ func (a *app) take(ctx context.Context, in *intake, s *source, expected *expecta
 // ended first.
 func (a *app) lookInto(ctx context.Context, s *source) <-chan *inspection {
 	c := make(chan *inspection, 1)
-	if len(s.parts) == 0 {
+	visible := s.visible()
+	if visible == nil {
 		c <- &inspection{Format: s.made}
 		return c
 	}
 	go func() {
-		found, err := a.examine(ctx, s, false)
+		found, err := a.examine(ctx, visible, false)
 		if err != nil {
 			found = nil
 		}

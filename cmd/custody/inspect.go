@@ -38,6 +38,7 @@ type inspection struct {
 	Damage   []string        `json:"damage"`   // of a container, at most 100
 	Damages  int             `json:"damages"`  // how many there are
 	Surplus  string          `json:"surplus"`  // why a digest differs though nothing is damaged; "" when there is no such reason
+	Unseen   string          `json:"unseen"`   // what of it could not be looked at; "" when all was
 	Segments string          `json:"segments"` // what is wrong with a container's segments; "" when they are all here
 }
 
@@ -45,7 +46,7 @@ type inspection struct {
 // reads bytes that an adversary may have made runs in a process of its own,
 // which holds no key and cannot reach the network.
 func (a *app) inspectCommand() *cobra.Command {
-	var confined, sections bool
+	var confined, sections, partial bool
 	c := &cobra.Command{
 		Use: "inspect FILE…", Short: "Say what a file is, and check the digests that it states", Args: atLeast(1),
 		Long: `Says what a file is, going by its content: a raw image and its file systems, a
@@ -57,14 +58,16 @@ with 1. Nothing is sent anywhere.`,
   custody inspect web02.E01 web02.E02 --json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if confined {
-				return a.inspectConfined(len(args), sections)
+				return a.inspectConfined(len(args), sections, partial)
 			}
 			return a.inspect(c.Context(), args)
 		},
 	}
 	c.Flags().BoolVar(&confined, "confined", false, "the files are open already; limit this process")
 	c.Flags().BoolVar(&sections, "sections", false, "do not read the media of a container")
-	_ = c.Flags().MarkHidden("confined") // both are defined above
+	c.Flags().BoolVar(&partial, "beginning", false, "the file is the beginning of a pipe")
+	_ = c.Flags().MarkHidden("beginning")
+	_ = c.Flags().MarkHidden("confined") // all are defined above
 	_ = c.Flags().MarkHidden("sections")
 	return c
 }
@@ -129,6 +132,9 @@ func (i *inspection) warnings() (list []string) {
 	if i.Segments != "" {
 		list = append(list, "WARNING: "+i.Segments)
 	}
+	if i.Unseen != "" {
+		list = append(list, "NOTE: "+i.Unseen)
+	}
 	if i.Surplus != "" {
 		list = append(list, "NOTE: "+i.Surplus)
 	}
@@ -171,6 +177,9 @@ func examineWith(ctx context.Context, program string, s *source, sections bool) 
 	args := []string{"inspect", "--confined"}
 	if sections {
 		args = append(args, "--sections")
+	}
+	if s.partial {
+		args = append(args, "--beginning")
 	}
 	var files []*os.File
 	for _, f := range s.parts {
@@ -262,7 +271,7 @@ func isDigest(algorithm, text string) bool {
 
 // inspectConfined is the child: it limits itself, looks at the files that were
 // left open for it, and prints what it finds.
-func (a *app) inspectConfined(count int, sections bool) error {
+func (a *app) inspectConfined(count int, sections, partial bool) error {
 	var files []ewf.Segment
 	var size int64
 	for n := range count {
@@ -281,12 +290,31 @@ func (a *app) inspectConfined(count int, sections bool) error {
 		}
 	}
 	debug.SetMemoryLimit(childHeap)
-	b, err := json.Marshal(look(files, sections))
+	found := glance
+	if !partial {
+		found = func(files []ewf.Segment) *inspection { return look(files, sections) }
+	}
+	b, err := json.Marshal(found(files))
 	if err != nil {
 		return err
 	}
 	_, err = a.stdout.Write(b)
 	return err
+}
+
+// byBeginning is what the format says that was found out by a pipe's beginning.
+const byBeginning = "; of a pipe, by its beginning"
+
+// glance recognizes an artifact of which only the beginning is here. What there
+// is to be found at its end, or by going back and forth, is not looked for.
+func glance(files []ewf.Segment) *inspection {
+	const unknowable = 1 << 60 // nothing is taken to be its end
+	f := format.Recognize(files[0], unknowable)
+	i := &inspection{Format: f.String() + byBeginning, Header: []string{}, Says: []custody.Said{}, Labels: []custody.Label{}, Damage: []string{}}
+	if strings.HasPrefix(f.Name, "ewf") || f.Name == "aff4" {
+		i.Unseen = "the digests and the facts that the container states were not read, since it came through a pipe; custody inspect reads them from a file"
+	}
+	return i
 }
 
 // look recognizes an artifact, and reads it where it is an EWF image.

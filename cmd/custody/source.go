@@ -25,11 +25,13 @@ import (
 type source struct {
 	parts []segmentFile // none for a pipe
 	pipe  io.Reader
-	size  uint64 // in bytes; of a pipe the most that will come
-	known bool   // that size is exact
-	made  string // of a pipe that this program feeds, the format
-	fill  bool   // zeros in the place of what cannot be read
+	head  *beginning // of a pipe that somebody else feeds
+	size  uint64     // in bytes; of a pipe the most that will come
+	known bool       // that size is exact
+	made  string     // of a pipe that this program feeds, the format
+	fill  bool       // zeros in the place of what cannot be read
 
+	partial  bool      // its only part is the beginning of a pipe
 	identity []byte    // of a pipe whose bytes would come again
 	stop     io.Closer // ends what feeds a pipe
 
@@ -353,6 +355,9 @@ func (s *source) unchanged(size uint64, outcome error) error {
 func (s *source) close() (err error) {
 	if s.stop != nil {
 		err = s.stop.Close()
+	}
+	if s.head != nil {
+		err = errors.Join(err, s.head.Close())
 	}
 	for _, f := range s.parts {
 		err = errors.Join(err, f.Close())
