@@ -256,7 +256,7 @@ func (p *custodyTool) settle() {
 	for _, id := range p.items {
 		require.Eventually(p.s.t, func() bool {
 			return done(p.s.t, p.s.desk.eve, "evidence", "show", id)["confirmed"] == true
-		}, 5*time.Minute, 200*time.Millisecond)
+		}, time.Hour, 200*time.Millisecond)
 	}
 }
 
