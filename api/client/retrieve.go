@@ -86,7 +86,7 @@ func (c *Client) RetrieveInto(ctx context.Context, purpose string, id custody.Ev
 	}
 	group, inner := errgroup.WithContext(ctx)
 	runs := make(chan run, fetchers)
-	trail := &trail{done: map[uint64]uint64{}}
+	trail := &trail{done: map[uint64]stretch{}}
 	trail.more = sync.NewCond(&trail.mu)
 	whole := sha256.New()
 	var fetching sync.WaitGroup
@@ -332,11 +332,10 @@ func (g *retrieval) writeZeros(w io.Writer, r run) error {
 
 // place brings a run into the file, unless it is there.
 func (g *retrieval) place(ctx context.Context, r run, buffer *[custody.ChunkSize]byte, file Place, resume bool, t *trail) error {
-	for !resume && r.zeros && r.length > 0 { // a hole
-		part := min(r.length, custody.ChunkSize)
-		t.note(r.offset-g.offset, part)
-		g.got(int(part), false)
-		r.offset, r.length = r.offset+part, r.length-part
+	if !resume && r.zeros { // a hole
+		t.note(r.offset-g.offset, stretch{r.length, true})
+		g.got(int(r.length), false)
+		return nil
 	}
 	for resume && r.length > 0 { // what is there, from an earlier try, or as a hole
 		part := min(r.length, custody.ChunkSize-r.offset%custody.ChunkSize)
@@ -360,30 +359,37 @@ func (g *retrieval) place(ctx context.Context, r run, buffer *[custody.ChunkSize
 			break
 		}
 		g.got(int(part), false)
-		t.note(r.offset-g.offset, part)
+		t.note(r.offset-g.offset, stretch{part, r.zeros})
 		r.offset, r.length, r.digests = r.offset+part, r.length-part, r.digests[1:]
 	}
 	return g.fetch(ctx, r, buffer, func(offset uint64, b []byte) error {
 		if _, err := file.WriteAt(b, int64(offset-g.offset)); err != nil {
 			return err
 		}
-		t.note(offset-g.offset, uint64(len(b)))
+		t.note(offset-g.offset, stretch{uint64(len(b)), false})
 		return nil
 	})
 }
 
-// trail hashes a file in order behind those who write it in any.
+// trail hashes a file in order behind those who write it in any. Zeros it does
+// not read: they are a hole, which the system would fill memory with.
 type trail struct {
 	mu    sync.Mutex
 	more  *sync.Cond
-	done  map[uint64]uint64 // length by offset of what is written and not yet hashed
+	done  map[uint64]stretch // by offset, what is written and not yet hashed
 	ended bool
 }
 
-func (t *trail) note(offset, length uint64) {
+// stretch is a part of the file.
+type stretch struct {
+	length uint64
+	zeros  bool // all of it
+}
+
+func (t *trail) note(offset uint64, s stretch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.done[offset] = length
+	t.done[offset] = s
 	t.more.Signal()
 }
 
@@ -395,32 +401,42 @@ func (t *trail) end() {
 	t.more.Signal()
 }
 
-// take waits for what is written at an offset and returns its length, 0 when
+// take waits for what is written at an offset and returns it, of length 0 when
 // nothing will be.
-func (t *trail) take(offset uint64) uint64 {
+func (t *trail) take(offset uint64) stretch {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.done[offset] == 0 && !t.ended {
+	for t.done[offset].length == 0 && !t.ended {
 		t.more.Wait()
 	}
-	n := t.done[offset]
+	s := t.done[offset]
 	delete(t.done, offset)
-	return n
+	return s
 }
 
 func (t *trail) follow(ctx context.Context, file io.ReaderAt, whole hash.Hash, length uint64) error {
 	buffer := make([]byte, 256<<10)
 	for at := uint64(0); at < length && ctx.Err() == nil; {
-		n := t.take(at)
-		if n == 0 {
+		s := t.take(at)
+		if s.length == 0 {
 			return ctx.Err()
 		}
-		if _, err := io.CopyBuffer(struct{ io.Writer }{whole}, struct{ io.Reader }{io.NewSectionReader(file, int64(at), int64(n))}, buffer); err != nil {
+		if s.zeros {
+			hashZeros(whole, s.length)
+		} else if _, err := io.CopyBuffer(struct{ io.Writer }{whole}, struct{ io.Reader }{io.NewSectionReader(file, int64(at), int64(s.length))}, buffer); err != nil {
 			return err
 		}
-		at += n
+		at += s.length
 	}
 	return ctx.Err()
+}
+
+func hashZeros(whole hash.Hash, n uint64) {
+	for n > 0 {
+		part := min(n, uint64(len(zeroBlock)))
+		whole.Write(zeroBlock[:part])
+		n -= part
+	}
 }
 
 // confirm signs for what arrived. What is whole is compared with the seal.

@@ -184,9 +184,7 @@ func (u *upload) measure(ctx context.Context) (custody.Artifact, error) {
 		if p.buffer != nil {
 			whole.Write(p.bytes())
 		} else {
-			for n := uint64(0); n < p.length; n += uint64(len(zeroBlock)) {
-				whole.Write(zeroBlock[:])
-			}
+			hashZeros(whole, p.length)
 		}
 		u.release(p)
 		var digest custody.Digest
