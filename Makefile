@@ -12,7 +12,7 @@ MODULE  := github.com/forensic-custody/custody
 FOLDERS := api cmd custody deploy investigate ledger storage
 TIMEOUT ?= 10m
 
-.PHONY: help build demo run test lint bench bench-storage chaos fuzz vuln clean
+.PHONY: help build demo run test lint bench bench-storage bench-memory chaos fuzz vuln clean
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -59,6 +59,10 @@ bench: ## The README's figures: access records, intake and retrieval beside sha2
 bench-storage: ## Intake and retrieval on S3 beside mc, rclone and restic: N rounds of MIB
 	@deploy/tools.sh minio mc rclone restic e2fsprogs
 	CUSTODY_BENCH_MIB=$(or $(MIB),2048) go test -run '^$$' -bench Storage -benchtime $(or $(N),3)x -timeout 120m ./cmd/custody
+
+bench-memory: ## Memory of client and service for a sparse image of GIB; fails above 160 MiB
+	@deploy/tools.sh minio
+	CUSTODY_SPARSE_GIB=$(or $(GIB),64) go test -run '^$$' -bench Sparse -benchtime 1x -timeout 240m ./cmd/custody
 
 chaos: ## Kill, cut and fill what it runs on, N times
 	@deploy/tools.sh minio
