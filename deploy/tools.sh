@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl" >&2
+	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -69,6 +69,10 @@ for name in "$@"; do
 	ewf-tools) from_debian ewfacquirestream ewf-tools ;; # writes and reads the images that custody/format/ewf is held against
 	qemu-utils) from_debian qemu-img qemu-utils ;;
 	curl) from_debian curl curl ;; # a script's HTTP client, which sends evidence as a stream
+	formats) # makers of what custody/format recognizes
+		for pair in mkfs.vfat:dosfstools mkntfs:ntfs-3g mkfs.xfs:xfsprogs sfdisk:fdisk mkswap:util-linux 7zz:7zip bzip2:bzip2 xz:xz-utils zstd:zstd zip:zip sqlite3:sqlite3 gcore:gdb; do
+			from_debian "${pair%:*}" "${pair#*:}"
+		done ;;
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;
 	esac

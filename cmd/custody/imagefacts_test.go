@@ -1,6 +1,8 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/binary"
 	"hash/adler32"
 	"os"
@@ -141,4 +143,23 @@ func TestFromImage(t *testing.T) {
 	q = custody.Acquisition{}
 	none.fill(&q)
 	require.Nil(t, q.Image)
+}
+
+// TestInspectAFF4: what a volume states is told, and that it was not compared.
+func TestInspectAFF4(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.aff4")
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, m := range [][2]string{{"container.description", "aff4://4711"}, {"information.turtle", `aff4:hash "` + strings.Repeat("AB", 20) + `"^^aff4:SHA1 .`}} {
+		f, err := w.Create(m[0])
+		require.NoError(t, err)
+		_, err = f.Write([]byte(m[1]))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+	text, stderr, code := run(t, t.TempDir(), "inspect", path)
+	require.Equal(t, exitDone, code, stderr)
+	require.Contains(t, text, "states SHA1 "+strings.Repeat("ab", 20)+", which was not compared")
+	require.Contains(t, text, "NOTE: the media of an AFF4 volume are not read here")
 }

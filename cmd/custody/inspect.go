@@ -321,6 +321,9 @@ func glance(files []ewf.Segment) *inspection {
 func look(files []ewf.Segment, sections bool) *inspection {
 	f := format.Recognize(files[0], files[0].Size)
 	i := &inspection{Format: f.String(), Header: []string{}, Says: []custody.Said{}, Labels: []custody.Label{}, Damage: []string{}}
+	if f.Name == "aff4" {
+		i.volume(files)
+	}
 	if f.Name != "ewf" {
 		return i
 	}
@@ -353,6 +356,21 @@ func header(says []custody.Said, media uint64) (list []string) {
 		list = append(list, fmt.Sprintf("%s: %s", s.Name, s.Text))
 	}
 	return append(list, fmt.Sprintf("media: %d bytes", media))
+}
+
+// volume tells which digests an AFF4 volume states: its media are not read here,
+// so they are not compared.
+func (i *inspection) volume(files []ewf.Segment) {
+	list, err := format.AFF4Stated(files[0], files[0].Size)
+	if err != nil {
+		i.Damages, i.Damage = 1, []string{lineOf(err.Error())}
+		return
+	}
+	i.Unseen = "the media of an AFF4 volume are not read here: what it states was not compared"
+	for _, d := range list {
+		i.Says = append(i.Says, custody.Said{Name: "states " + d.Algorithm, Text: strings.ToLower(d.Hex)})
+		i.Header = append(i.Header, fmt.Sprintf("states %s %s, which was not compared", d.Algorithm, strings.ToLower(d.Hex)))
+	}
 }
 
 // compare holds the digests that an image states against those of its media.

@@ -43,7 +43,7 @@ func (f Format) String() string {
 // Names lists the names that a Format can have.
 func Names() []string {
 	return strings.Fields(Unknown + " empty raw ewf ewf-logical ewf2 ewf2-logical aff4 vmdk qcow2 vhd vhdx vdi lime avml evtx " +
-		"registry pcap pcapng gzip bzip2 xz zstd zip tar 7z pdf sqlite elf-core crash-dump journal json text")
+		"registry pcap pcapng gzip bzip2 xz zstd zip tar 7z pdf sqlite elf-core crash-dump hibernation journal json text")
 }
 
 // headSize is how much of the beginning is read at once: the farthest

@@ -55,7 +55,12 @@ func signatures() []signature {
 		{"PAGEDU64", "crash-dump", fixed("Windows kernel, 64 bits")},                        //
 		{"PAGEDUMP", "crash-dump", fixed("Windows kernel, 32 bits")},                        //
 		{"MDMP", "crash-dump", fixed("Windows minidump")},                                   // MINIDUMP_HEADER
-		{"LPKSHHRH", "journal", nil},                                                        // systemd, Journal File Format
+		{"hibr", "hibernation", hibernation},                                                // PO_MEMORY_IMAGE, of Windows 7 and before; resumed: "wake"
+		{"HIBR", "hibernation", hibernation},                                                // of Windows 8 and later
+		{"wake", "hibernation", hibernation},
+		{"WAKE", "hibernation", hibernation},
+		{"RSTR", "hibernation", hibernation},
+		{"LPKSHHRH", "journal", nil}, // systemd, Journal File Format
 	}
 }
 
@@ -69,7 +74,7 @@ func bySignature(v view) (Format, bool) {
 			f.Detail, ok = s.detail(v)
 		}
 		if s.name == "zip" && isAFF4(v) {
-			f = Format{Name: "aff4", Detail: "the digests that it states are not read here"}
+			f = Format{Name: "aff4", Detail: "the digests that it states are not compared here"}
 		}
 		if ok {
 			return f, true
@@ -121,6 +126,13 @@ func avml(v view) (string, bool) {
 
 func evtx(v view) (string, bool) {
 	return fmt.Sprintf("version %d.%d, %d chunks", v.little(38, 2), v.little(36, 2), v.little(42, 2)), v.size >= 128
+}
+
+// hibernation tells a hiberfil.sys from text that begins with one of its words:
+// it is whole pages, and what follows the word is no text.
+func hibernation(v view) (string, bool) {
+	const page = 4096
+	return "Windows", v.size >= page && v.size%page == 0 && bytes.IndexByte(v.at(4, 60), 0) >= 0
 }
 
 func pcapng(v view) (string, bool) {
