@@ -25,6 +25,10 @@ const (
 	StoreS3     = "s3"
 )
 
+// RuleUnlocked is the policy's rule that permits a seal where the store was not
+// proven to lock what is sealed: the record of such a seal names it.
+const RuleUnlocked = "seal-unlocked"
+
 func (*ProveStore) Kind() Kind         { return KindProveStore }
 func (*ProveStore) NeedsPurpose() bool { return false }
 func (a *ProveStore) Subject() Subject { return Subject{Name: "store"} }

@@ -397,6 +397,7 @@ type sealedItem struct {
 	Root    custody.Digest  `json:"root"`
 	Format  string          `json:"format"`
 	Labels  []custody.Label `json:"labels"`
+	Locked  bool            `json:"locked"`          // the store was proven to lock it
 	Scene   *sceneTimes     `json:"scene,omitempty"` // of what was collected without a network
 
 	AsReceived []string `json:"asReceived,omitempty"` // the digests that were taken from the service
@@ -424,7 +425,16 @@ func (i *sealedItem) text() string {
 		text += fmt.Sprintf("signed for at the scene at %s, sealed here at %s, %s later\n",
 			t.Signed.Time().Format(time.RFC3339), t.Sealed.Time().Format(time.RFC3339), t.Gap)
 	}
+	if !i.Locked {
+		text += "UNLOCKED: this store does not keep anybody from deleting it; that is found out, not prevented\n"
+	}
 	return text + fmt.Sprintf("on record as leaf %d of the log (proven at size %d)\n", i.Index, i.proof.Size)
+}
+
+// isLocked says whether the store was proven to lock what a statement sealed: by
+// the rule on record that permitted it.
+func isLocked(said *client.Said) bool {
+	return !slices.Contains(said.Record.Decision.Rules, custody.RuleUnlocked)
 }
 
 // intoCustody announces, sends and seals what a source holds.
@@ -480,7 +490,7 @@ func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *sou
 	}
 	return &sealedItem{
 		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
-		Format: seal.Format, Labels: seal.Labels, resume: resume, at: said.Record.Recorded,
+		Format: seal.Format, Labels: seal.Labels, Locked: isLocked(said), resume: resume, at: said.Record.Recorded,
 	}, nil
 }
 

@@ -246,6 +246,7 @@ func holes(t *testing.T, d *desk) {
 	added := done(t, d.eve, d.add(file, "EX-H1", "--md5")...)
 	_, after := d.gate.count()
 	require.Less(t, after-before, int64(9<<20), "holes are not sent")
+	require.Equal(t, false, added["locked"], "a folder locks nothing, and the receipt says so")
 	want := md5.Sum(read(t, file))
 	require.Equal(t, hexOf(want[:]), labelsOf(t, added)[0].Measured)
 	d.same(t, word(t, added, "id"), file)

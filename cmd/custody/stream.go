@@ -228,7 +228,7 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	}
 	return a.finish(ctx, cl, &sealedItem{
 		proof: proofOf(said, string(id)), Exhibit: item.Exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
-		Format: seal.Format, Labels: seal.Labels, AsReceived: seal.AsReceived, resume: begunFile(id), at: said.Record.Recorded,
+		Format: seal.Format, Labels: seal.Labels, Locked: isLocked(said), AsReceived: seal.AsReceived, resume: begunFile(id), at: said.Record.Recorded,
 	})
 }
 

@@ -34,6 +34,9 @@ func TestOnS3(t *testing.T) {
 	_, engineer, incident := r.team()
 	data := noise(2*custody.ChunkSize+4711, 1)
 	id := takeIn(t, engineer, incident, "EX-1", data)
+	history, err := engineer.Records(t.Context(), id.Stream())
+	require.NoError(t, err)
+	require.Equal(t, []string{"seal"}, history[0].Record.Decision.Rules, "the record of the seal says by its rule that it is locked")
 	require.Eventually(t, func() bool {
 		e, err := engineer.Evidence(t.Context(), id)
 		return err == nil && e.Confirmed

@@ -54,6 +54,9 @@ func (g *Guard) decide(ctx context.Context, s *custody.Statement) (*decision, er
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, lawErr)
 	}
 	request := policy.Request{Principal: s.Actor, Roles: roles, Action: s.Kind, Resource: out.Resource, Purpose: s.Purpose}
+	if request.Locks, err = locks(v); err != nil {
+		return nil, err
+	}
 	if out.Resource.Type != "" {
 		answer := rules.Decide(request)
 		d.permit, d.rules = answer.Permit, answer.Rules
@@ -112,6 +115,16 @@ func (g *Guard) rolesOf(v *view, s *custody.Statement) ([]custody.Role, error) {
 		return nil, errNoLiveKey
 	}
 	return p.Roles(), nil
+}
+
+// locks says whether the store was proven to lock what is sealed.
+func locks(v custody.View) (bool, error) {
+	state, err := v.State(custody.PolicyStream)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	store := state.(*custody.Policy).Store
+	return store != nil && store.Lock, nil
 }
 
 func (g *Guard) policyInForce(v custody.View) (*policy.Policy, error) {

@@ -69,6 +69,7 @@ type Request struct {
 	Action    custody.Kind
 	Resource  custody.Resource
 	Purpose   string
+	Locks     bool // the store was proven to lock what is sealed
 }
 
 // Answer is a policy's answer, and the ids of the policies that gave it,
@@ -123,7 +124,7 @@ func (r Request) cedar() (cedar.EntityMap, cedar.Request) {
 		Principal: principal,
 		Action:    entity("Action", string(r.Action)),
 		Resource:  resource,
-		Context:   cedar.NewRecord(cedar.RecordMap{"purpose": cedar.String(r.Purpose)}),
+		Context:   cedar.NewRecord(cedar.RecordMap{"locks": cedar.Boolean(r.Locks), "purpose": cedar.String(r.Purpose)}),
 	}
 }
 

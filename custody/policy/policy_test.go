@@ -139,6 +139,23 @@ func TestPurposesAreAsked(t *testing.T) {
 	}
 }
 
+// TestASealSaysWhetherItIsLocked by the rule that permits it.
+func TestASealSaysWhetherItIsLocked(t *testing.T) {
+	p, err := policy.Parse(policy.Default)
+	require.NoError(t, err)
+	for locks, rule := range map[bool]string{true: "seal", false: custody.RuleUnlocked} {
+		for role, permit := range map[custody.Role]bool{custody.RoleForensicEngineer: true, custody.RoleLegalAdvisor: false} {
+			got := p.Decide(policy.Request{
+				Principal: me, Roles: []custody.Role{role}, Action: custody.KindSealEvidence, Resource: resource("evidence", me), Locks: locks,
+			})
+			require.Equal(t, permit, got.Permit)
+			if permit {
+				require.Equal(t, []string{rule}, got.Rules)
+			}
+		}
+	}
+}
+
 // TestRolesAddUp: rights are the union of roles.
 func TestRolesAddUp(t *testing.T) {
 	p, err := policy.Parse(policy.Default)
