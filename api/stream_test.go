@@ -227,13 +227,14 @@ func TestStreamsAtOnce(t *testing.T) {
 				first <- answer{Response: a}
 			}
 		}()
-		_, err := w.Write([]byte("x")) // it is being read
+		_, err := w.Write(append(make([]byte, custody.ChunkSize), 'x'))
 		require.NoError(t, err)
-		return func() { _ = w.Close() }, first
+		require.Eventually(t, func() bool { return s.received(v, e).Size == custody.ChunkSize }, 30*time.Second, 5*time.Millisecond)
+		return func() { _ = w.Close() }, first // it is being read
 	}
 	var all []custody.EvidenceID
 	for n := range 5 {
-		all = append(all, s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), 10))
+		all = append(all, s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), 2*custody.ChunkSize))
 	}
 	var ends []func()
 	var answers []chan answer
@@ -241,9 +242,7 @@ func TestStreamsAtOnce(t *testing.T) {
 		end, first := hold(all[n])
 		ends, answers = append(ends, end), append(answers, first)
 	}
-	require.Eventually(t, func() bool {
-		return s.stream(v, all[4], "", nil, []byte("x")).StatusCode == http.StatusTooManyRequests
-	}, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, http.StatusTooManyRequests, s.stream(v, all[4], "", nil, []byte("x")).StatusCode)
 	problem(t, s.stream(v, all[0], "", nil, []byte("x")), http.StatusConflict, "conflict")
 	require.Equal(t, http.StatusNoContent, s.put(v, all[4], 0, []byte("x")).StatusCode, "a chunk finds room")
 	for n, end := range ends {
