@@ -32,6 +32,7 @@ var (
 	problemUnauthenticated = Problem{Type: problemBase + "unauthenticated", Title: "Not authenticated", Status: http.StatusUnauthorized}
 	problemUnavailable     = Problem{Type: problemBase + "unavailable", Title: "Nothing can be put on record now", Status: http.StatusServiceUnavailable}
 	problemConflict        = Problem{Type: problemBase + "conflict", Title: "Conflicts with what is there", Status: http.StatusConflict}
+	problemErased          = Problem{Type: problemBase + "erased", Title: "Erased by order", Status: http.StatusGone}
 	problemDamaged         = Problem{Type: problemBase + "damaged", Title: "Evidence damaged", Status: http.StatusInternalServerError}
 	problemTooLarge        = Problem{Type: problemBase + "too-large", Title: "Too large", Status: http.StatusRequestEntityTooLarge}
 	problemFull            = Problem{Type: problemBase + "storage-full", Title: "The store is full", Status: http.StatusInsufficientStorage}
@@ -80,6 +81,8 @@ func problemOf(err error) Problem {
 		return problemUnauthenticated.with(strings.TrimPrefix(err.Error(), guard.ErrUnauthenticated.Error()+": "))
 	case errors.Is(err, guard.ErrTooMany):
 		return problemTooMany.with(err.Error())
+	case errors.Is(err, guard.ErrErased):
+		return problemErased.with(guard.ErrErased.Error())
 	case errors.Is(err, guard.ErrWithdrawn):
 		return problemRefused.with(guard.ErrWithdrawn.Error())
 	case errors.Is(err, ErrMismatch):

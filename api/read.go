@@ -289,10 +289,22 @@ type Records struct {
 	Next    *uint64        `json:"next,omitempty"` // sequence to go on from, when there may be more
 }
 
-// Record is a record with its first receipt, which carries opening and tag.
+// Record is a record with its first receipt, which carries opening and tag. Of an
+// erased one there is what the log has, and by whose order: record is empty, and
+// the receipt carries nothing.
 type Record struct {
-	Record  []byte `json:"record"`
-	Receipt string `json:"receipt"`
+	Record  []byte  `json:"record"`
+	Receipt string  `json:"receipt"`
+	Leaf    []byte  `json:"leaf,omitempty"`
+	Erased  *Erased `json:"erased,omitempty"`
+}
+
+// Erased says what an erased record was, and by whose order it is erased.
+type Erased struct {
+	Was       custody.Kind `json:"was"`
+	Refused   bool         `json:"refused"`
+	Authority string       `json:"authority"`
+	Order     Disposal     `json:"order"` // done when it is certified
 }
 
 // pageSize is how many records a page has at most.
@@ -317,14 +329,29 @@ func (a *API) records(r *http.Request, read *guard.Reader) (any, error) {
 		return nil, err
 	}
 	page := Records{Stream: custody.Stream(name), Records: []Record{}}
+	erasures, err := read.View().Erasures(custody.Stream(name))
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range list {
-		page.Records = append(page.Records, Record{Record: s.Record, Receipt: string(s.Receipt)})
+		page.Records = append(page.Records, showRecord(s, erasures))
 	}
 	if uint64(len(list)) == limit {
 		next := from + limit
 		page.Next = &next
 	}
 	return page, nil
+}
+
+func showRecord(s guard.Stored, erasures *custody.Erasures) Record {
+	shown := Record{Record: s.Record, Receipt: string(s.Receipt)}
+	if s.Erased() {
+		shown.Record, shown.Leaf = []byte{}, s.Leaf[:]
+		if o, ok := erasures.Of(s.Sequence); ok {
+			shown.Erased = &Erased{o.Act.Was, o.Act.Refused, o.Act.Authority, Disposal{o.First, o.Second, o.At, o.Done}}
+		}
+	}
+	return shown
 }
 
 // numberOf reads a number from the query.

@@ -44,6 +44,11 @@ type View interface {
 	// State returns the fold of a stream's records, or ErrUnknown when no
 	// record declares the stream.
 	State(Stream) (State, error)
+	// Erasures returns what of a stream was ordered erased.
+	Erasures(Stream) (*Erasures, error)
+	// Record returns a record of a stream that is on record and not erased, with
+	// its commitment; otherwise an Unlawful error.
+	Record(s Stream, sequence uint64) (*Record, *Statement, Commitment, error)
 	// Now returns the time of the decision.
 	Now() Time
 }
@@ -108,6 +113,8 @@ func Acts() Vocabulary {
 		KindLiftHold:           func() Act { return new(LiftHold) },
 		KindDisposeEvidence:    func() Act { return new(DisposeEvidence) },
 		KindDisposedEvidence:   func() Act { return new(DisposedEvidence) },
+		KindEraseRecord:        func() Act { return new(EraseRecord) },
+		KindErasedRecord:       func() Act { return new(ErasedRecord) },
 		KindShredIncident:      func() Act { return new(ShredIncident) },
 		KindShreddedIncident:   func() Act { return new(ShreddedIncident) },
 		KindShreddedEvidence:   func() Act { return new(ShreddedEvidence) },

@@ -29,6 +29,7 @@
 //	commitment    what binds a record without disclosing it
 //	declaration   the opening of a stream by a record of another
 //	envelope      a signed payload: DSSE, with exactly one signature
+//	erasure       the destruction of a record's bytes and opening, by order of two
 //	evidence item an artifact in custody, with its exhibit number and history
 //	exhibit       the number that an item bears in its incident
 //	fold          the state that the records of a stream make

@@ -612,6 +612,8 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 		if g := e.grants[act.Grant]; g != nil {
 			g.received = true
 		}
+	case *EraseRecord:
+		e.recall(act)
 	default:
 		e.applyKeeping(r, s)
 		e.applyKeys(r, s)

@@ -116,3 +116,10 @@ func (s Stream) Kind() string {
 	kind, _, _ := strings.Cut(string(s), "/")
 	return kind
 }
+
+// ID returns the identifier of what the stream is about; "" of one that is about
+// no single thing.
+func (s Stream) ID() string {
+	_, id, _ := strings.Cut(string(s), "/")
+	return id
+}

@@ -19,8 +19,8 @@ const (
 // whole: its order's basis names each of them, and a record has a limit.
 const mostShredded = 5000
 
-// uploadLife is for how long an item that was begun and is not sealed counts as
-// an upload under way. What is older was given up.
+// uploadLife is for how long an item that was begun and is neither sealed nor
+// withdrawn counts as an upload under way. What is older was given up.
 const uploadLife = 7 * 24 * time.Hour
 
 // ShredIncident orders that the keys of an incident be destroyed, and with them
@@ -83,8 +83,8 @@ func shreddable(v View, i IncidentID, c Case) error {
 // mayGo returns an Unlawful error while an item has to stay.
 func (i Item) mayGo(v View, id EvidenceID) error {
 	switch {
-	case !i.Sealed && v.Now() < i.BegunAt.Add(uploadLife):
-		return unlawful("item %s is being taken in: it was begun at %s and is not sealed", id, i.BegunAt)
+	case !i.Sealed && !i.Withdrawn && v.Now() < i.BegunAt.Add(uploadLife):
+		return unlawful("item %s is being taken in: it was begun at %s, and is neither sealed nor withdrawn", id, i.BegunAt)
 	case !i.Sealed || i.Disposal.Done:
 		return nil
 	case i.Disposal.Approved():

@@ -49,6 +49,9 @@ func TestKeysAreDestroyedByTwo(t *testing.T) {
 	}
 	begun := custody.NewEvidenceID(onRecord(t, s, s.Engineer, begin("EX-2")))
 	asked{"during an upload", s.Lead, shred(s, nothing), "is being taken in"}.in(t, s)
+	withdrawn := custody.NewEvidenceID(onRecord(t, s, s.Engineer, begin("EX-4")))
+	onRecord(t, s, s.Engineer, &custody.WithdrawEvidence{Evidence: withdrawn, Incident: s.Incident})
+	asked{"during an upload that was not withdrawn", s.Lead, shred(s, nothing), "item " + string(begun) + " is being taken in"}.in(t, s)
 	s.Pass(7 * 24 * time.Hour)
 
 	first := onRecord(t, s, s.Lead, shred(s, nothing))

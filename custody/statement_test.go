@@ -263,7 +263,7 @@ func TestPurposes(t *testing.T) {
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
-		custody.KindShredIncident, custody.KindLoseKeys,
+		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 	}
 	for kind, act := range actVectors(t, s) {

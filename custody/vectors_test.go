@@ -183,6 +183,10 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: custody.Hash(nil)},
 		&custody.DisposeEvidence{Evidence: s.Evidence},
 		&custody.DisposedEvidence{Evidence: s.Evidence, Method: "deleted", Order: custody.Hash(nil), SHA256: custody.Hash(s.Artifact)},
+		&custody.EraseRecord{
+			Authority: "request 12/26", Commitment: custody.Hash(nil), Grant: s.Grant, Sequence: 3, Stream: s.Evidence.Stream(), Was: custody.KindReceiveEvidence,
+		},
+		&custody.ErasedRecord{Commitment: custody.Hash(nil), Method: "erased", Order: custody.Hash(nil), Sequence: 3, Stream: s.Evidence.Stream()},
 		&custody.ShredIncident{Incident: s.Incident},
 		&custody.ShreddedIncident{Incident: s.Incident, Items: 1, Method: "erased", Order: custody.Hash(nil)},
 		&custody.ShreddedEvidence{Evidence: s.Evidence, Method: "erased", Order: custody.Hash(nil), SHA256: custody.Hash(s.Artifact)},

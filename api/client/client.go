@@ -323,24 +323,34 @@ func (c *Client) Evidence(ctx context.Context, id custody.EvidenceID) (e api.Evi
 	return e, c.get(ctx, "/v1/evidence/"+string(id), &e)
 }
 
-// Recorded is a record as it was read back, verified.
+// Recorded is a record as it was read back, verified. Of an erased one there is no
+// Record and no Raw: only its leaf is verified, and that other records of the
+// stream order it erased.
 type Recorded struct {
-	Record  *custody.Record
-	Receipt *custody.Receipt
-	Point   custody.Checkpoint
-	Raw     []byte
+	Record   *custody.Record // nil when erased
+	Receipt  *custody.Receipt
+	Point    custody.Checkpoint
+	Raw      []byte
+	Sequence uint64
+	Erased   *custody.Erasure // nil unless erased
 }
 
 // Records returns all records of a stream that are proven, each verified
 // against the trust file, and in an unbroken chain.
 func (c *Client) Records(ctx context.Context, s custody.Stream) ([]Recorded, error) {
 	list := []Recorded{}
-	err := c.walk(ctx, s, allAtOnce, func(r Recorded) bool {
+	erasures, err := c.walk(ctx, s, allAtOnce, func(r Recorded) bool {
 		list = append(list, r)
 		return true
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i, r := range list {
+		if r.Record == nil {
+			o, _ := erasures.Of(r.Sequence)
+			list[i].Erased = &o
+		}
 	}
 	return list, nil
 }
@@ -353,48 +363,95 @@ const (
 )
 
 // walk calls yield with the records of a stream from the first on, verified
-// and in an unbroken chain, until it returns false.
-func (c *Client) walk(ctx context.Context, s custody.Stream, limit int, yield func(Recorded) bool) error {
-	var next uint64
-	var previous custody.Commitment
+// and in an unbroken chain, until it returns false. At their end those that are
+// erased must be ordered erased. It returns what is.
+func (c *Client) walk(ctx context.Context, s custody.Stream, limit int, yield func(Recorded) bool) (*custody.Erasures, error) {
+	w := &walk{trust: c.Trust, stream: s, erased: map[uint64]custody.Commitment{}}
 	for {
 		var page api.Records
-		if err := c.get(ctx, fmt.Sprintf("/v1/streams/%s/records?from=%d&limit=%d", s, next, limit), &page); err != nil {
-			return err
+		if err := c.get(ctx, fmt.Sprintf("/v1/streams/%s/records?from=%d&limit=%d", s, w.next, limit), &page); err != nil {
+			return nil, err
 		}
 		for _, r := range page.Records {
-			record, receipt, point, err := verify(c.Trust, r.Record, r.Receipt)
+			read, err := w.step(r)
 			if err != nil {
-				return fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, next, s, err)
+				return nil, fmt.Errorf("%w: record %d of %s: %w", ErrUntrusted, w.next, s, err)
 			}
-			if record.Stream != s || record.Sequence != next || record.Previous != previous {
-				return fmt.Errorf("%w: record %d of %s does not follow the one before it", ErrUntrusted, next, s)
-			}
-			leaf, err := receipt.Leaf(r.Record)
-			if err != nil {
-				return err
-			}
-			previous = leaf.Commitment()
-			next++
-			if !yield(Recorded{record, receipt, point, r.Record}) {
-				return nil
+			w.next++
+			if !yield(read) {
+				return &w.erasures, nil
 			}
 		}
 		if page.Next == nil {
-			return nil
+			return &w.erasures, w.account()
 		}
-		if len(page.Records) == 0 || *page.Next != next {
-			return fmt.Errorf("%w: the page after record %d of %s is said to begin at %d", ErrUntrusted, next, s, *page.Next)
+		if len(page.Records) == 0 || *page.Next != w.next {
+			return nil, fmt.Errorf("%w: the page after record %d of %s is said to begin at %d", ErrUntrusted, w.next, s, *page.Next)
 		}
 	}
+}
+
+// walk is a stream while its records are verified, one after the other.
+type walk struct {
+	trust    *custody.Trust
+	stream   custody.Stream
+	next     uint64
+	previous custody.Commitment
+	erasures custody.Erasures
+	erased   map[uint64]custody.Commitment
+}
+
+// step verifies the next record.
+func (w *walk) step(r api.Record) (Recorded, error) {
+	if len(r.Record) == 0 {
+		return w.skip(r)
+	}
+	record, receipt, point, err := verify(w.trust, r.Record, r.Receipt)
+	if err != nil {
+		return Recorded{}, err
+	}
+	if record.Stream != w.stream || record.Sequence != w.next || record.Previous != w.previous {
+		return Recorded{}, errors.New("it does not follow the one before it")
+	}
+	leaf, err := receipt.Leaf(r.Record)
+	if err != nil {
+		return Recorded{}, err
+	}
+	w.previous = leaf.Commitment()
+	return Recorded{Record: record, Receipt: receipt, Point: point, Raw: r.Record, Sequence: w.next}, w.erasures.Take(record)
+}
+
+// skip verifies what is left of an erased record.
+func (w *walk) skip(r api.Record) (Recorded, error) {
+	leaf, err := custody.ParseLeaf(r.Leaf)
+	if err != nil {
+		return Recorded{}, err
+	}
+	receipt, err := custody.ParseReceipt([]byte(r.Receipt))
+	if err != nil {
+		return Recorded{}, err
+	}
+	point, err := receipt.Verify(w.trust, leaf)
+	w.previous, w.erased[w.next] = leaf.Commitment(), leaf.Commitment()
+	return Recorded{Receipt: receipt, Point: point, Sequence: w.next}, err
+}
+
+// account returns an error when a record is missing that nobody ordered erased.
+func (w *walk) account() error {
+	for sequence, commitment := range w.erased {
+		if !w.erasures.Allows(sequence, commitment) {
+			return fmt.Errorf("%w: record %d of %s is missing, and no two people have ordered it erased", ErrUntrusted, sequence, w.stream)
+		}
+	}
+	return nil
 }
 
 // sealed returns what an item is by the seal that is in the log.
 func (c *Client) sealed(ctx context.Context, id custody.EvidenceID) (custody.Artifact, error) {
 	var found *custody.SealEvidence
 	var broken error
-	err := c.walk(ctx, id.Stream(), fewAtOnce, func(r Recorded) bool {
-		if !r.Record.Decision.Permit {
+	_, err := c.walk(ctx, id.Stream(), fewAtOnce, func(r Recorded) bool {
+		if r.Record == nil || !r.Record.Decision.Permit {
 			return true
 		}
 		s, err := r.Record.Envelope.Statement(custody.Acts())

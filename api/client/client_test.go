@@ -332,6 +332,15 @@ func TestLiesAboutStreams(t *testing.T) {
 		"no more pages to come": func(p *api.Records) { p.Records, p.Next = nil, number(0) },
 		"a page is left out":    func(p *api.Records) { p.Records, p.Next = p.Records[:2], number(3) },
 		"pages without an end":  func(p *api.Records) { p.Next = number(0) },
+		"one is said to be erased": func(p *api.Records) {
+			r := &p.Records[1]
+			receipt, err := custody.ParseReceipt([]byte(r.Receipt))
+			require.NoError(t, err)
+			leaf, err := receipt.Leaf(r.Record)
+			require.NoError(t, err)
+			receipt.Extra = nil
+			*r = api.Record{Record: []byte{}, Leaf: leaf[:], Receipt: string(receipt.Marshal()), Erased: &api.Erased{Was: custody.KindOpenSession}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := s.liar(s.lead, func(q *http.Request, r *http.Response) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
 )
 
@@ -159,6 +160,26 @@ type line struct {
 	Permitted bool                `json:"permitted"`
 	Reason    string              `json:"reason,omitempty"`
 	Act       custody.Act         `json:"act"`
+	Erased    *erased             `json:"erased,omitempty"`
+}
+
+// erased is what is known of a record that is erased.
+type erased struct {
+	First     custody.PrincipalID `json:"first"`
+	Second    custody.PrincipalID `json:"second"`
+	At        custody.Time        `json:"at"`
+	Authority string              `json:"authority"`
+	Was       custody.Kind        `json:"was"`
+	Refused   bool                `json:"refused"`
+	Certified bool                `json:"certified"` // the service has put on record that it did so
+}
+
+// erasedLine is the line of a record that is erased.
+func erasedLine(r client.Recorded) line {
+	o := r.Erased
+	return line{Sequence: r.Sequence, Index: r.Receipt.Index, Erased: &erased{
+		o.First, o.Second, o.At, o.Act.Authority, o.Act.Was, o.Act.Refused, o.Done,
+	}}
 }
 
 func (a *app) evidenceHistory() *cobra.Command {
@@ -195,6 +216,13 @@ func (a *app) history(ctx context.Context, s custody.Stream) error {
 	lines := []line{}
 	text := ""
 	for _, r := range records {
+		if r.Record == nil {
+			l := erasedLine(r)
+			lines = append(lines, l)
+			text += fmt.Sprintf("%d  ERASED by order of %s %s and %s %s at %s, by authority of %s\n  it was: %s, refused: %t\n", l.Sequence,
+				l.Erased.First, names[l.Erased.First], l.Erased.Second, names[l.Erased.Second], l.Erased.At, l.Erased.Authority, l.Erased.Was, l.Erased.Refused)
+			continue
+		}
 		st, err := r.Record.Envelope.Statement(words())
 		if err != nil {
 			return err

@@ -205,7 +205,7 @@ func (s *source) Stream(ctx context.Context, name custody.Stream) ([]bundle.Foun
 }
 
 func foundOf(r guard.Stored) bundle.Found {
-	return bundle.Found{Bytes: r.Record, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
+	return bundle.Found{Bytes: r.Record, Leaf: r.Leaf, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
 }
 
 func (s *source) Record(ctx context.Context, payload custody.Digest) (bundle.Found, custody.Stream, error) {

@@ -22,15 +22,18 @@ func (c *check) checkHistory() {
 	c.checkGenesis()
 	c.checkDeclarations()
 	c.checkSignatures()
+	for _, s := range c.streams {
+		c.checkErasures(s)
+	}
 	c.checkItem()
 }
 
 // checkChain checks that a stream's records follow one another.
 func (c *check) checkChain(s *stream) {
 	var before *entry
-	for _, e := range s.records {
+	for e := range s.told() {
 		r := e.record
-		if s.whole() && before != nil && r.Previous != before.commitment {
+		if n := r.Sequence; s.whole() && n > 0 && r.Previous != s.records[n-1].commitment {
 			c.problem(e.where, errors.New("does not follow the record before it"))
 		}
 		if before != nil {
@@ -116,6 +119,10 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Incident.Stream()
 	case *custody.ShreddedIncident:
 		return r.Stream == a.Incident.Stream()
+	case *custody.EraseRecord:
+		return r.Stream == a.Stream
+	case *custody.ErasedRecord:
+		return r.Stream == a.Stream
 	}
 	kind := r.Stream.Kind() // acts upon incidents, which this package does not know
 	return kind == "incidents" || kind == "incident"
@@ -154,6 +161,10 @@ func (c *check) checkGenesis() {
 		return
 	}
 	e := s.records[0]
+	if e.record == nil {
+		c.problem(e.where, errors.New("the genesis record is not here"))
+		return
+	}
 	g, ok := e.statement.Act.(*custody.Genesis)
 	switch {
 	case e.commitment != c.trust.Genesis:
@@ -168,7 +179,7 @@ func (c *check) checkGenesis() {
 func (c *check) checkDeclarations() {
 	declared := map[custody.Stream]custody.Digest{}
 	for _, s := range c.streams {
-		for _, e := range s.records {
+		for e := range s.told() {
 			for _, d := range e.record.Declares {
 				if !mayDeclare(e, d.Stream, c.head.Incident) {
 					c.problem(e.where, fmt.Errorf("declares %s, which is not its to declare", d.Stream))
@@ -243,7 +254,7 @@ func (p *signer) asOf(e *entry) (custody.Principal, bool) {
 func (c *check) checkSignatures() {
 	people := c.enrolled()
 	for _, s := range c.streams {
-		for _, e := range s.records {
+		for e := range s.told() {
 			who := e.statement.Actor
 			if who == "" {
 				c.checkOwnSignature(e)
@@ -275,7 +286,7 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 	if s == nil {
 		return people
 	}
-	for _, e := range s.records {
+	for e := range s.told() {
 		if err := policy.Apply(e.record, e.statement); err != nil {
 			c.problem(e.where, err)
 			continue
@@ -304,7 +315,7 @@ func (c *check) firstEnrolled() uint64 {
 	if s == nil {
 		return 0
 	}
-	for _, e := range s.records {
+	for e := range s.told() {
 		if e.statement.Kind == custody.KindEnrolPrincipal && e.record.Decision.Permit {
 			return e.record.Sequence
 		}
@@ -386,10 +397,13 @@ func (c *check) checkSigner(p *signer) {
 	for _, e := range p.signed {
 		for p.applied < min(known(e), uint64(len(own.records))) {
 			r := own.records[p.applied]
+			p.applied++
+			if r.record == nil { // what may be erased changes nobody's standing
+				continue
+			}
 			if err := p.standing.Apply(r.record, r.statement); err != nil {
 				c.problem(r.where, err)
 			}
-			p.applied++
 		}
 		if c.checkSignature(e, p) {
 			c.disputed(e, own, known(e))
@@ -460,7 +474,7 @@ func (c *check) storeAt(t custody.Time) (found *custody.ProveStore) {
 	if s == nil {
 		return nil
 	}
-	for _, e := range s.records {
+	for e := range s.told() {
 		if act, ok := e.statement.Act.(*custody.ProveStore); ok && e.record.Decision.Permit && e.record.Recorded <= t {
 			found = act
 		}
@@ -476,7 +490,7 @@ func (c *check) checkItem() {
 		return
 	}
 	item := custody.NewEvidence()
-	for _, e := range s.records {
+	for e := range s.told() {
 		if err := item.Apply(e.record, e.statement); err != nil {
 			c.problem(e.where, err)
 		}
@@ -495,7 +509,7 @@ func (c *check) checkItem() {
 	var begunBy custody.PrincipalID
 	if in := c.stream(c.head.Incident.Stream()); in != nil {
 		c.timeline(in)
-		for _, e := range in.records {
+		for e := range in.told() {
 			begun, ok := e.statement.Act.(*custody.BeginEvidence)
 			if ok && custody.NewEvidenceID(e.statement.Payload) == c.head.Evidence {
 				c.verdict.Exhibit, c.verdict.Name, c.verdict.Type = begun.Exhibit, begun.Name.Display, begun.Type

@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -27,9 +28,13 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
 	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore,
-		*custody.ShreddedEvidence, *custody.ShreddedIncident, *custody.LoseKeys:
+		*custody.ShreddedEvidence, *custody.ShreddedIncident, *custody.LoseKeys, *custody.ErasedRecord:
 		if !service {
 			return errors.New("only the service says what it checked, released, destroyed and refused")
+		}
+	case *custody.EraseRecord:
+		if !slices.ContainsFunc(custody.Erasers(), p.Has) {
+			return fmt.Errorf("%s had none of the roles that may order a record erased", p.ID)
 		}
 	default:
 		if service {
@@ -44,6 +49,9 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 // before. Whoever runs the log could have held it back.
 func (c *check) disputed(e *entry, own *stream, known uint64) {
 	for _, r := range own.records[min(known, uint64(len(own.records))):] {
+		if r.record == nil {
+			continue
+		}
 		act, ok := r.statement.Act.(*custody.RevokeKey)
 		_, suspended := r.statement.Act.(*custody.SuspendPrincipal)
 		if r.record.Decision.Permit && r.index < e.index && (ok && act.Key == e.statement.Signer || suspended) {
@@ -68,7 +76,7 @@ func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID, shredding *s
 	grants := map[custody.Digest]*given{}
 	motions := custody.Motions{}
 	kept := &keeping{holds: map[custody.Digest]bool{}, incident: c.head.Incident.Stream(), shredding: shredding}
-	for _, e := range s.records {
+	for e := range s.told() {
 		if !e.record.Decision.Permit {
 			continue
 		}
@@ -113,6 +121,10 @@ func (k *keeping) step(e *entry, carried bool) error {
 	switch act := e.statement.Act.(type) {
 	case *custody.SealEvidence:
 		k.bytes = act.Artifact.SHA256
+	case *custody.EraseRecord:
+		if len(k.holds) > 0 {
+			return errors.New("orders a record of the item erased while it was on legal hold")
+		}
 	case *custody.HoldEvidence:
 		k.holds[e.statement.Payload] = true
 	case *custody.LiftHold:
@@ -160,6 +172,8 @@ func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custod
 			return errors.New("releases what was not granted, or was released before")
 		}
 		grants[act.Grant].released = true
+	case *custody.EraseRecord:
+		recall(act, grants)
 	case *custody.ReceiveEvidence:
 		if g := grants[act.Grant]; g == nil || g.received || g.to != e.statement.Actor {
 			return errors.New("confirms what was not granted to its signer, or was confirmed before")

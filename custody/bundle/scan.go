@@ -39,6 +39,9 @@ func newScan(streams []*stream) *scan {
 	for _, st := range streams {
 		for _, e := range st.records {
 			s.wanted[e.leaf.Tag()] = &wanted{stream: st.head.Stream, entry: e}
+			if e.record == nil {
+				continue
+			}
 			s.anchors[e.record.Checkpoint.Size] = append(s.anchors[e.record.Checkpoint.Size], e)
 		}
 		if st.whole() {

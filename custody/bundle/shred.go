@@ -73,7 +73,7 @@ func (c *check) checkShredding() (found *shredding) {
 		return nil
 	}
 	motions, state := custody.Motions{}, custody.Shredding{}
-	for _, e := range s.records {
+	for e := range s.told() {
 		act, ok := e.statement.Act.(*custody.ShredIncident)
 		if !ok || !e.record.Decision.Permit {
 			continue

@@ -33,6 +33,7 @@ type Verdict struct {
 	Destruction   *Destruction         `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
 	Store         *custody.ProveStore  `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
 	Timeline      []Event              `json:"timeline"`              // in the order of recording
+	Erased        []Erased             `json:"erased,omitempty"`      // records of the bundle's streams that are erased by order
 	Problems      []Problem            `json:"problems"`              // empty when verified
 	Warnings      []Problem            `json:"warnings"`              // what verifies, and may yet be disputed
 	people        map[custody.PrincipalID]custody.Enrolment
@@ -67,7 +68,7 @@ type Problem struct {
 }
 
 func (c *check) timeline(s *stream) {
-	for _, e := range s.records {
+	for e := range s.told() {
 		who := c.verdict.people[e.statement.Actor]
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
 			Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
@@ -115,6 +116,10 @@ func detail(act custody.Act) string {
 		return "the bytes, not the records" + seconded(a.Seconds)
 	case *custody.DisposedEvidence:
 		return fmt.Sprintf("%s; SHA-256 %s", a.Method, a.SHA256.Hex())
+	case *custody.EraseRecord:
+		return fmt.Sprintf("record %d of %s, by authority of %s", a.Sequence, a.Stream, a.Authority) + seconded(a.Seconds)
+	case *custody.ErasedRecord:
+		return fmt.Sprintf("record %d of %s: %s", a.Sequence, a.Stream, a.Method)
 	case *custody.ShredIncident:
 		return "with them the bytes of all its items, not the records" + seconded(a.Seconds)
 	case *custody.ShreddedEvidence:
@@ -148,6 +153,8 @@ func (e Event) What() string {
 		custody.KindLiftHold:         "moved to lift a legal hold",
 		custody.KindDisposeEvidence:  "ordered the item destroyed",
 		custody.KindDisposedEvidence: "DESTROYED the item's bytes",
+		custody.KindEraseRecord:      "ordered a record erased",
+		custody.KindErasedRecord:     "ERASED a record",
 		custody.KindShredIncident:    "ordered the keys of the item's incident destroyed",
 		custody.KindShreddedEvidence: "DESTROYED the keys of the item's incident, and with them its bytes",
 		custody.KindLoseKeys:         "could NOT READ the item: the keys of its incident are lost",
@@ -223,6 +230,9 @@ func (v *Verdict) Write(w io.Writer) error {
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString("            No outside witness cosigned the log: that nobody was shown another log cannot be told from here.\n\n")
+	for _, e := range v.Erased {
+		fmt.Fprintf(&b, "  ERASED      %s\n", e)
+	}
 	for _, w := range v.Warnings {
 		fmt.Fprintf(&b, "  DISPUTABLE  %s: %s\n", w.Where, w.What)
 	}
@@ -249,6 +259,11 @@ func (v *Verdict) completeness() string {
 	n := 0
 	for _, e := range v.Timeline {
 		if e.Kind != custody.KindBeginEvidence && e.Kind != custody.KindShredIncident {
+			n++
+		}
+	}
+	for _, e := range v.Erased {
+		if e.Stream == v.Evidence.Stream() {
 			n++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"slices"
 
@@ -81,7 +82,19 @@ func (s *stream) earliest(sequence uint64) uint64 {
 	return s.from[sequence]
 }
 
-// entry is one record of a bundle, read and checked by itself.
+// told goes through the records of a stream but those that are erased.
+func (s *stream) told() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for _, e := range s.records {
+			if e.record != nil && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// entry is one record of a bundle, read and checked by itself. Of an erased one
+// there is no record and no statement.
 type entry struct {
 	where      string
 	record     *custody.Record
@@ -175,6 +188,11 @@ func (h *head) check() error {
 		if i > 0 && h.Streams[i-1].Stream >= s.Stream {
 			return errors.New("the streams are not in order")
 		}
+		for n, sequence := range s.Erased {
+			if sequence >= s.Length || n > 0 && s.Erased[n-1] >= sequence {
+				return fmt.Errorf("the erased records of %s are not in order, or none of its", s.Stream)
+			}
+		}
 		whole := len(s.TagKey) == len(custody.TagKey{})
 		if whole == (len(s.Single) > 0) || !whole && (len(s.TagKey) > 0 || s.Length > 0) {
 			return fmt.Errorf("%s is neither whole nor single records", s.Stream)
@@ -193,8 +211,13 @@ func (c *check) readRecords() error {
 		s := &stream{head: h}
 		copy(s.key[:], h.TagKey)
 		c.streams = append(c.streams, s)
+		gone := h.Erased
 		for n := range h.Length {
-			e, err := c.readRecord(h.Stream, n)
+			read := c.readRecord
+			if len(gone) > 0 && gone[0] == n {
+				read, gone = c.readErased, gone[1:]
+			}
+			e, err := read(h.Stream, n)
 			if err != nil {
 				return err
 			}
@@ -257,6 +280,37 @@ func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
 	}
 	c.known[e.statement.Payload] = e.where
 	return e, nil
+}
+
+// readErased reads what is left of an erased record, its leaf and the proof of
+// that. What makes it lawful stands in other records.
+func (c *check) readErased(s custody.Stream, sequence uint64) (*entry, error) {
+	b, err := c.readMember(c.raw, leafName(s, sequence), custody.LeafSize)
+	if err != nil {
+		return nil, err
+	}
+	c.raw = b
+	e := &entry{where: c.in.name}
+	if e.leaf, err = custody.ParseLeaf(b); err != nil {
+		return nil, err
+	}
+	proof, err := c.readMember(c.proof, proofName(s, sequence), maxProof)
+	if err != nil {
+		return nil, err
+	}
+	c.proof = proof
+	receipt, err := custody.ParseReceipt(proof)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(receipt.Extra) > 0:
+		return nil, errors.New("the receipt of an erased record carries something")
+	case !bytes.Equal(receipt.Checkpoint, c.signed):
+		return nil, errors.New("the receipt is under another checkpoint")
+	}
+	e.commitment, e.index = e.leaf.Commitment(), receipt.Index
+	return e, receipt.VerifyUnder(c.point, e.leaf)
 }
 
 // readLeaves goes through all leaves of the log: they must make its root, and

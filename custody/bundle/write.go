@@ -33,6 +33,11 @@ func recordName(s custody.Stream, sequence uint64) string {
 	return fmt.Sprintf("records/%s/%08d.json", s, sequence)
 }
 
+// leafName is the member of an erased record, in place of the record.
+func leafName(s custody.Stream, sequence uint64) string {
+	return fmt.Sprintf("records/%s/%08d.leaf", s, sequence)
+}
+
 func proofName(s custody.Stream, sequence uint64) string {
 	return fmt.Sprintf("records/%s/%08d.tlog-proof", s, sequence)
 }
@@ -50,8 +55,9 @@ type head struct {
 // streamHead says which records of a stream are included: all of them from 0
 // to Length-1 and the key to look for more, or single ones.
 type streamHead struct {
-	Length uint64         `json:"length"` // records of a whole stream; 0 of a stream of which single records are included
-	Single []uint64       `json:"single"` // sequences, ascending; empty for a whole stream
+	Erased []uint64       `json:"erased,omitempty"` // sequences of a whole stream's records that are erased, ascending
+	Length uint64         `json:"length"`           // records of a whole stream; 0 of a stream of which single records are included
+	Single []uint64       `json:"single"`           // sequences, ascending; empty for a whole stream
 	Stream custody.Stream `json:"stream"`
 	TagKey []byte         `json:"tagKey,omitempty"` // 32 bytes, of a whole stream
 }
@@ -78,7 +84,8 @@ type Stream struct {
 // Record is a record and what proves it.
 type Record struct {
 	Sequence uint64
-	Bytes    []byte
+	Bytes    []byte           // nil when it is erased
+	Leaf     custody.Leaf     // of one that is erased
 	Receipt  *custody.Receipt // under the bundle's checkpoint, with opening and tag
 	payload  custody.Digest   // of its statement, as Collect found it
 }
@@ -107,8 +114,12 @@ func Write(w io.Writer, c *Contents) error {
 	}
 	for _, s := range c.Streams {
 		for _, r := range s.Records {
+			name, b := recordName(s.Name, r.Sequence), r.Bytes
+			if r.Bytes == nil {
+				name, b = leafName(s.Name, r.Sequence), r.Leaf[:]
+			}
 			if err := errors.Join(
-				out.bytes(recordName(s.Name, r.Sequence), r.Bytes),
+				out.bytes(name, b),
 				out.bytes(proofName(s.Name, r.Sequence), r.Receipt.Marshal()),
 			); err != nil {
 				return err
@@ -132,6 +143,11 @@ func (s Stream) head() streamHead {
 	h := streamHead{Stream: s.Name, Single: []uint64{}}
 	if s.Whole {
 		h.Length, h.TagKey = uint64(len(s.Records)), s.TagKey[:]
+		for _, r := range s.Records {
+			if r.Bytes == nil {
+				h.Erased = append(h.Erased, r.Sequence)
+			}
+		}
 		return h
 	}
 	for _, r := range s.Records {
@@ -227,9 +243,11 @@ type Source interface {
 	Leaves(ctx context.Context, n uint64, yield func(custody.Leaf) error) error
 }
 
-// Found is a record in a Source.
+// Found is a record in a Source. One that is erased has no bytes, a leaf, and the
+// sequence of its place among all of its stream.
 type Found struct {
 	Bytes   []byte
+	Leaf    custody.Leaf
 	Opening custody.Opening
 	Tag     custody.Tag
 	Payload custody.Digest
@@ -343,6 +361,9 @@ func (g *gathering) whole(name custody.Stream) error {
 // ordered destroyed, where the item's stream says that they were.
 func (g *gathering) orders(item Stream, incident custody.Stream) error {
 	for _, r := range item.Records {
+		if r.Bytes == nil {
+			continue
+		}
 		order, err := orderOf(r.Bytes)
 		if err != nil {
 			return fmt.Errorf("%s: record %d: %w", item.Name, r.Sequence, err)
@@ -426,7 +447,11 @@ func (g *gathering) declaring(name custody.Stream) error {
 
 func (g *gathering) add(s Stream, found []Found) error {
 	g.known[s.Name] = true
-	for _, f := range found {
+	for n, f := range found {
+		if len(f.Bytes) == 0 && s.Whole {
+			s.Records = append(s.Records, Record{Sequence: uint64(n), Leaf: f.Leaf, Receipt: new(custody.Receipt), payload: f.Payload})
+			continue
+		}
 		r, err := custody.ParseRecord(f.Bytes)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)

@@ -174,6 +174,9 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 			return nil, err
 		}
 	}
+	if act, ok := s.Act.(*custody.EraseRecord); ok && d.permit {
+		p.stored.Erases = g.erasing(s, act)
+	}
 	if !d.permit {
 		g.refused.note(s.Actor, d.now)
 	}
@@ -270,7 +273,11 @@ func (g *Guard) mark(s Stored) [32]byte {
 
 // genuine refuses a row that this service did not write.
 func (g *Guard) genuine(s Stored) error {
-	if want := g.mark(s); !hmac.Equal(want[:], s.Mark[:]) {
+	mark := g.mark
+	if s.Erased() {
+		mark = g.erasedMark
+	}
+	if want := mark(s); !hmac.Equal(want[:], s.Mark[:]) {
 		return fmt.Errorf("%s: record %d in the database was not written by this service", s.Stream, s.Sequence)
 	}
 	return nil

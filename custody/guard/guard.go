@@ -50,6 +50,7 @@ type Guard struct {
 	flight map[custody.Digest]*pending // decided and not yet proven
 
 	proofs chan []*pending // committed, to be proven, in order
+	erase  chan struct{}   // an erasure was ordered, and the order is proven
 	rescan bool            // records may be in the store that are not in flight
 
 	reading sync.Mutex // held while folding for readers
@@ -78,6 +79,9 @@ var (
 	// counted, for one summary on record, so that no flood of refusals grows
 	// the log.
 	ErrTooMany = errors.New("too many refusals")
+	// ErrErased: the statement was on record, and its record is erased by order. It
+	// is not recorded a second time.
+	ErrErased = errors.New("this statement was on record, and its record was erased by order of two people; it is not recorded again")
 	// ErrUnavailable: the log or the store cannot take a record now. No right
 	// is given; the same statement may be sent again.
 	ErrUnavailable = errors.New("nothing can be put on record now")
@@ -130,6 +134,7 @@ func newGuard(c Config) *Guard {
 		flight:   map[custody.Digest]*pending{},
 		refused:  newRefusals(),
 		proofs:   make(chan []*pending, 1),
+		erase:    make(chan struct{}, 1),
 		sessions: newTokens[Session](c.Rand, c.Now),
 		exports:  newTokens[Export](c.Rand, c.Now),
 		uses:     &uses{held: map[custody.Digest]*used{}},
@@ -146,6 +151,7 @@ func (g *Guard) newFolds(proven bool) *folds {
 		source: func(ctx context.Context, s custody.Stream, from uint64) ([]Stored, error) {
 			return g.Store.Records(ctx, s, from, pageSize, proven)
 		},
+		one:      g.at,
 		describe: g.Store.Stream,
 		genuine:  g.genuine,
 		words:    g.Words,
@@ -157,10 +163,11 @@ func (g *Guard) newFolds(proven bool) *folds {
 func (g *Guard) start(left map[custody.Digest]bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	g.done.Add(3)
+	g.done.Add(4)
 	go func() { defer g.done.Done(); g.commitLoop(ctx) }()
 	go func() { defer g.done.Done(); g.proveLoop(ctx) }()
 	go func() { defer g.done.Done(); g.sweepLoop(ctx, left) }()
+	go func() { defer g.done.Done(); g.eraseLoop(ctx) }()
 	g.poke()
 }
 
@@ -331,6 +338,9 @@ func (g *Guard) repeat(ctx context.Context, e *custody.Envelope, raw []byte) (*A
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if stored.Erased() {
+			return nil, ErrErased
 		}
 		if stored.Receipt == nil {
 			if p, err = g.adopt(ctx, stored); err != nil {

@@ -267,6 +267,9 @@ func (g *Guard) prove(ctx context.Context, batch []*pending) error {
 			delete(g.flight, p.stored.Payload)
 			close(p.done)
 		}
+		if p.stored.Erases != nil {
+			g.pokeErase()
+		}
 	}
 	return nil
 }

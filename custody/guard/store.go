@@ -22,6 +22,27 @@ type Stored struct {
 	Mark       [32]byte       // the guard's own MAC over the row: nobody else can add one
 	Receipt    []byte         // first receipt, with the opening and the tag; nil until proven
 	Ticket     *Ticket        // that the record earns; nil for most
+	Erases     *Erasing       // what the record, the second of two orders, has to be done about; nil for most
+}
+
+// Erased says whether the record was erased: its bytes and opening are gone, and
+// its mark and receipt are those of what is left.
+func (s Stored) Erased() bool { return len(s.Record) == 0 }
+
+// Erasing is the erasure of a record that is ordered, and not known to be done.
+type Erasing struct {
+	Order    custody.Digest // payload digest of the second order
+	Stream   custody.Stream
+	Sequence uint64
+}
+
+// Erased is what is left of a record that is erased.
+type Erased struct {
+	Stream   custody.Stream
+	Sequence uint64
+	Mark     [32]byte
+	Receipt  []byte         // without the opening
+	Grant    custody.Digest // whose closed ticket goes with it; zero for none
 }
 
 // OpenedStream is a stream that a record declares, and its tag key.
@@ -57,7 +78,8 @@ var (
 // method returns nil; when it returns an error the change is there whole or
 // not at all.
 type Store interface {
-	// Commit adds records, and the tickets that they earn, in one transaction,
+	// Commit adds records, the tickets that they earn and the erasures that they
+	// order, in one transaction,
 	// in order: a record may stand on one before it in the list. It fails whole, with ErrStale when for any
 	// record the stream's head (sequence and previous commitment, found in the
 	// record) or a head of its basis is not the one in the store, with
@@ -86,6 +108,18 @@ type Store interface {
 	OpenTickets(ctx context.Context) ([]Ticket, error)
 	// CloseTicket closes a ticket for good.
 	CloseTicket(ctx context.Context, grant custody.Digest) error
+
+	// Erasures returns the erasures that committed records ordered and that were
+	// not ended, in order of commit.
+	Erasures(ctx context.Context) ([]Erasing, error)
+	// Erase destroys a record's bytes and opening, and with them the closed ticket
+	// of a grant, and keeps its place, payload digest, commitment and tag, with a
+	// new mark and receipt. When it returns nil nothing of what is destroyed is in
+	// the files of the store. Called again it sees to that again. It fails with
+	// custody.ErrUnknown for no record, or one that is not proven.
+	Erase(ctx context.Context, e Erased) error
+	// EndErasure takes an erasure from the list.
+	EndErasure(ctx context.Context, order custody.Digest) error
 }
 
 // Ticket is the right to fetch one stretch of an artifact that an admitted

@@ -16,15 +16,18 @@ type folds struct {
 	source   func(ctx context.Context, s custody.Stream, from uint64) ([]Stored, error)
 	describe func(context.Context, custody.Stream) (StreamInfo, error)
 	genuine  func(Stored) error
+	one      func(ctx context.Context, s custody.Stream, sequence uint64) (Stored, error)
 	words    custody.Vocabulary
 	states   States
 	cache    map[custody.Stream]*folded
 }
 
 type folded struct {
-	state custody.State
-	head  custody.Head
-	key   custody.TagKey
+	state    custody.State
+	head     custody.Head
+	key      custody.TagKey
+	erasures custody.Erasures
+	erased   map[uint64]custody.Commitment // taken without their bytes; the orders for it come later in the stream
 }
 
 // maxFolds bounds the cache. A fold is made again from its records when it is
@@ -64,6 +67,10 @@ func (f *folds) fold(ctx context.Context, s custody.Stream, fresh bool) (*folded
 			break
 		}
 	}
+	if err := e.account(); err != nil {
+		delete(f.cache, s)
+		return nil, err
+	}
 	if len(f.cache) >= maxFolds {
 		clear(f.cache)
 	}
@@ -76,6 +83,9 @@ func (f *folds) fold(ctx context.Context, s custody.Stream, fresh bool) (*folded
 func (f *folds) take(e *folded, stored Stored) error {
 	if err := f.genuine(stored); err != nil {
 		return err
+	}
+	if stored.Erased() {
+		return e.skip(stored)
 	}
 	r, err := custody.ParseRecord(stored.Record)
 	if err != nil {
@@ -96,6 +106,7 @@ func (e *folded) apply(r *custody.Record, s *custody.Statement, c custody.Commit
 	if err := e.state.Apply(r, s); err != nil {
 		return fmt.Errorf("%s: record %d: %w", e.head.Stream, r.Sequence, err)
 	}
+	e.erasures.Apply(r, s)
 	e.head.Commitment, e.head.Length = c, r.Sequence+1
 	return nil
 }

@@ -63,6 +63,9 @@ func previousOf(r guard.Stored) (custody.Commitment, error) {
 	if r.Ticket != nil && r.Ticket.Grant != r.Payload {
 		return custody.Commitment{}, fmt.Errorf("record %d of %s: its ticket is for another", r.Sequence, r.Stream)
 	}
+	if r.Erases != nil && (r.Erases.Order != r.Payload || r.Erases.Stream != r.Stream || r.Erases.Sequence >= r.Sequence) {
+		return custody.Commitment{}, fmt.Errorf("record %d of %s: what it orders erased is not before it in its stream", r.Sequence, r.Stream)
+	}
 	return said.Previous, nil
 }
 
@@ -130,6 +133,11 @@ func (c *commit) add(r guard.Stored, previous custody.Commitment) error {
 	}
 	if r.Ticket != nil {
 		if err := c.t.ticket(*r.Ticket); err != nil {
+			return err
+		}
+	}
+	if r.Erases != nil {
+		if err := c.t.erasing(*r.Erases); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,7 @@ func contract(t *testing.T, open func(*testing.T) guard.Store) {
 		"a failed list earns none":  ticketOfFailed,
 		"uses of a ticket at once":  ticketUses,
 		"a closed ticket is closed": ticketClosed,
+		"an erased record":          erasedRecord,
 	} {
 		t.Run(name, func(t *testing.T) { try(t, open(t)) })
 	}
@@ -411,4 +412,39 @@ func ticketClosed(t *testing.T, s guard.Store) {
 	open, err := s.OpenTickets(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []guard.Ticket{other}, open)
+}
+
+// erasedRecord: what it disclosed is gone, its place and its digest stay, and so
+// does what is not erased.
+func erasedRecord(t *testing.T, s guard.Store) {
+	h, streams := begin(t, s, 1)
+	first, second := h.record(t, streams[0], nil), h.record(t, streams[0], nil)
+	second.Erases = &guard.Erasing{Order: second.Payload, Stream: streams[0], Sequence: first.Sequence}
+	require.NoError(t, s.Commit(t.Context(), []guard.Stored{first, second}))
+	open, err := s.Erasures(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []guard.Erasing{*second.Erases}, open)
+	e := guard.Erased{Stream: streams[0], Sequence: first.Sequence, Mark: [32]byte{1}, Receipt: []byte("what is left")}
+	require.ErrorIs(t, s.Erase(t.Context(), e), custody.ErrUnknown, "it is not proven")
+	prove(t, s, first, second)
+	for range 2 {
+		require.NoError(t, s.Erase(t.Context(), e))
+		got, err := s.ByPayload(t.Context(), first.Payload)
+		require.NoError(t, err)
+		require.True(t, got.Erased())
+		require.Equal(t, guard.Stored{
+			Stream: streams[0], Sequence: first.Sequence, Payload: first.Payload, Commitment: first.Commitment, Leaf: first.Leaf,
+			Mark: e.Mark, Receipt: e.Receipt,
+		}, got)
+		list, err := s.Records(t.Context(), streams[0], 0, 10, true)
+		require.NoError(t, err)
+		require.Equal(t, payloads([]guard.Stored{first, second}), payloads(list)[len(list)-2:])
+	}
+	require.ErrorIs(t, s.Commit(t.Context(), []guard.Stored{first}), guard.ErrDuplicate, "it is not recorded again")
+	e.Sequence = 1000
+	require.ErrorIs(t, s.Erase(t.Context(), e), custody.ErrUnknown)
+	require.NoError(t, s.EndErasure(t.Context(), second.Payload))
+	open, err = s.Erasures(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, open)
 }

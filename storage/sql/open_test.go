@@ -53,7 +53,7 @@ func TestSettings(t *testing.T) {
 	s := openAt(t, path, store.Options{})
 	writes, reads := s.Pools()
 	for _, pool := range []*sql.DB{writes, reads} {
-		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} {
+		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "secure_delete": "1"} {
 			var got string
 			require.NoError(t, pool.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&got))
 			require.Equal(t, want, got, name)

@@ -94,6 +94,9 @@ func (s *Store) records(ctx context.Context, text string, args ...any) (list []g
 		if err := scan(&r.Stream, &r.Sequence, into(&r.Payload), &r.Record, into(&r.Opening), into(&r.Commitment), into(&tag), into(&r.Mark), &r.Receipt); err != nil {
 			return err
 		}
+		if len(r.Record) == 0 {
+			r.Record = nil
+		}
 		r.Leaf = custody.NewLeaf(r.Commitment, tag)
 		list = append(list, r)
 		return nil
@@ -103,6 +106,9 @@ func (s *Store) records(ctx context.Context, text string, args ...any) (list []g
 
 // complete adds the basis, which the record says, and the streams it opens.
 func (s *Store) complete(ctx context.Context, r *guard.Stored) error {
+	if r.Erased() {
+		return nil
+	}
 	said, err := custody.ParseRecord(r.Record)
 	if err != nil {
 		return err

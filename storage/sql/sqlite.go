@@ -33,7 +33,7 @@ const checkedWhole = 64 << 20
 // no records; and for one that a later version of this program has written. The
 // context bounds the opening only.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	db, err := sqlite.Open(ctx, path, sqlite.Options{MustExist: o.MustExist})
+	db, err := sqlite.Open(ctx, path, sqlite.Options{MustExist: o.MustExist, Overwrite: true})
 	if err != nil {
 		return nil, err
 	}

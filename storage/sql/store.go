@@ -8,8 +8,10 @@
 //   - What failed is there whole or not at all, and so is what was cut short.
 //   - A record is added only to the heads that it was decided on. Of two that
 //     were decided on the same head one is added.
-//   - Records and receipts are never changed, and records of a stream are
-//     proven from the first on, without gaps.
+//   - Records and receipts are never changed, but that Erase destroys what they
+//     disclose, and records of a stream are proven from the first on, without
+//     gaps.
+//   - Of what Erase destroyed nothing is in the files of the database.
 //
 // Of a record it checks that its row says what it says itself, and no more. It
 // is not trusted: whoever alters the rows is found out by those who read them,

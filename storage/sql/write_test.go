@@ -130,6 +130,9 @@ func TestEveryCallHonoursItsContext(t *testing.T) {
 		"SealedUploads": func() error { _, err := s.SealedUploads(ctx); return err },
 		"RemoveUpload":  func() error { return s.RemoveUpload(ctx, u.Evidence) },
 		"Check":         func() error { return s.Check(ctx) },
+		"Erasures":      func() error { _, err := s.Erasures(ctx); return err },
+		"Erase":         func() error { return s.Erase(ctx, guard.Erased{Stream: streams[0]}) },
+		"EndErasure":    func() error { return s.EndErasure(ctx, r.Payload) },
 	} {
 		require.ErrorIs(t, call(), context.Canceled, name)
 	}

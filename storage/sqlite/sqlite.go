@@ -32,6 +32,8 @@ type Options struct {
 	// (synchronous=NORMAL): only for what can be computed again from elsewhere.
 	// A power loss undoes the last commits and damages nothing.
 	Derivable bool
+	// Overwrite has SQLite write zeros over what is deleted (secure_delete).
+	Overwrite bool
 	// Readers bounds the connections of the reading pool; 0 means 4.
 	Readers int
 }
@@ -60,11 +62,11 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if readers == 0 {
 		readers = 4
 	}
-	write, err := pool(path, o.Derivable, false, 1)
+	write, err := pool(path, o, false, 1)
 	if err != nil {
 		return nil, err
 	}
-	read, err := pool(path, o.Derivable, true, readers)
+	read, err := pool(path, o, true, readers)
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -92,12 +94,16 @@ func prepare(path string, mustExist bool) error {
 	return os.Chmod(path, 0o600)
 }
 
-func pool(path string, derivable, readOnly bool, most int) (*sql.DB, error) {
-	level, want := "FULL", "2"
-	if derivable {
-		level, want = "NORMAL", "1"
+func pool(path string, o Options, readOnly bool, most int) (*sql.DB, error) {
+	level, want := "FULL", map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "0"}
+	if o.Derivable {
+		level, want["synchronous"] = "NORMAL", "1"
 	}
-	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(" + level + ")", "foreign_keys(on)"}}
+	overwrite := "off"
+	if o.Overwrite {
+		overwrite, want["secure_delete"] = "on", "1"
+	}
+	query := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(" + level + ")", "foreign_keys(on)", "secure_delete(" + overwrite + ")"}}
 	if readOnly {
 		query["_pragma"] = append(query["_pragma"], "query_only(on)")
 	}
@@ -113,8 +119,8 @@ func pool(path string, derivable, readOnly bool, most int) (*sql.DB, error) {
 }
 
 // assert reads a connection's settings back.
-func assert(c *sqlite3.Conn, synchronous string) error {
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": "1"} {
+func assert(c *sqlite3.Conn, settings map[string]string) error {
+	for pragma, want := range settings {
 		s, _, err := c.Prepare("PRAGMA " + pragma)
 		if err != nil {
 			return err

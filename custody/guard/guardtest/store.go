@@ -16,6 +16,7 @@ type Store struct {
 	records []*guard.Stored // in order of commit
 	streams map[custody.Stream]*kept
 	tickets map[custody.Digest]*ticket // by grant
+	ended   map[custody.Digest]bool    // erasures, by order
 }
 
 type kept struct {
@@ -32,7 +33,7 @@ var _ guard.Store = (*Store)(nil)
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	return &Store{streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*ticket{}}
+	return &Store{streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*ticket{}, ended: map[custody.Digest]bool{}}
 }
 
 // Commit implements guard.Store.
@@ -244,5 +245,42 @@ func (s *Store) CloseTicket(_ context.Context, grant custody.Digest) error {
 	if t := s.tickets[grant]; t != nil {
 		t.closed = true
 	}
+	return nil
+}
+
+// Erasures implements guard.Store.
+func (s *Store) Erasures(context.Context) ([]guard.Erasing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []guard.Erasing
+	for _, r := range s.records {
+		if r.Erases != nil && !s.ended[r.Payload] {
+			list = append(list, *r.Erases)
+		}
+	}
+	return list, nil
+}
+
+// Erase implements guard.Store.
+func (s *Store) Erase(_ context.Context, e guard.Erased) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.streams[e.Stream]
+	if k == nil || e.Sequence >= uint64(len(k.records)) || k.records[e.Sequence].Receipt == nil {
+		return custody.ErrUnknown
+	}
+	r := k.records[e.Sequence]
+	r.Record, r.Opening, r.Basis, r.Mark, r.Receipt = nil, custody.Opening{}, nil, e.Mark, e.Receipt
+	if t := s.tickets[e.Grant]; t != nil && t.closed {
+		delete(s.tickets, e.Grant)
+	}
+	return nil
+}
+
+// EndErasure implements guard.Store.
+func (s *Store) EndErasure(_ context.Context, order custody.Digest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[order] = true
 	return nil
 }

@@ -155,7 +155,7 @@ func (s source) Length(ctx context.Context, name custody.Stream) (uint64, error)
 }
 
 func found(r guard.Stored) bundle.Found {
-	return bundle.Found{Bytes: r.Record, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
+	return bundle.Found{Bytes: r.Record, Leaf: r.Leaf, Opening: r.Opening, Tag: r.Leaf.Tag(), Payload: r.Payload}
 }
 
 // Person is somebody with a key, enrolled or not.
