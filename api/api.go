@@ -70,7 +70,8 @@ type Config struct {
 	Bundle   func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error // writes a bundle
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
-	Secure   bool // served over TLS: answers say so (HSTS)
+	Store    func() error // why the store serves nothing, or nil; nil where nobody knows
+	Secure   bool         // served over TLS: answers say so (HSTS)
 }
 
 // API answers HTTP requests.
@@ -163,9 +164,14 @@ func (a *API) livez(w http.ResponseWriter, r *http.Request) {
 	}{"alive"})
 }
 
-// readyz says whether the service can put something on record.
+// readyz says whether the service can put something on record, and its store
+// serves it.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.Guard.Ready(); err != nil {
+	err := a.Guard.Ready()
+	if err == nil && a.Store != nil {
+		err = a.Store()
+	}
+	if err != nil {
 		a.Logger.WarnContext(r.Context(), "not ready", "error", err)
 		a.problem(w, r, problemUnavailable.with(whyUnavailable(err)))
 		return

@@ -109,6 +109,7 @@ var (
 	ErrTooLarge    = errors.New("the object is larger than expected")
 	ErrFull        = errors.New("the bucket is full")
 	ErrUnavailable = errors.New("the bucket cannot be reached")
+	ErrDenied      = errors.New("the bucket does not accept the service's credentials, or they lack a right") // nothing was done
 	ErrNoLock      = errors.New("the bucket cannot lock objects")
 	ErrLocked      = errors.New("the object is locked")
 )

@@ -9,20 +9,34 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// Keep says what of an incident must stay when something is removed. The vault
-// keeps no counts of its own: a count can be wrong, and nothing else would tell.
-type Keep struct {
+// Keep says what of an incident must stay when something is removed. It is
+// called again before each step, once nothing can be taken into the incident any
+// more, so that what it returns holds until the step is done; the first time it
+// is called to look ahead. An error ends the removal there. The vault keeps no
+// counts of its own: a count can be wrong, and nothing else would tell.
+type Keep func(context.Context) (Kept, error)
+
+// Kept is what must stay.
+type Kept struct {
 	Artifacts []custody.Artifact      // sealed ones; only root and size count. Their manifests are read
 	Uploads   iter.Seq2[Chunk, error] // the chunks of uploads that are under way; nil: there are none
 }
 
+// Removed is what a disposal came to, counted in places of the artifact: a chunk
+// that it has twice counts twice. Zeros are not counted, since they are not kept.
+type Removed struct {
+	Chunks, Bytes             uint64 // that are destroyed
+	SharedChunks, SharedBytes uint64 // that stay, because others of the incident use them
+	Same                      bool   // nothing was destroyed: something else that stays is the same artifact
+	Whole                     bool   // false: an earlier call had removed some of it, or all, which is not counted
+}
+
 // Discard removes the chunks that an abandoned upload left, but for those that
-// keep names. It fails, with nothing more removed, when a manifest of keep cannot
-// be read, and with *LockedError at a locked chunk. It may be called again.
-// Nothing else may be taken into the incident at the same time but through this
-// vault, and what this vault takes in waits.
+// keep names. It fails, with nothing more removed, when a manifest of what is
+// kept cannot be read, and with *LockedError at a locked chunk. It may be called
+// again. Nothing may be taken into the incident at the same time but through this
+// vault, which says ErrBusy meanwhile, now and then.
 func (v *Vault) Discard(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], keep Keep) error {
-	defer v.removing(incident)()
 	if err := v.discard(ctx, incident, chunks, keep); err != nil {
 		return fmt.Errorf("discard chunks: %w", err)
 	}
@@ -34,89 +48,201 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 	if err != nil {
 		return err
 	}
-	others, err := v.keepers(ctx, k, keep, custody.Digest{}, 0)
-	if err != nil {
-		return err
-	}
+	d := &disposal{vault: v, keys: k, keep: keep}
 	for rows, err := range pages(chunks) {
 		if err != nil {
 			return err
 		}
-		if rows, err = others.without(ctx, rows); err != nil {
-			return err
-		}
-		if err := forEach(ctx, rows, func(ctx context.Context, c Chunk) error { return v.deleteChunk(ctx, k, c) }); err != nil {
+		if err := d.step(ctx, func(others *keepers) error { return d.deleteChunks(ctx, rows, others) }); err != nil {
 			return err
 		}
 	}
-	return v.bucket.Barrier(ctx)
+	return nil
 }
 
 // Dispose removes a sealed artifact: first its manifest's head, from when on
 // nothing of it can be read, then those of its chunks that keep does not name.
 // Before it removes anything it looks at all of them: *LockedError when one is
 // locked. When it was interrupted, calling it again goes on; it returns nil when
-// the artifact is gone already, or never was. As with Discard, nothing may be
-// taken into the incident meanwhile through another vault.
+// the artifact is gone already, or never was. When keep names the artifact
+// itself, it stays. As with Discard, nothing may be taken into the incident
+// meanwhile through another vault, and this one says ErrBusy now and then.
 //
 // It is destruction as far as the bucket destroys: what a folder's disk or a
 // server's backups keep of it stays encrypted under keys that Shred destroys.
-func (v *Vault) Dispose(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, keep Keep) error {
-	defer v.removing(incident)()
-	if err := v.dispose(ctx, incident, root, size, keep); err != nil {
-		return fmt.Errorf("dispose of the artifact %s: %w", root, err)
+func (v *Vault) Dispose(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, keep Keep) (Removed, error) {
+	done, err := v.dispose(ctx, incident, root, size, keep)
+	if errors.Is(err, errSame) {
+		return Removed{Same: true}, nil
 	}
-	return nil
+	if err != nil {
+		return Removed{}, fmt.Errorf("dispose of the artifact %s: %w", root, err)
+	}
+	return done, nil
 }
 
-func (v *Vault) dispose(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, keep Keep) error {
+func (v *Vault) dispose(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, keep Keep) (Removed, error) {
 	k, err := v.keys(ctx, incident)
 	if errors.Is(err, ErrNotFound) {
-		return v.findOrphan(ctx, incident) // without its keys nobody knows the names of what is to go
+		return Removed{}, v.findOrphan(ctx, incident) // without its keys nobody knows the names of what is to go
 	}
 	if err != nil {
-		return err
+		return Removed{}, err
 	}
-	others, err := v.keepers(ctx, k, keep, root, size)
-	if err != nil {
-		return err
+	d := &disposal{
+		vault: v, keys: k, keep: keep, root: root, size: size,
+		head: manifestAddress(k, root, size), note: disposalAddress(k, root, size),
 	}
-	head, note := manifestAddress(k, root, size), disposalAddress(k, root, size)
-	m, err := v.findManifest(ctx, k, head)
-	switch {
-	case err == nil:
-		if err := v.condemn(ctx, k, m, others); err != nil {
+	d.done.Whole = true
+	m, err := d.begin(ctx)
+	if m == nil || err != nil {
+		return Removed{}, err
+	}
+	for _, step := range []func(context.Context, *manifest) error{d.behead, d.removeChunks, d.removePages} {
+		if err := step(ctx, m); err != nil {
+			return Removed{}, err
+		}
+	}
+	return d.done, nil
+}
+
+// disposal is one on its way.
+type disposal struct {
+	vault      *Vault
+	keys       *incidentKeys
+	keep       Keep
+	root       custody.Digest // and size: of what goes; zero for mere chunks
+	size       uint64
+	head, note address
+	done       Removed
+}
+
+// errSame says that the artifact has to stay.
+var errSame = errors.New("something that stays is the same artifact")
+
+// step does a part of the work while nothing is taken in, knowing what must stay
+// then. What it did is durable when it returns nil.
+func (d *disposal) step(ctx context.Context, do func(*keepers) error) error {
+	return d.vault.removingInTurns(ctx, d.keys.incident, func() error {
+		others, err := d.others(ctx)
+		if err != nil {
 			return err
 		}
-	case errors.Is(err, ErrNotFound):
-		if m, err = v.findManifest(ctx, k, note); errors.Is(err, ErrNotFound) {
-			return nil
+		if others.same { // and whoever disposes of it later begins anew
+			if err := d.vault.deleteAll(ctx, d.note.key()); err != nil {
+				return err
+			}
+			if err := d.vault.bucket.Barrier(ctx); err != nil {
+				return err
+			}
+			return errSame
+		}
+		if err := do(others); err != nil {
+			return err
+		}
+		return d.vault.bucket.Barrier(ctx)
+	})
+}
+
+func (d *disposal) others(ctx context.Context) (*keepers, error) {
+	kept, err := d.keep(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.vault.keepers(ctx, d.keys, kept, d.root, d.size)
+}
+
+// begin finds the manifest of what goes, in its place or, when an earlier
+// disposal was interrupted, where that one noted it; nil when there is neither.
+func (d *disposal) begin(ctx context.Context) (*manifest, error) {
+	m, err := d.vault.findManifest(ctx, d.keys, d.head)
+	if errors.Is(err, ErrNotFound) {
+		if m, err = d.vault.findManifest(ctx, d.keys, d.note); errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+	} else if err == nil {
+		var others *keepers
+		if others, err = d.others(ctx); err == nil && !others.same {
+			err = d.vault.condemn(ctx, d.keys, m, others)
+		}
+	}
+	if err == nil && (m.root != d.root || m.size != d.size) {
+		err = &DamageError{Key: d.head.key(), Reason: errors.New("it is another artifact's")}
+	}
+	return m, err
+}
+
+// behead removes the manifest's head.
+func (d *disposal) behead(ctx context.Context, _ *manifest) error {
+	return d.step(ctx, func(*keepers) error { return d.vault.deleteAll(ctx, d.head.key()) })
+}
+
+// removeChunks removes the chunks that nobody keeps, a page of them at a time.
+func (d *disposal) removeChunks(ctx context.Context, m *manifest) error {
+	for i, p := range m.pages {
+		rows, err := d.vault.readRows(ctx, d.keys, p, uint64(i), m.size)
+		if errors.Is(err, ErrNotFound) { // a page goes after all chunks
+			d.done.Whole = false
+			continue
+		}
+		if err == nil {
+			err = d.step(ctx, func(others *keepers) error { return d.deleteChunks(ctx, rows, others) })
 		}
 		if err != nil {
 			return err
 		}
-	default:
+	}
+	return nil
+}
+
+// removePages removes the pages that nobody keeps, and last the note.
+func (d *disposal) removePages(ctx context.Context, m *manifest) error {
+	return d.step(ctx, func(others *keepers) error {
+		for _, p := range m.pages {
+			if others.pages[p.digest] {
+				continue
+			}
+			if err := d.vault.bucket.Delete(ctx, pageAddress(d.keys, p.digest).key(), p.version); err != nil {
+				return err
+			}
+		}
+		if err := d.vault.bucket.Barrier(ctx); err != nil {
+			return err
+		}
+		return d.vault.deleteAll(ctx, d.note.key())
+	})
+}
+
+// deleteChunks removes those of the rows that nobody keeps, and counts. It
+// removes the version that a row names: bringing the same bytes again puts them
+// anew.
+func (d *disposal) deleteChunks(ctx context.Context, rows []Chunk, others *keepers) error {
+	gone, err := others.without(ctx, rows)
+	if err != nil {
 		return err
 	}
-	if m.root != root || m.size != size {
-		return &DamageError{Key: head.key(), Reason: errors.New("it is another artifact's")}
-	}
-	if err := v.deleteAll(ctx, head.key()); err != nil {
+	err = forEach(ctx, gone, func(ctx context.Context, c Chunk) error {
+		return d.vault.bucket.Delete(ctx, chunkAddress(d.keys, c).key(), c.Version)
+	})
+	if err != nil {
 		return err
 	}
-	if err := v.bucket.Barrier(ctx); err != nil {
-		return err
+	goes := make(map[Chunk]bool, len(gone))
+	for _, c := range gone {
+		goes[c] = true
 	}
-	if err := v.deleteParts(ctx, k, m, others); err != nil {
-		return err
+	for _, c := range rows {
+		switch {
+		case c.Zero():
+		case goes[c]:
+			d.done.Chunks++
+			d.done.Bytes += uint64(c.Length)
+		default:
+			d.done.SharedChunks++
+			d.done.SharedBytes += uint64(c.Length)
+		}
 	}
-	if err := v.bucket.Barrier(ctx); err != nil {
-		return err
-	}
-	if err := v.deleteAll(ctx, note.key()); err != nil {
-		return err
-	}
-	return v.bucket.Barrier(ctx)
+	return nil
 }
 
 // condemn checks that nothing that is to go is locked, and leaves a note of what
@@ -165,43 +291,6 @@ func (v *Vault) checkUnlocked(ctx context.Context, key, version string) error {
 	return err
 }
 
-// deleteParts removes an artifact's chunks and pages that nobody keeps. A page
-// goes after its chunks, so when it is gone, so are they.
-func (v *Vault) deleteParts(ctx context.Context, k *incidentKeys, m *manifest, others *keepers) error {
-	for i, p := range m.pages {
-		rows, err := v.readRows(ctx, k, p, uint64(i), m.size)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if rows, err = others.without(ctx, rows); err != nil {
-			return err
-		}
-		if err := forEach(ctx, rows, func(ctx context.Context, c Chunk) error { return v.deleteChunk(ctx, k, c) }); err != nil {
-			return err
-		}
-		if others.pages[p.digest] {
-			continue
-		}
-		// Its chunks are gone for good before the list of them is.
-		if err := v.bucket.Barrier(ctx); err != nil {
-			return err
-		}
-		if err := v.bucket.Delete(ctx, pageAddress(k, p.digest).key(), p.version); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deleteChunk removes the version of a chunk that its row names. Bringing the
-// same bytes again puts it anew.
-func (v *Vault) deleteChunk(ctx context.Context, k *incidentKeys, c Chunk) error {
-	return v.bucket.Delete(ctx, chunkAddress(k, c).key(), c.Version)
-}
-
 // deleteAll removes one version of an object after the other.
 func (v *Vault) deleteAll(ctx context.Context, key string) error {
 	for {
@@ -218,21 +307,6 @@ func (v *Vault) deleteAll(ctx context.Context, key string) error {
 	}
 }
 
-// removing has everything wait that this vault takes into the incident, and what
-// else it removes there, until the function that it returns is called.
-func (v *Vault) removing(incident custody.IncidentID) func() {
-	gate := v.gate(incident)
-	gate.Lock()
-	return gate.Unlock
-}
-
-// taking is removing for what can be done at the same time.
-func (v *Vault) taking(incident custody.IncidentID) func() {
-	gate := v.gate(incident)
-	gate.RLock()
-	return gate.RUnlock
-}
-
 // keepers are the chunks and pages that must stay. Rows of manifests are read
 // when they are needed, a page at a time.
 type keepers struct {
@@ -241,14 +315,16 @@ type keepers struct {
 	manifests []*manifest
 	pages     map[custody.Digest]bool
 	uploads   iter.Seq2[Chunk, error]
+	same      bool // one of them is the artifact that is not to be kept
 }
 
-// keepers reads the manifests of what is to be kept, but for the artifact that is
-// not.
-func (v *Vault) keepers(ctx context.Context, k *incidentKeys, keep Keep, root custody.Digest, size uint64) (*keepers, error) {
+// keepers reads the manifests of what is to be kept, but for that of the artifact
+// with this root and size.
+func (v *Vault) keepers(ctx context.Context, k *incidentKeys, keep Kept, root custody.Digest, size uint64) (*keepers, error) {
 	all := &keepers{vault: v, keys: k, uploads: keep.Uploads, pages: map[custody.Digest]bool{}}
 	for _, a := range keep.Artifacts {
 		if a.Root == root && a.Size == size {
+			all.same = true
 			continue
 		}
 		m, err := v.readManifest(ctx, k, a.Root, a.Size)

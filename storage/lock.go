@@ -33,6 +33,23 @@ func (v *Vault) Retain(ctx context.Context, incident custody.IncidentID, root cu
 	return nil
 }
 
+// LockedUntil returns until when all of a sealed artifact is locked at least: its
+// manifest's head is locked last, so it tells for the rest, in one request. Zero
+// when it is not locked, or was not to its end. ErrDamaged when the head is
+// missing.
+func (v *Vault) LockedUntil(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (time.Time, error) {
+	k, err := v.keys(ctx, incident)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at the lock of the artifact %s: %w", root, err)
+	}
+	key := manifestAddress(k, root, size).key()
+	o, err := v.bucket.Stat(ctx, key, "")
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at the lock of the artifact %s: %w", root, damage(err, key, guard.Range{Length: size}))
+	}
+	return o.Until, nil
+}
+
 // retain locks an object as Stat found it. A zero time locks nothing.
 func (v *Vault) retain(ctx context.Context, o Object, until time.Time) error {
 	if until.IsZero() || !v.Locks() || !o.Until.Before(until) {
@@ -66,13 +83,13 @@ func (v *Vault) Release(ctx context.Context, incident custody.IncidentID, root c
 	if !v.Holds() {
 		return nil
 	}
-	if err := v.release(ctx, incident, root, size, Keep{Artifacts: held}); err != nil {
+	if err := v.release(ctx, incident, root, size, Kept{Artifacts: held}); err != nil {
 		return fmt.Errorf("release the artifact %s: %w", root, err)
 	}
 	return nil
 }
 
-func (v *Vault) release(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, held Keep) error {
+func (v *Vault) release(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, held Kept) error {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 	"time"
 
@@ -39,6 +40,17 @@ func locks(t *testing.T, b storage.Bucket) map[string]storage.Object {
 		}
 	}
 	return all
+}
+
+// keep is a Keep that is known beforehand.
+func keep(k storage.Kept) storage.Keep {
+	return func(context.Context) (storage.Kept, error) { return k, nil }
+}
+
+func dispose(t *testing.T, v *storage.Vault, i custody.IncidentID, root custody.Digest, size uint64, k storage.Keep) error {
+	t.Helper()
+	_, err := v.Dispose(t.Context(), i, root, size, k)
+	return err
 }
 
 func requireLocked(t *testing.T, b storage.Bucket, n int, until time.Time) {
@@ -87,15 +99,15 @@ func testRetention(t *testing.T, b storage.Bucket) {
 	require.ErrorIs(t, v.Retain(t.Context(), burglary, custody.Digest{1}, 5, longer), storage.ErrDamaged)
 
 	var locked *storage.LockedError
-	err = v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{})
+	err = dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{}))
 	require.ErrorAs(t, err, &locked)
 	require.True(t, longer.Equal(locked.Until))
-	err = v.Discard(t.Context(), burglary, all(chunks), storage.Keep{})
+	err = v.Discard(t.Context(), burglary, all(chunks), keep(storage.Kept{}))
 	require.ErrorIs(t, err, storage.ErrLocked)
 	require.NoError(t, checkOf(t, v, a), "nothing was removed")
 
 	require.Eventually(t, func() bool {
-		return v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{}) == nil
+		return dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})) == nil
 	}, 20*time.Second, 100*time.Millisecond)
 	require.False(t, time.Now().Before(longer))
 	require.Empty(t, locks(t, b))
@@ -120,7 +132,7 @@ func testShared(t *testing.T, b storage.Bucket) {
 
 	// The shorter one can go before what it shares with the longer one.
 	require.Eventually(t, func() bool {
-		return v.Dispose(t.Context(), burglary, short.Root, short.Size, storage.Keep{Artifacts: []custody.Artifact{whole, short}}) == nil
+		return dispose(t, v, burglary, short.Root, short.Size, keep(storage.Kept{Artifacts: []custody.Artifact{whole}})) == nil
 	}, 20*time.Second, 100*time.Millisecond)
 	require.NoError(t, checkOf(t, v, whole))
 }
@@ -145,18 +157,18 @@ func testHolds(t *testing.T, b storage.Bucket) {
 	require.Equal(t, 4, held())
 	require.NoError(t, v.Hold(t.Context(), burglary, short.Root, short.Size))
 	require.Equal(t, 6, held())
-	err := v.Dispose(t.Context(), burglary, whole.Root, whole.Size, storage.Keep{})
+	err := dispose(t, v, burglary, whole.Root, whole.Size, keep(storage.Kept{}))
 	var locked *storage.LockedError
 	require.ErrorAs(t, err, &locked)
 	require.True(t, locked.Hold)
 
 	require.NoError(t, v.Release(t.Context(), burglary, whole.Root, whole.Size, []custody.Artifact{short}))
 	require.Equal(t, 3, held(), "the chunk that the held one uses")
-	require.NoError(t, v.Dispose(t.Context(), burglary, whole.Root, whole.Size, storage.Keep{Artifacts: []custody.Artifact{short}}))
+	require.NoError(t, dispose(t, v, burglary, whole.Root, whole.Size, keep(storage.Kept{Artifacts: []custody.Artifact{short}})))
 	require.NoError(t, checkOf(t, v, short))
 	require.NoError(t, v.Release(t.Context(), burglary, short.Root, short.Size, nil))
 	require.Zero(t, held())
-	require.NoError(t, v.Dispose(t.Context(), burglary, short.Root, short.Size, storage.Keep{}))
+	require.NoError(t, dispose(t, v, burglary, short.Root, short.Size, keep(storage.Kept{})))
 	require.Empty(t, locks(t, b))
 }
 
@@ -176,7 +188,7 @@ func TestAFolderLocksNothing(t *testing.T) {
 	require.NoError(t, v.Retain(t.Context(), burglary, a.Root, a.Size, time.Now().Add(time.Hour)))
 	require.NoError(t, v.Hold(t.Context(), burglary, a.Root, a.Size))
 	require.NoError(t, v.Release(t.Context(), burglary, a.Root, a.Size, nil))
-	require.NoError(t, v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{}))
+	require.NoError(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})))
 	require.Len(t, buckettest.List(t, b, ""), 1, "its keys")
 }
 
@@ -196,13 +208,13 @@ func testDisposal(t *testing.T, b storage.Bucket) {
 	underWay, err := putAll(t.Context(), v, burglary, upload)
 	require.NoError(t, err)
 
-	keep := storage.Keep{Artifacts: []custody.Artifact{another, whole}, Uploads: all(underWay)}
-	require.ErrorIs(t, v.Dispose(t.Context(), burglary, whole.Root, whole.Size, storage.Keep{Artifacts: []custody.Artifact{{Root: custody.Digest{1}, Size: 5}}}),
+	kept := keep(storage.Kept{Artifacts: []custody.Artifact{another}, Uploads: all(underWay)})
+	require.ErrorIs(t, dispose(t, v, burglary, whole.Root, whole.Size, keep(storage.Kept{Artifacts: []custody.Artifact{{Root: custody.Digest{1}, Size: 5}}})),
 		storage.ErrDamaged, "what cannot be read may use anything")
 	require.NoError(t, checkOf(t, v, whole))
 
-	require.NoError(t, v.Dispose(t.Context(), burglary, whole.Root, whole.Size, keep))
-	require.NoError(t, v.Dispose(t.Context(), burglary, whole.Root, whole.Size, keep), "again")
+	require.NoError(t, dispose(t, v, burglary, whole.Root, whole.Size, kept))
+	require.NoError(t, dispose(t, v, burglary, whole.Root, whole.Size, kept), "again")
 	_, err = read(t.Context(), v, burglary, whole, guard.Range{Length: whole.Size})
 	require.ErrorIs(t, err, storage.ErrDamaged)
 	require.NoError(t, checkOf(t, v, another))
@@ -224,9 +236,9 @@ func testDiscard(t *testing.T, b storage.Bucket) {
 	take(t, v, burglary, data[:chunk], sealed)
 	chunks, err := putAll(t.Context(), v, burglary, data)
 	require.NoError(t, err)
-	keep := storage.Keep{Artifacts: []custody.Artifact{sealed}, Uploads: all(chunks[1:2])}
+	kept := keep(storage.Kept{Artifacts: []custody.Artifact{sealed}, Uploads: all(chunks[1:2])})
 	for range 2 {
-		require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), keep))
+		require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), kept))
 		require.Len(t, sizes(t, b, burglary), 2)
 	}
 	require.NoError(t, checkOf(t, v, sealed))
@@ -248,15 +260,15 @@ func TestDisposalBrokenAtEveryStep(t *testing.T) {
 			chunks := take(t, v, burglary, data, whole)
 			require.NoError(t, v.Seal(t.Context(), burglary, all(chunks[:1]), short.Size, short.Root, time.Time{}))
 			broken := &faulty{Bucket: store, at: at, before: before}
-			keep := storage.Keep{Artifacts: []custody.Artifact{short}}
-			err := briefVault(t, broken, id).Dispose(t.Context(), burglary, whole.Root, whole.Size, keep)
+			kept := keep(storage.Kept{Artifacts: []custody.Artifact{short}})
+			err := dispose(t, briefVault(t, broken, id), burglary, whole.Root, whole.Size, kept)
 			require.Equal(t, broken.calls < at, err == nil, "%v", err)
 			store.powerLoss(nil)
 			require.NoError(t, checkOf(t, v, short))
 			if _, seen := buckettest.List(t, store, "v1/"+string(burglary)+"/m/")[store.manifestOf(t, id, whole)]; seen {
 				require.NoError(t, checkOf(t, v, whole), "half of it is seen")
 			}
-			require.NoError(t, v.Dispose(t.Context(), burglary, whole.Root, whole.Size, keep))
+			require.NoError(t, dispose(t, v, burglary, whole.Root, whole.Size, kept))
 			require.NoError(t, checkOf(t, v, short))
 			require.Len(t, buckettest.List(t, store, ""), 4, "keys, chunk, page, manifest")
 			if broken.calls < at {

@@ -201,13 +201,13 @@ func TestSharedPages(t *testing.T) {
 	b, _ := takeSparse(t, v, two)
 	pages := func() int { return len(buckettest.List(t, bucket, "v1/"+string(burglary)+"/p/")) }
 	require.Equal(t, 3, pages())
-	require.NoError(t, v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{Artifacts: []custody.Artifact{b}}))
+	require.NoError(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{Artifacts: []custody.Artifact{b}})))
 	require.Equal(t, 2, pages())
 	for _, r := range []guard.Range{{Offset: 5 * chunk, Length: chunk}, {Offset: pageOf, Length: 100}} {
 		got, err := read(t.Context(), v, burglary, b, r)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(two.bytes(r), got))
 	}
-	require.NoError(t, v.Dispose(t.Context(), burglary, b.Root, b.Size, storage.Keep{}))
+	require.NoError(t, dispose(t, v, burglary, b.Root, b.Size, keep(storage.Kept{})))
 	require.Len(t, buckettest.List(t, bucket, ""), 1, "the keys")
 }

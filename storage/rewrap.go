@@ -194,8 +194,7 @@ func (v *Vault) removeKeys(ctx context.Context, incident custody.IncidentID, k *
 // yet. It can be interrupted and called again. Readers that are open, and other
 // processes that used the keys, have them until they end.
 func (v *Vault) Shred(ctx context.Context, incident custody.IncidentID) error {
-	defer v.removing(incident)()
-	if err := v.shred(ctx, incident); err != nil {
+	if _, err := v.removing(ctx, incident, func() error { return v.shred(ctx, incident) }); err != nil {
 		return fmt.Errorf("destroy the keys of incident %s: %w", incident, err)
 	}
 	return nil

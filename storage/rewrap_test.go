@@ -154,7 +154,7 @@ func TestShred(t *testing.T) {
 			_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader(data[chunk:]), custody.ChunkDigest(data[chunk:]))
 			require.ErrorIs(t, err, storage.ErrShredded)
 			require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrShredded)
-			require.ErrorIs(t, v.Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{}), storage.ErrShredded)
+			require.ErrorIs(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})), storage.ErrShredded)
 			require.NoError(t, checks(t, v, fraud, a), "another incident")
 		}
 		require.Len(t, sizes(t, b, burglary), 2, "objects stay")
@@ -273,7 +273,7 @@ func TestKeysThatAreLost(t *testing.T) {
 		require.ErrorAs(t, err, &d, name)
 		require.ErrorIs(t, d.Reason, storage.ErrNotFound, name)
 	}
-	err := newVault(t, b, id).Dispose(t.Context(), burglary, a.Root, a.Size, storage.Keep{})
+	err := dispose(t, newVault(t, b, id), burglary, a.Root, a.Size, keep(storage.Kept{}))
 	require.ErrorIs(t, err, storage.ErrDamaged, "nothing is destroyed when nobody knows what it is called")
 
 	require.NoError(t, os.Rename(aside, file))

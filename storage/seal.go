@@ -24,10 +24,21 @@ import (
 // Everything is locked until the time given, chunks first, the manifest's head
 // last, when the bucket can lock: what is locked for longer stays so, a zero time
 // locks nothing. After an error, what was locked stays locked.
+//
+// ErrBusy as of Take.
 func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
+	t, err := v.Take(incident)
+	if err != nil {
+		return fmt.Errorf("seal the artifact %s: %w", root, err)
+	}
+	defer t.End()
+	return t.Seal(ctx, chunks, size, root, until)
+}
+
+// sealed is Seal for somebody who has leave to take in.
+func (v *Vault) sealed(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
 	err := checkChunks(chunks, size, root)
 	if err == nil {
-		defer v.taking(incident)()
 		err = v.seal(ctx, incident, chunks, size, root, until)
 	}
 	if err != nil {

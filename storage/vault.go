@@ -50,9 +50,9 @@ type Vault struct {
 
 	mu       sync.Mutex
 	known    map[custody.IncidentID]*incidentKeys
-	durable  map[custody.IncidentID]bool          // whose keys may encrypt
-	shredded map[custody.IncidentID]bool          // by this vault
-	gates    map[custody.IncidentID]*sync.RWMutex // see removing
+	durable  map[custody.IncidentID]bool // whose keys may encrypt
+	shredded map[custody.IncidentID]bool // by this vault
+	gates    map[custody.IncidentID]*gate
 }
 
 // ErrMismatch says that bytes or chunks are not what they were announced as.
@@ -110,20 +110,9 @@ func New(c Config) (*Vault, error) {
 	return &Vault{
 		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
 		buffers: newBuffers(c.Buffers), press: press, zeros: make([]byte, custody.ChunkSize),
-		abilities: c.Abilities, shredded: map[custody.IncidentID]bool{}, gates: map[custody.IncidentID]*sync.RWMutex{},
+		abilities: c.Abilities, shredded: map[custody.IncidentID]bool{}, gates: map[custody.IncidentID]*gate{},
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
-}
-
-func (v *Vault) gate(incident custody.IncidentID) *sync.RWMutex {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	g := v.gates[incident]
-	if g == nil {
-		g = new(sync.RWMutex)
-		v.gates[incident] = g
-	}
-	return g
 }
 
 // PutChunk stores what source has, a chunk of 1 to custody.ChunkSize bytes whose
@@ -136,11 +125,30 @@ func (v *Vault) gate(incident custody.IncidentID) *sync.RWMutex {
 // again: what is there under its name was verified by a vault before it came
 // there, and is not read now but by the Check that follows a seal. ErrDamaged
 // when it cannot be the chunk, to go by its length: what is in the bucket may be
-// part of sealed evidence and is not replaced.
+// part of sealed evidence and is not replaced. ErrBusy as of Take.
 func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest) (Chunk, error) {
-	buf, err := v.buffers.take(ctx)
+	return v.BringChunk(ctx, incident, source, want, func(Chunk) error { return nil })
+}
+
+// BringChunk is PutChunk for somebody who depends on the chunk: between its being
+// stored, or found, and the return of note nothing of the incident is removed.
+func (v *Vault) BringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(Chunk) error) (Chunk, error) {
+	c, err := v.bringChunk(ctx, incident, source, want, note)
 	if err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+	}
+	return c, nil
+}
+
+func (v *Vault) bringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(Chunk) error) (Chunk, error) {
+	early, err := v.Take(incident) // before anything is read for nothing
+	if err != nil {
+		return Chunk{}, err
+	}
+	early.End()
+	buf, err := v.buffers.take(ctx)
+	if err != nil {
+		return Chunk{}, err
 	}
 	defer func() { v.buffers.give(buf) }()
 	n, err := readChunkFrom(source, buf[headerSize:headerSize+custody.ChunkSize])
@@ -148,18 +156,22 @@ func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, sourc
 		err = v.measure(buf[headerSize:headerSize+n], want)
 	}
 	if err != nil {
-		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+		return Chunk{}, err
 	}
 	c := Chunk{Digest: want, Length: uint32(n)}
-	defer v.taking(incident)()
+	taking, err := v.Take(incident) // not while a slow client sends
+	if err != nil {
+		return Chunk{}, err
+	}
+	defer taking.End()
 	k, err := v.keysForWriting(ctx, incident)
 	if err == nil && !c.Zero() {
 		buf, c.Version, err = v.putChunk(ctx, k, c, buf)
 	}
 	if err != nil {
-		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
+		return Chunk{}, err
 	}
-	return c, nil
+	return c, note(c)
 }
 
 // readChunkFrom reads all of source, which must fit into room.

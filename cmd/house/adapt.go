@@ -25,11 +25,32 @@ func (h *House) seal(ctx context.Context, s *custody.Statement) error {
 	if !ok {
 		return fmt.Errorf("%s is not a seal", s.Kind)
 	}
-	return h.intake.Seal(ctx, act)
+	err := h.intake.Seal(ctx, act)
+	if notNow(err) != "" {
+		return asAPI(err)
+	}
+	return err
+}
+
+// notNow says why the store does nothing now when that is what an error means,
+// and otherwise "".
+func notNow(err error) string {
+	switch {
+	case errors.Is(err, storage.ErrBusy):
+		return "something of this incident is being destroyed, and nothing is taken into it meanwhile"
+	case errors.Is(err, storage.ErrDenied):
+		return errDenied.Error()
+	case errors.Is(err, storage.ErrUnavailable):
+		return "the store of the evidence cannot be reached"
+	}
+	return ""
 }
 
 // asAPI adds to an error of the storage floor what the API tells apart.
 func asAPI(err error) error {
+	if why := notNow(err); why != "" {
+		return fmt.Errorf("%w: %w", guard.ErrUnavailable, guard.Stopped{Why: why, Cause: err})
+	}
 	if d := new(storage.DamageError); errors.As(err, &d) {
 		return fmt.Errorf("%w: %w", api.Damage{Range: d.Range, Keys: keysState(err)}, err)
 	}
@@ -41,7 +62,6 @@ func asAPI(err error) error {
 		{sqlite.ErrFull, api.ErrFull},
 		{storage.ErrMismatch, api.ErrMismatch},
 		{intake.ErrSealed, api.ErrConflict},
-		{storage.ErrUnavailable, guard.ErrUnavailable},
 	} {
 		if errors.Is(err, pair.ours) {
 			return fmt.Errorf("%w: %w", pair.theirs, err)

@@ -57,12 +57,18 @@ type House struct {
 	vault   *storage.Vault
 	keeping *keeping
 
-	protected map[custody.EvidenceID]*protection // the keeper's own
+	store   *watched    // the bucket, where that is on a server
+	items   *items      // that are kept
+	guarded *protection // of what is kept
+	now     func() time.Time
 
-	discardAfter map[custody.EvidenceID]time.Time // likewise: what is locked until then
-	logger       *slog.Logger
-	registry     *prometheus.Registry
-	close        []func() error // in order of opening
+	withdrawnList []withdrawnItem                  // disposeLoop's own, with the two below
+	withdrawnAt   uint64                           // after which change it was made
+	discardAfter  map[custody.EvidenceID]time.Time // of what was withdrawn: locked until then
+
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	close    []func() error // in order of opening
 }
 
 // Create makes a service in a folder: keys, databases, log, genesis record,
@@ -85,7 +91,7 @@ func Create(ctx context.Context, dir string, c Config) (*custody.Trust, error) {
 	if err := makeKeys(dir, c.Origin); err != nil {
 		return nil, err
 	}
-	h := &House{Config: c, logger: slog.New(slog.DiscardHandler)}
+	h := &House{Config: c, now: time.Now, logger: slog.New(slog.DiscardHandler)}
 	trust, err := h.create(ctx, dir)
 	if err := errors.Join(err, h.Close()); err != nil {
 		return nil, err
@@ -135,7 +141,7 @@ func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) 
 
 // logConfig opens what the log is made of.
 func (h *House) logConfig(ctx context.Context, dir string, k *keys, create bool) (ledger.Config, error) {
-	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Verifier: k.verifier, Now: time.Now}
+	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Verifier: k.verifier, Now: h.now}
 	path := filepath.Join(dir, engineFile)
 	if create {
 		if err := trillian.Create(ctx, path); err != nil {
@@ -173,17 +179,22 @@ func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 func (h *House) guardConfig(rows *sql.Store, k *keys) guard.Config {
 	return guard.Config{
 		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
-		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: time.Now,
+		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: h.now,
 	}
 }
 
 // Open opens the service in a folder, which no other process may have open.
 func Open(ctx context.Context, dir string, logger *slog.Logger) (*House, error) {
+	return OpenAt(ctx, dir, logger, time.Now)
+}
+
+// OpenAt is Open with a clock, which everything that the service does goes by.
+func OpenAt(ctx context.Context, dir string, logger *slog.Logger, now func() time.Time) (*House, error) {
 	c, err := readConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	h := &House{Config: c, dir: dir, logger: logger, registry: prometheus.NewRegistry()}
+	h := &House{Config: c, dir: dir, now: now, logger: logger, registry: prometheus.NewRegistry()}
 	if err := h.open(ctx, dir); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -259,22 +270,23 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if err != nil {
 		return err
 	}
-	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven, Buffers: vaultBuffers})
+	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven, Buffers: vaultBuffers, Now: h.now})
 	if err != nil {
 		return err
 	}
 	if err := recognize(ctx, vault); err != nil {
 		return err
 	}
-	h.vault, h.keeping, h.protected = vault, newKeeping(h.registry), map[custody.EvidenceID]*protection{}
+	h.vault, h.keeping, h.guarded = vault, newKeeping(h.registry), newProtection()
+	h.items = newItems(rows)
+	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: h.now}
 	h.discardAfter = map[custody.EvidenceID]time.Time{}
-	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: time.Now}
 	code, err := newCode()
 	if err != nil {
 		return err
 	}
 	gc := h.guardConfig(rows, k)
-	gc.EnrolmentCode, gc.CodeExpires = custody.Hash([]byte(code)), time.Now().Add(codeLife)
+	gc.EnrolmentCode, gc.CodeExpires = custody.Hash([]byte(code)), h.now().Add(codeLife)
 	gc.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{custody.KindSealEvidence: h.seal}
 	if h.guard, err = guard.Open(ctx, gc); err != nil {
 		return err
@@ -290,7 +302,12 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	if people == 0 {
 		h.Code = code
 	}
+	serves := func() error { return nil }
+	if h.store != nil {
+		serves = h.store.Ready
+	}
 	h.api = api.New(api.Config{
+		Store: serves,
 		Guard: h.guard, Log: h.log, Vault: evidence{vault}, Intake: &uploads{h.intake, volume},
 		Bundle: h.bundle(rows), Logger: h.logger, Registry: h.registry, Secure: h.Config.Certificate != "",
 	})
@@ -330,21 +347,25 @@ func (h *House) bucket(dir string) (b storage.Bucket, volume string, err error) 
 		return nil, "", err
 	}
 	h.closing(remote.Close)
-	return remote, "", nil
+	h.store = watch(remote, remote.Renew, h.logger)
+	return h.store, "", nil
 }
 
 func openS3(dir string, s S3) (*s3.Bucket, error) {
-	access, err := readSecret(under(dir, s.AccessKeyFile))
-	if err != nil {
-		return nil, err
+	keys := func() (access, secret string, err error) {
+		a, err := readSecret(under(dir, s.AccessKeyFile))
+		if err != nil {
+			return "", "", err
+		}
+		b, err := readSecret(under(dir, s.SecretKeyFile))
+		return strings.TrimSpace(string(a)), strings.TrimSpace(string(b)), err
 	}
-	secret, err := readSecret(under(dir, s.SecretKeyFile))
+	access, secret, err := keys()
 	if err != nil {
 		return nil, err
 	}
 	return s3.Open(s3.Config{
-		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region,
-		AccessKey: strings.TrimSpace(string(access)), SecretKey: strings.TrimSpace(string(secret)),
+		Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, AccessKey: access, SecretKey: secret, Renew: keys,
 	})
 }
 

@@ -56,17 +56,24 @@ type running struct {
 	t *testing.T
 	*house.House
 	address string
+	now     func() time.Time
 	stop    func() // ends it, once
 }
 
 func start(t *testing.T, dir string) *running {
 	t.Helper()
-	h, err := house.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
+	return startAt(t, dir, slog.DiscardHandler, time.Now)
+}
+
+// startAt is start with a log and a clock.
+func startAt(t *testing.T, dir string, log slog.Handler, now func() time.Time) *running {
+	t.Helper()
+	h, err := house.OpenAt(t.Context(), dir, slog.New(log), now)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	address, done := make(chan net.Addr, 1), make(chan error, 1)
 	go func() { done <- h.Serve(ctx, func(a net.Addr) { address <- a }) }()
-	r := &running{t: t, House: h}
+	r := &running{t: t, House: h, now: now}
 	stopped := false
 	r.stop = func() {
 		if !stopped {
@@ -91,7 +98,7 @@ func (r *running) as(like *client.Client) *client.Client {
 	r.t.Helper()
 	transport := &http.Transport{}
 	r.t.Cleanup(transport.CloseIdleConnections)
-	c := client.Config{Server: "http://" + r.address, Trust: r.Trust, Name: "a test", Now: time.Now, HTTP: &http.Client{Transport: transport}}
+	c := client.Config{Server: "http://" + r.address, Trust: r.Trust, Name: "a test", Now: r.now, HTTP: &http.Client{Transport: transport}}
 	if like == nil {
 		_, key, err := ed25519.GenerateKey(nil)
 		require.NoError(r.t, err)
@@ -134,7 +141,7 @@ func (r *running) team() (administrator, engineer *client.Client, incident custo
 		require.NoError(r.t, err)
 	}
 	said, err = manager.Say(ctx, "", &investigate.Open{
-		Class: investigate.Security, DetectedAt: custody.TimeOf(time.Now().Add(-time.Hour)), Title: "a login from two countries",
+		Class: investigate.Security, DetectedAt: custody.TimeOf(r.now().Add(-time.Hour)), Title: "a login from two countries",
 	})
 	require.NoError(r.t, err)
 	incident = custody.NewIncidentID(said.Payload)

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage/intake"
 )
 
@@ -59,17 +58,47 @@ func (h *House) checkLoop(ctx context.Context) {
 	})
 }
 
-// keepLoop does what is due: checks that were asked for or whose time has come,
-// and disposals that two people ordered.
-func (h *House) keepLoop(ctx context.Context) {
+// protectLoop brings locks and holds about, and keeps the figures. It waits for no
+// reading and no destroying.
+func (h *House) protectLoop(ctx context.Context) {
 	every(ctx, keepEvery, func() {
-		if err := h.keep(ctx); err != nil && ctx.Err() == nil {
-			h.logger.WarnContext(ctx, "what is due for evidence could not be done yet", "error", err)
+		if h.store != nil {
+			h.store.look(ctx)
 		}
-		if err := h.discardWithdrawn(ctx); err != nil && ctx.Err() == nil {
-			h.logger.WarnContext(ctx, "what arrived of withdrawn items could not be discarded yet", "error", err)
+		list, err := h.survey(ctx)
+		if err == nil {
+			h.figures(list)
+			err = h.protect(ctx, list)
 		}
+		h.notYet(ctx, "locks and holds could not be brought about yet", err)
 	})
+}
+
+// readLoop reads back what somebody asked for, and what is due.
+func (h *House) readLoop(ctx context.Context) {
+	every(ctx, keepEvery, func() { h.notYet(ctx, "stored evidence could not be read back yet", h.readDue(ctx)) })
+}
+
+// disposeLoop destroys what two people ordered destroyed, and what arrived of items
+// that were withdrawn.
+func (h *House) disposeLoop(ctx context.Context) {
+	var done uint64 // up to which change nothing is ordered that is not done
+	every(ctx, keepEvery, func() {
+		list, err := h.survey(ctx)
+		if now := h.items.changes(); err == nil && now != done {
+			if err = errors.Join(h.shredOrdered(ctx), h.disposeOrdered(ctx, list)); err == nil {
+				done = now
+			}
+		}
+		err = errors.Join(err, h.discardWithdrawn(ctx))
+		h.notYet(ctx, "what is to be destroyed could not be yet", err)
+	})
+}
+
+func (h *House) notYet(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errNotYet) {
+		h.logger.WarnContext(ctx, what, "error", err)
+	}
 }
 
 func every(ctx context.Context, pause time.Duration, do func()) {
@@ -85,103 +114,6 @@ func every(ctx context.Context, pause time.Duration, do func()) {
 	}
 }
 
-// kept is what the keeper needs to know of a sealed item.
-type kept struct {
-	id       custody.EvidenceID
-	incident custody.IncidentID
-	artifact custody.Artifact
-	disposal custody.Disposal
-	shredded bool // it is ordered that the keys of its incident be destroyed
-	holds    int
-	until    time.Time // end of its retention
-	checked  time.Time // when it was last read back, or sealed
-	first    bool      // it was never read back: that is checkLoop's to do
-	asked    bool
-	damaged  bool
-	thing    bool // it has no bytes
-}
-
-// survey lists the sealed items.
-func (h *House) survey(ctx context.Context) (list []kept, err error) {
-	err = h.guard.Survey(ctx, func(v custody.View) error {
-		state, err := v.State(custody.IncidentsStream)
-		if err != nil {
-			return err
-		}
-		incidents, ok := state.(*investigate.Incidents)
-		if !ok {
-			return fmt.Errorf("%s: folded as %T", custody.IncidentsStream, state)
-		}
-		for _, opened := range incidents.Opened {
-			state, err := v.State(opened.ID.Stream())
-			if err != nil {
-				return err
-			}
-			i, ok := state.(*investigate.Incident)
-			if !ok {
-				return fmt.Errorf("%s: folded as %T", opened.ID.Stream(), state)
-			}
-			for _, id := range i.Items() {
-				item, err := custody.ItemIn(v, opened.ID, id)
-				if err != nil {
-					return err
-				}
-				if !item.Sealed {
-					continue
-				}
-				until, err := custody.KeptUntil(v, item)
-				if err != nil {
-					return err
-				}
-				list = append(list, kept{
-					id: id, incident: opened.ID, artifact: item.Artifact, disposal: item.Disposal, shredded: item.Shredding.Approved(), holds: len(item.Holds),
-					until: until.Time(), checked: max(item.CheckedAt, item.SealedAt).Time(), first: item.CheckedAt == 0,
-					asked: item.CheckAsked, damaged: item.Damaged, thing: item.Begun.Type == custody.TypePhysical,
-				})
-			}
-		}
-		return nil
-	})
-	return list, err
-}
-
-// keep goes through all items once.
-func (h *House) keep(ctx context.Context) error {
-	if err := h.shredOrdered(ctx); err != nil {
-		return err
-	}
-	list, err := h.survey(ctx)
-	if err != nil {
-		return err
-	}
-	now, damaged, overdue := time.Now(), 0, 0
-	oldest := now
-	var failed []error
-	for _, k := range list {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if k.damaged && !k.disposal.Done {
-			damaged++
-		}
-		if err := h.keepOne(ctx, k, list, now); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
-		}
-		if !k.thing && !k.disposal.Approved() && !k.shredded {
-			if now.Sub(k.checked) > h.fixity() {
-				overdue++
-			}
-			if k.checked.Before(oldest) {
-				oldest = k.checked
-			}
-		}
-	}
-	h.keeping.damaged.Set(float64(damaged))
-	h.keeping.overdue.Set(float64(overdue))
-	h.keeping.oldest.Set(now.Sub(oldest).Seconds())
-	return errors.Join(failed...)
-}
-
 // fixity is the time within which everything is read back.
 func (h *House) fixity() time.Duration {
 	days := h.Config.Fixity
@@ -191,33 +123,73 @@ func (h *House) fixity() time.Duration {
 	return time.Duration(days) * 24 * time.Hour
 }
 
+// figures tells in figures how the items are.
+func (h *House) figures(list []kept) {
+	now, damaged, overdue := h.now(), 0, 0
+	oldest := now
+	for _, k := range list {
+		if k.damaged && !k.disposal.Done {
+			damaged++
+		}
+		if k.thing || k.gone() {
+			continue
+		}
+		if now.Sub(k.checked) > h.fixity() {
+			overdue++
+		}
+		if k.checked.Before(oldest) {
+			oldest = k.checked
+		}
+	}
+	h.keeping.damaged.Set(float64(damaged))
+	h.keeping.overdue.Set(float64(overdue))
+	h.keeping.oldest.Set(now.Sub(oldest).Seconds())
+}
+
 // early is the share of that time after which an item is read back, so that it
 // is done when the time is over.
 const early = 0.8
 
-func (h *House) keepOne(ctx context.Context, k kept, all []kept, now time.Time) error {
-	switch {
-	case k.disposal.Done, k.shredded:
-		return nil
-	case k.disposal.Approved():
-		return h.dispose(ctx, k)
-	case k.thing:
-		return nil
-	}
-	if err := h.protect(ctx, k, all); isLost(err) && !k.damaged {
-		k.asked = true // what is missing is to be on record
-	} else if err != nil && !isLost(err) {
-		return err
-	}
-	due := now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
-	if h.guard.Ready() == nil && (k.asked || due && !k.first) { // what is found can be put on record
-		why := "read back on schedule"
-		if k.asked {
-			why = "read back because somebody asked"
+// readDue reads back what is due, each item once; of what is due then always the
+// most urgent.
+func (h *House) readDue(ctx context.Context) error {
+	tried := map[custody.EvidenceID]bool{}
+	var failed []error
+	for ctx.Err() == nil && h.guard.Ready() == nil { // what is found can be put on record
+		list, err := h.survey(ctx)
+		if err != nil {
+			return errors.Join(append(failed, err)...)
 		}
-		return h.readBack(ctx, k, why)
+		k, why, any := h.mostUrgent(list, tried)
+		if !any {
+			break
+		}
+		tried[k.id] = true
+		if err := h.readBack(ctx, k, why); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
+		}
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+// mostUrgent returns the item to be read back next, and why: one that somebody
+// asked for, or found a part of missing; then the one whose last check is the
+// longest ago.
+func (h *House) mostUrgent(list []kept, tried map[custody.EvidenceID]bool) (next kept, why string, any bool) {
+	now := h.now()
+	for _, k := range list {
+		if k.thing || k.gone() || tried[k.id] {
+			continue
+		}
+		if k.asked || h.guarded.missing(k.id) && !k.damaged {
+			return k, "read back because somebody asked", true
+		}
+		due := !k.first && now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
+		if due && (!any || k.checked.Before(next.checked)) {
+			next, why, any = k, "read back on schedule", true
+		}
+	}
+	return next, why, any
 }
 
 // readBack reads an artifact and puts on record what was found.
@@ -227,6 +199,7 @@ func (h *House) readBack(ctx context.Context, k kept, why string) error {
 	switch {
 	case err == nil:
 		c.SHA256, c.Intact = got.SHA256, got == k.artifact
+		h.guarded.found(k.id)
 	case !isLost(err):
 		return err // not known: try again later
 	default:

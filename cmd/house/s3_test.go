@@ -2,8 +2,6 @@ package house_test
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,18 +16,7 @@ import (
 // TestOnS3 does the main job with the evidence on an S3 server: taken in, read
 // back, kept over a restart, retrieved, and proven.
 func TestOnS3(t *testing.T) {
-	bucket := buckettest.StartMinIO(t).NewBucket(t)
-	secrets := t.TempDir()
-	access, secret := filepath.Join(secrets, "access"), filepath.Join(secrets, "secret")
-	require.NoError(t, os.WriteFile(access, []byte(bucket.AccessKey+"\n"), 0o600))
-	require.NoError(t, os.WriteFile(secret, []byte(bucket.SecretKey+"\n"), 0o600))
-	c := house.Default(origin)
-	c.Listen, c.Folder = "127.0.0.1:0", ""
-	c.S3 = &house.S3{Endpoint: bucket.Endpoint, Bucket: bucket.Bucket, AccessKeyFile: access, SecretKeyFile: secret}
-	dir := filepath.Join(t.TempDir(), "service")
-	_, err := house.Create(t.Context(), dir, c)
-	require.NoError(t, err)
-
+	dir := createOnS3(t, buckettest.StartMinIO(t).NewBucket(t), nil)
 	r := start(t, dir)
 	_, engineer, incident := r.team()
 	data := noise(2*custody.ChunkSize+4711, 1)

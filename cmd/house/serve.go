@@ -65,8 +65,9 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 	}
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	var kept sync.WaitGroup
-	kept.Go(func() { h.checkLoop(keeping) })
-	kept.Go(func() { h.keepLoop(keeping) })
+	for _, loop := range []func(context.Context){h.checkLoop, h.protectLoop, h.readLoop, h.disposeLoop} {
+		kept.Go(func() { loop(keeping) })
+	}
 	listening(l.Addr())
 	select {
 	case <-ctx.Done():

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage"
-	"github.com/forensic-custody/custody/storage/sql"
 )
 
 // withdrawnItem is an item whose upload was ended by record.
@@ -22,13 +21,16 @@ type withdrawnItem struct {
 // discardWithdrawn removes what arrived of items that were withdrawn. Their
 // records stay.
 func (h *House) discardWithdrawn(ctx context.Context) error {
-	list, err := h.withdrawn(ctx)
-	if err != nil {
-		return err
+	if now := h.items.changes(); now != h.withdrawnAt {
+		list, err := h.withdrawn(ctx)
+		if err != nil {
+			return err
+		}
+		h.withdrawnList, h.withdrawnAt = list, now
 	}
 	var failed []error
-	for _, w := range list {
-		if time.Now().Before(h.discardAfter[w.id]) {
+	for _, w := range h.withdrawnList {
+		if h.now().Before(h.discardAfter[w.id]) {
 			continue
 		}
 		err := h.discard(ctx, w)
@@ -76,11 +78,9 @@ func (h *House) withdrawn(ctx context.Context) (list []withdrawnItem, err error)
 	return list, err
 }
 
-// discard removes the chunks of one upload that no other item of the incident
+// discard removes the chunks of one upload that nothing else of the incident
 // uses, and then forgets it. A chunk that was on its way at the time of the
-// withdrawal makes an upload again, which the next round finds. While another
-// upload is sealed and not yet read back it waits, since what that one uses may
-// be in neither of the two lists of what must stay.
+// withdrawal makes an upload again, which the next round finds.
 func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 	up, err := h.intake.Rows.Upload(ctx, w.id)
 	if errors.Is(err, custody.ErrUnknown) {
@@ -89,60 +89,22 @@ func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 	if err != nil {
 		return err
 	}
-	open, err := h.intake.Rows.OpenUploads(ctx, w.incident)
-	if err != nil {
-		return err
-	}
-	for _, other := range open {
-		if other.Sealed && other.Evidence != w.id {
-			return nil
-		}
-	}
-	all, err := h.survey(ctx)
-	if err != nil {
-		return err
-	}
-	keep := storage.Keep{Uploads: h.chunksBut(ctx, w, open)}
-	for _, o := range all {
-		if o.incident == w.incident && !o.thing && !o.disposal.Approved() {
-			keep.Artifacts = append(keep.Artifacts, o.artifact)
-		}
-	}
-	err = h.vault.Discard(ctx, w.incident, chunksOf(ctx, h.intake.Rows, up), keep)
-	if errors.Is(err, storage.ErrNotFound) && len(keep.Artifacts) == 0 { // no keys: nothing but zeros ever came
-		err = nil
-	}
-	if errors.Is(err, storage.ErrShredded) { // nobody can read what is left
-		err = nil
-	}
-	if err != nil {
+	err = h.vault.Discard(ctx, w.incident, chunksOf(ctx, h.intake.Rows, up), h.others(w.incident, w.id))
+	switch {
+	case errors.Is(err, errNotYet):
+		return nil // the next round comes
+	case errors.Is(err, storage.ErrNotFound) && !h.anySealed(w.incident): // no keys: nothing but zeros ever came
+	case errors.Is(err, storage.ErrShredded): // nobody can read what is left
+	case err != nil:
 		return err
 	}
 	return h.intake.Rows.RemoveUpload(ctx, w.id)
 }
 
-// chunksBut goes through the chunks of the incident's other uploads: of those
-// that were open before what is sealed was looked at, and that are now.
-func (h *House) chunksBut(ctx context.Context, w withdrawnItem, before []sql.Upload) iter.Seq2[storage.Chunk, error] {
-	return func(yield func(storage.Chunk, error) bool) {
-		now, err := h.intake.Rows.OpenUploads(ctx, w.incident)
-		if err != nil {
-			yield(storage.Chunk{}, err)
-			return
-		}
-		seen := map[custody.EvidenceID]bool{w.id: true}
-		for _, list := range [][]sql.Upload{before, now} {
-			for _, up := range list {
-				if seen[up.Evidence] {
-					continue
-				}
-				seen[up.Evidence] = true
-				for c, err := range chunksOf(ctx, h.intake.Rows, up) {
-					if !yield(c, err) || err != nil {
-						return
-					}
-				}
-			}
-		}
-	}
+// anySealed says whether anything was sealed in an incident, to go by the last
+// survey.
+func (h *House) anySealed(incident custody.IncidentID) bool {
+	h.items.mu.Lock()
+	defer h.items.mu.Unlock()
+	return slices.ContainsFunc(h.items.sorted, func(k kept) bool { return k.incident == incident && !k.thing })
 }

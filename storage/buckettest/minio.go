@@ -22,53 +22,72 @@ import (
 // MinIO is a running S3 server, a process of its own.
 type MinIO struct {
 	endpoint string
+	address  string
 	access   string
 	secret   string
 	admin    *minio.Client
 	buckets  int
 	data     string // the server's folder
+	log      *os.File
+	process  *exec.Cmd
 }
 
 // StartMinIO starts a server on a loopback port and a folder of the test's, and
 // stops it when the test ends. Without the program the test fails.
 func StartMinIO(t testing.TB) *MinIO {
 	t.Helper()
-	program := Tool(t, "minio")
-	m := &MinIO{access: "custodytest", secret: "custodytest-secret"}
-	address := freeAddress(t)
-	m.endpoint = "http://" + address
-
+	m := &MinIO{address: freeAddress(t)}
+	m.endpoint = "http://" + m.address
 	dir := t.TempDir()
 	m.data = filepath.Join(dir, "data")
-	log, err := os.Create(filepath.Join(dir, "log"))
+	var err error
+	m.log, err = os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
-	server := exec.CommandContext(context.WithoutCancel(t.Context()), program,
-		"server", filepath.Join(dir, "data"), "--address", address, "--console-address", freeAddress(t))
-	server.Env = []string{
-		"HOME=" + dir, "MINIO_ROOT_USER=" + m.access, "MINIO_ROOT_PASSWORD=" + m.secret,
-		"MINIO_UPDATE=off", "MINIO_BROWSER=off",
-	}
-	server.Stdout, server.Stderr = log, log
-	require.NoError(t, server.Start())
 	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-		_ = log.Close()
+		m.stop()
+		_ = m.log.Close()
 		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
+			text, _ := os.ReadFile(m.log.Name())
 			t.Logf("the S3 server said:\n%s", text)
 		}
 	})
+	m.start(t, "custodytest", "custodytest-secret")
+	return m
+}
 
-	m.admin, err = minio.New(address, &minio.Options{
-		Creds: credentials.NewStaticV4(m.access, m.secret, ""), Region: "us-east-1", MaxRetries: 1,
+// Restart ends the server and starts it with other credentials, on the same
+// address and what is stored there. Those of before are not accepted any more.
+func (m *MinIO) Restart(t testing.TB, access, secret string) {
+	t.Helper()
+	m.stop()
+	m.start(t, access, secret)
+}
+
+func (m *MinIO) stop() {
+	_ = m.process.Process.Kill()
+	_ = m.process.Wait()
+}
+
+func (m *MinIO) start(t testing.TB, access, secret string) {
+	t.Helper()
+	m.access, m.secret = access, secret
+	m.process = exec.CommandContext(context.WithoutCancel(t.Context()), Tool(t, "minio"),
+		"server", m.data, "--address", m.address, "--console-address", freeAddress(t))
+	m.process.Env = []string{
+		"HOME=" + filepath.Dir(m.data), "MINIO_ROOT_USER=" + access, "MINIO_ROOT_PASSWORD=" + secret,
+		"MINIO_UPDATE=off", "MINIO_BROWSER=off",
+	}
+	m.process.Stdout, m.process.Stderr = m.log, m.log
+	require.NoError(t, m.process.Start())
+	var err error
+	m.admin, err = minio.New(m.address, &minio.Options{
+		Creds: credentials.NewStaticV4(access, secret, ""), Region: "us-east-1", MaxRetries: 1,
 	})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := m.admin.ListBuckets(t.Context())
 		return err == nil
 	}, 30*time.Second, 50*time.Millisecond, "the S3 server does not answer")
-	return m
 }
 
 // NewBucket makes a bucket with versions and object lock and says how to open it.

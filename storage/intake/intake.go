@@ -5,9 +5,8 @@
 //   - A chunk is acknowledged when it was measured, is durable in the bucket,
 //     and is noted as received; or when it is zeros, or lies in the bucket
 //     already for an item that may be used. What is acknowledged need not be sent
-//     again, whatever happens to client or server, unless the disposal of that
-//     other item takes it away before the seal: then the seal is refused, and
-//     says so.
+//     again, whatever happens to client or server: the disposal of that other
+//     item leaves it.
 //   - A seal goes through only when every chunk is there, and they make the
 //     root and size that were signed.
 //   - Every sealed artifact is read back from the bucket and measured whole,
@@ -45,7 +44,8 @@ var ErrSealed = errors.New("the upload is sealed")
 
 // Put stores one chunk of an item's upload, all that source has. When it returns
 // nil the chunk is durable and noted. It fails with storage.ErrMismatch when the
-// bytes do not have the digest, with ErrSealed, and with an error of source.
+// bytes do not have the digest, with storage.ErrBusy while something of the incident is
+// destroyed, with ErrSealed, and with an error of source.
 func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, source io.Reader) error {
 	up, err := in.upload(ctx, i, e)
 	if err != nil {
@@ -54,14 +54,13 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	if up.Sealed {
 		return ErrSealed
 	}
-	chunk, err := in.Vault.PutChunk(ctx, i, source, digest)
-	if err != nil {
-		return err
-	}
-	if err := in.Bucket.Barrier(ctx); err != nil {
-		return err
-	}
-	return in.Rows.AddChunks(ctx, e, sql.Chunk{Index: index, Digest: chunk.Digest, Length: uint64(chunk.Length), Version: chunk.Version})
+	_, err = in.Vault.BringChunk(ctx, i, source, digest, func(c storage.Chunk) error {
+		if err := in.Bucket.Barrier(ctx); err != nil {
+			return err
+		}
+		return in.Rows.AddChunks(ctx, e, sql.Chunk{Index: index, Digest: c.Digest, Length: uint64(c.Length), Version: c.Version})
+	})
+	return err
 }
 
 // Offer notes those of the offered chunks that need not be brought: zeros, which
@@ -69,7 +68,7 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 // incident of which may says that whoever asks could retrieve it now. It returns
 // the indexes of the others, which are wanted, and whether an offer of anything
 // but zeros can find something at all. When it returns nil, what is not wanted
-// is noted for good.
+// is noted for good. It fails with storage.ErrBusy as Put does.
 func (in *Intake) Offer(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, offered []sql.Chunk, may func(custody.EvidenceID) bool) (wanted []uint64, any bool, err error) {
 	up, err := in.upload(ctx, i, e)
 	if err != nil {
@@ -78,6 +77,11 @@ func (in *Intake) Offer(ctx context.Context, i custody.IncidentID, e custody.Evi
 	if up.Sealed {
 		return nil, false, ErrSealed
 	}
+	taking, err := in.Vault.Take(i) // what is found stays until it is noted
+	if err != nil {
+		return nil, false, err
+	}
+	defer taking.End()
 	if any, err = in.Rows.AnyHeld(ctx, i, e); err != nil {
 		return nil, false, err
 	}
@@ -145,18 +149,24 @@ func (in *Intake) Cut(ctx context.Context, e custody.EvidenceID, from uint64) er
 
 // Seal makes the artifact of a seal that is about to be put on record: sealed
 // in the vault, durable. It fails with custody.Unlawful when the chunks that
-// were received are not the artifact that was signed.
+// were received are not the artifact that was signed, and with storage.ErrBusy as
+// Put does.
 func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	up, err := in.upload(ctx, act.Incident, act.Evidence)
 	if err != nil {
 		return err
 	}
-	err = in.Vault.Seal(ctx, act.Incident, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root, in.Now().Add(firstLock))
+	taking, err := in.Vault.Take(act.Incident) // until the upload is marked as sealed
+	if err != nil {
+		return err
+	}
+	defer taking.End()
+	err = taking.Seal(ctx, in.received(ctx, act), act.Artifact.Size, act.Artifact.Root, in.Now().Add(firstLock))
 	if errors.Is(err, storage.ErrMismatch) {
 		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}
 	if errors.Is(err, storage.ErrNotFound) && !up.Sealed {
-		// A disposal took away what an offer had found: it has to be brought.
+		// It was lost, or removed by hand: it has to be brought again.
 		if err := in.Rows.RemoveUpload(ctx, act.Evidence); err != nil {
 			return err
 		}

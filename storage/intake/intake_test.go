@@ -196,3 +196,102 @@ func removeChunk(t *testing.T, folder string) {
 	}))
 	require.True(t, removed)
 }
+
+// uploads is what of uploads must stay, as the service tells the vault: the chunks
+// of those that are under way. It fails while one is sealed and not yet read back.
+func (p place) uploads(ctx context.Context, but custody.EvidenceID) (kept storage.Kept, err error) {
+	open, err := p.Rows.OpenUploads(ctx, incident)
+	if err != nil {
+		return kept, err
+	}
+	var list []storage.Chunk
+	for _, up := range open {
+		if up.Evidence == but {
+			continue
+		}
+		if up.Sealed {
+			return kept, errors.New("sealed, and not read back")
+		}
+		rows, err := p.Rows.Chunks(ctx, up.Evidence, 0, 100)
+		if err != nil {
+			return kept, err
+		}
+		for _, c := range rows {
+			list = append(list, storage.Chunk{Digest: c.Digest, Length: uint32(c.Length), Version: c.Version})
+		}
+	}
+	kept.Uploads = func(yield func(storage.Chunk, error) bool) {
+		for _, c := range list {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+	return kept, nil
+}
+
+// TestTheWindowOfADisposal: an upload that uses chunks of an item comes, and is
+// sealed, exactly between the look at what must stay and the removal. It is held
+// back, before it depends on anything; what came before the look stays.
+func TestTheWindowOfADisposal(t *testing.T) {
+	second := custody.NewEvidenceID(custody.Hash([]byte("second")))
+	all := []sql.Chunk{}
+	for n := range 3 {
+		all = append(all, sql.Chunk{Index: uint64(n), Digest: custody.ChunkDigest(chunk(n)), Length: uint64(len(chunk(n)))})
+	}
+	anybody := func(custody.EvidenceID) bool { return true }
+	another := seal(content)
+	another.Evidence = second
+	// bring does what a client does, as far as it comes.
+	bring := func(ctx context.Context, p place) (acknowledged bool, err error) {
+		wanted, _, err := p.Offer(ctx, incident, second, all, anybody)
+		for _, n := range wanted {
+			if err == nil {
+				err = p.Put(ctx, incident, second, n, all[n].Digest, bytes.NewReader(chunk(int(n))))
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		return true, p.Seal(ctx, another)
+	}
+	for at := range 6 {
+		p := newPlace(t)
+		for n := range 3 {
+			require.NoError(t, p.put(n))
+		}
+		require.NoError(t, p.seal(seal(content)))
+		require.NoError(t, p.Rows.CheckUpload(t.Context(), item))
+		a := seal(content).Artifact
+		calls := 0
+		var acknowledged bool
+		var brought error
+		_, disposed := p.Vault.Dispose(t.Context(), incident, a.Root, a.Size, func(ctx context.Context) (storage.Kept, error) {
+			kept, err := p.uploads(ctx, item)
+			if calls++; calls == at+1 { // now the service knows what must stay, and nothing has been removed since
+				acknowledged, brought = bring(ctx, p)
+			}
+			return kept, err
+		})
+		if at > 0 {
+			require.Equal(t, calls > at, errors.Is(brought, storage.ErrBusy), "call %d of %d: %v", at, calls, brought)
+		} else {
+			require.NoError(t, brought, "while it looks ahead")
+			require.ErrorContains(t, disposed, "not read back")
+		}
+		if at == 0 {
+			require.True(t, acknowledged)
+			_, err := p.Vault.Check(t.Context(), incident, a.Root, a.Size)
+			require.NoError(t, err, "what was acknowledged and sealed is there")
+			continue
+		}
+		require.NoError(t, disposed)
+		require.False(t, acknowledged)
+		require.NoError(t, p.Rows.RemoveUpload(t.Context(), item))
+		acknowledged, brought = bring(t.Context(), p)
+		require.True(t, acknowledged)
+		require.NoError(t, brought, "once it is over the same goes on")
+		_, err := p.Vault.Check(t.Context(), incident, a.Root, a.Size)
+		require.NoError(t, err)
+	}
+}

@@ -40,12 +40,13 @@ import (
 
 // Config says where the bucket is and who asks.
 type Config struct {
-	Endpoint  string         // https://host[:port], or http:// with a loopback address
-	Bucket    string         // exists, with versioning on, and object lock if anything is to be locked
-	Region    string         // "us-east-1" when empty
-	AccessKey string         // with the right to get, put, list and delete objects and versions, and to get and put retention and legal hold
-	SecretKey string         //
-	Roots     *x509.CertPool // who may vouch for the server; nil: whom the system trusts
+	Endpoint  string                                          // https://host[:port], or http:// with a loopback address
+	Bucket    string                                          // exists, with versioning on, and object lock if anything is to be locked
+	Region    string                                          // "us-east-1" when empty
+	AccessKey string                                          // with the right to get, put, list and delete objects and versions, and to get and put retention and legal hold
+	SecretKey string                                          //
+	Renew     func() (accessKey, secretKey string, err error) // where the server no longer accepts them: what to try next; nil: the same again
+	Roots     *x509.CertPool                                  // who may vouch for the server; nil: whom the system trusts
 }
 
 // retries of a request that the server did not answer or answered with 5xx.
@@ -54,6 +55,7 @@ const retries = 4
 // Bucket is a bucket on an S3 server. It implements storage.Bucket.
 type Bucket struct {
 	core      minio.Core
+	keys      *credentials.Credentials
 	transport *http.Transport
 	name      string
 }
@@ -85,8 +87,9 @@ func Open(c Config) (*Bucket, error) {
 	if region == "" {
 		region = "us-east-1"
 	}
+	keys := credentials.New(&renewed{first: credentials.Value{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey, SignerType: credentials.SignatureV4}, renew: c.Renew})
 	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:           credentials.NewStaticV4(c.AccessKey, c.SecretKey, ""),
+		Creds:           keys,
 		Secure:          endpoint.Scheme == "https",
 		Transport:       transport,
 		Region:          region,
@@ -96,8 +99,38 @@ func Open(c Config) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("S3 endpoint %s: %w", endpoint.Redacted(), err)
 	}
-	return &Bucket{core: minio.Core{Client: client}, transport: transport, name: c.Bucket}, nil
+	return &Bucket{core: minio.Core{Client: client}, keys: keys, transport: transport, name: c.Bucket}, nil
 }
+
+// renewed are credentials that may be exchanged for others.
+type renewed struct {
+	first credentials.Value
+	renew func() (accessKey, secretKey string, err error)
+	used  bool
+}
+
+// Retrieve implements credentials.Provider.
+func (r *renewed) Retrieve() (credentials.Value, error) { return r.RetrieveWithCredContext(nil) }
+
+// RetrieveWithCredContext implements credentials.Provider.
+func (r *renewed) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
+	if !r.used || r.renew == nil {
+		r.used = true
+		return r.first, nil
+	}
+	access, secret, err := r.renew()
+	if err != nil {
+		return credentials.Value{}, err
+	}
+	r.first.AccessKeyID, r.first.SecretAccessKey = access, secret
+	return r.first, nil
+}
+
+// IsExpired implements credentials.Provider: only the server can tell.
+func (r *renewed) IsExpired() bool { return false }
+
+// Renew has the next request use the credentials that Config.Renew returns then.
+func (b *Bucket) Renew() { b.keys.Expire() }
 
 // Create makes the bucket, with versions and object lock, which it can be given
 // at no later time. storage.ErrExists when there is one of that name.
@@ -299,6 +332,8 @@ func typed(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case answer.StatusCode == http.StatusInsufficientStorage, answer.Code == "XMinioStorageFull":
 		return fmt.Errorf("%w: %w", storage.ErrFull, err)
+	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%w: %w", storage.ErrDenied, err)
 	case answer.StatusCode == http.StatusConflict, // ConditionalRequestConflict: another is putting the same key
 		answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode >= 500:
 		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)

@@ -79,10 +79,29 @@ func TestMinIO(t *testing.T) {
 		c.SecretKey += "x"
 		b := open(t, c)
 		_, err := b.Put(t.Context(), "key", []byte("x"))
-		require.Error(t, err)
+		require.ErrorIs(t, err, storage.ErrDenied)
 		require.NotErrorIs(t, err, storage.ErrUnavailable)
+		_, err = b.Stat(t.Context(), "key", "")
+		require.ErrorIs(t, err, storage.ErrDenied)
+		_, err = b.Get(t.Context(), "key", "", nil)
+		require.ErrorIs(t, err, storage.ErrDenied)
+		require.ErrorIs(t, b.Delete(t.Context(), "key", "some"), storage.ErrDenied)
+		require.ErrorIs(t, b.List(t.Context(), "", func(storage.Object) error { return nil }), storage.ErrDenied)
 		_, err = b.Probe(t.Context())
-		require.Error(t, err)
+		require.ErrorIs(t, err, storage.ErrDenied)
+	})
+
+	t.Run("credentials that are renewed", func(t *testing.T) {
+		c := server.NewBucket(t)
+		right := c.SecretKey
+		c.SecretKey += "x"
+		c.Renew = func() (string, string, error) { return c.AccessKey, right, nil }
+		b := open(t, c)
+		_, err := b.Put(t.Context(), "key", []byte("x"))
+		require.ErrorIs(t, err, storage.ErrDenied)
+		b.Renew()
+		_, err = b.Put(t.Context(), "key", []byte("x"))
+		require.NoError(t, err)
 	})
 }
 

@@ -23,7 +23,8 @@ const (
 	selectOpened  = `SELECT stream, tag_key FROM streams WHERE declared_by = $1 ORDER BY stream`
 	selectOpening = `SELECT s.declared_by, s.stream, s.tag_key FROM records r JOIN streams s ON s.declared_by = r.payload
 		WHERE r.stream = $1 AND r.sequence >= $2 AND r.sequence <= $3 ORDER BY s.stream`
-	selectStream = `SELECT tag_key, declared_by, length, proven FROM streams WHERE stream = $1`
+	selectLengths = `SELECT stream, proven FROM streams WHERE stream >= $1 AND stream < $2`
+	selectStream  = `SELECT tag_key, declared_by, length, proven FROM streams WHERE stream = $1`
 )
 
 // Unproven implements guard.Store.
@@ -72,6 +73,23 @@ func (s *Store) Records(ctx context.Context, name custody.Stream, from uint64, l
 		return nil, fmt.Errorf("records of %s: %w", name, err)
 	}
 	return list, nil
+}
+
+// Proven returns how many records of each stream of a kind have a receipt: what
+// is the same as before need not be looked at again.
+func (s *Store) Proven(ctx context.Context, kind string) (map[custody.Stream]uint64, error) {
+	lengths := map[custody.Stream]uint64{}
+	err := s.rows(ctx, selectLengths, []any{kind + "/", kind + "0"}, func(scan func(...any) error) error { // 0 comes after /
+		var name custody.Stream
+		var n uint64
+		err := scan(&name, &n)
+		lengths[name] = n
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lengths of the streams of kind %s: %w", kind, err)
+	}
+	return lengths, nil
 }
 
 // Stream implements guard.Store.

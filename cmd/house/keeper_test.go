@@ -1,0 +1,405 @@
+package house_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/buckettest"
+	"github.com/forensic-custody/custody/storage/s3"
+)
+
+// moved is a clock that can be set forward.
+type moved struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (m *moved) now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Now().Add(m.ahead)
+}
+
+func (m *moved) pass(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ahead += d
+}
+
+// line lies between the service and its S3 server. What wait says of a request is
+// waited for before it goes on: nil, for nothing.
+type line struct {
+	server *httptest.Server
+	mu     sync.Mutex
+	wait   func(*http.Request) <-chan struct{}
+	broken bool
+}
+
+func newLine(t *testing.T, c *s3.Config) *line {
+	t.Helper()
+	behind, err := url.Parse(c.Endpoint)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(behind)
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	l := &line{}
+	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wait, broken := l.of(r)
+		if broken {
+			panic(http.ErrAbortHandler)
+		}
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { l.server.Close(); transport.CloseIdleConnections() })
+	c.Endpoint = l.server.URL
+	return l
+}
+
+var atOnce = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+func (l *line) of(r *http.Request) (<-chan struct{}, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wait != nil {
+		if c := l.wait(r); c != nil {
+			return c, l.broken
+		}
+	}
+	return atOnce, l.broken
+}
+
+func (l *line) slow(wait func(*http.Request) <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wait = wait
+}
+
+func (l *line) breaks(broken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = broken
+}
+
+// createOnS3 makes a service with its evidence in a bucket.
+func createOnS3(t *testing.T, bucket s3.Config, change func(*house.Config)) (dir string) {
+	t.Helper()
+	secrets := t.TempDir()
+	access, secret := filepath.Join(secrets, "access"), filepath.Join(secrets, "secret")
+	require.NoError(t, os.WriteFile(access, []byte(bucket.AccessKey+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(secret, []byte(bucket.SecretKey+"\n"), 0o600))
+	c := house.Default(origin)
+	c.Listen, c.Folder, c.Metrics = "127.0.0.1:0", "", free(t)
+	c.S3 = &house.S3{Endpoint: bucket.Endpoint, Bucket: bucket.Bucket, AccessKeyFile: access, SecretKeyFile: secret}
+	if change != nil {
+		change(&c)
+	}
+	dir = filepath.Join(t.TempDir(), "service")
+	_, err := house.Create(t.Context(), dir, c)
+	require.NoError(t, err)
+	return dir
+}
+
+// colleague enrols somebody else in a role.
+func (r *running) colleague(administrator *client.Client, name string, role custody.Role) *client.Client {
+	r.t.Helper()
+	c := r.as(nil)
+	said, err := administrator.Say(r.t.Context(), "", newcomer(r.t, c, name))
+	require.NoError(r.t, err)
+	c.Actor = custody.NewPrincipalID(said.Payload)
+	_, err = administrator.Say(r.t.Context(), "", &custody.GrantRole{Principal: c.Actor, Role: role})
+	require.NoError(r.t, err)
+	return c
+}
+
+// two have an act said by one and seconded by another.
+func two(t *testing.T, one, other *client.Client, act func(seconds custody.Digest) custody.Act) {
+	t.Helper()
+	said, err := one.Say(t.Context(), "the case is closed", act(custody.Digest{}))
+	require.NoError(t, err)
+	_, err = other.Say(t.Context(), "the case is closed", act(said.Payload))
+	require.NoError(t, err)
+}
+
+// metric returns a figure of the service.
+func (r *running) metric(name string) (value float64) {
+	r.t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	_, b := get(r.t, &http.Client{Transport: transport}, "http://"+r.Config.Metrics+"/metrics")
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(b)
+	require.NotNil(r.t, found, "%s is not among the figures", name)
+	_, err := fmt.Sscan(string(found[1]), &value)
+	require.NoError(r.t, err)
+	return value
+}
+
+const patience = 30 * time.Second
+
+func confirmed(t *testing.T, c *client.Client, id custody.EvidenceID) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		e, err := c.Evidence(t.Context(), id)
+		return err == nil && e.Confirmed
+	}, patience, 50*time.Millisecond)
+}
+
+// checks returns what the checks on an item's record found, the oldest first.
+func checks(t *testing.T, c *client.Client, id custody.EvidenceID) (intact []bool) {
+	t.Helper()
+	said, err := c.Records(t.Context(), id.Stream())
+	require.NoError(t, err)
+	for _, s := range said {
+		st, err := s.Record.Envelope.Statement(house.Words())
+		require.NoError(t, err)
+		if act, ok := st.Act.(*custody.CheckEvidence); ok {
+			intact = append(intact, act.Intact)
+		}
+	}
+	return intact
+}
+
+// TestReadBackOnSchedule moves the clock: each item is read back once in each
+// period, damage is found, alarmed on and on record, and so is that it is over.
+func TestReadBackOnSchedule(t *testing.T) {
+	dir, _ := create(t)
+	metrics := free(t)
+	configure(t, dir, fmt.Sprintf(`{"origin": %q, "listen": "127.0.0.1:0", "metrics": %q, "fixityDays": 10, "folder": "bucket", "lockFile": "lock.db"}`, origin, metrics))
+	clock := &moved{}
+	r := startAt(t, dir, slog.DiscardHandler, clock.now)
+	_, engineer, incident := r.team()
+	ids := []custody.EvidenceID{
+		takeIn(t, engineer, incident, "EX-1", noise(1000, 1)), takeIn(t, engineer, incident, "EX-2", noise(2000, 2)),
+	}
+	for _, id := range ids {
+		confirmed(t, engineer, id)
+	}
+	rounds := func() { time.Sleep(2 * 2100 * time.Millisecond) } // of the loops, so that a second check would have come
+	requireChecks := func(want ...[]bool) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			engineer = r.as(engineer) // the session is over
+			return len(checks(t, engineer, ids[0])) >= len(want[0]) && len(checks(t, engineer, ids[1])) >= len(want[1])
+		}, patience, 100*time.Millisecond)
+		rounds()
+		for n, id := range ids {
+			require.Equal(t, want[n], checks(t, engineer, id))
+		}
+	}
+	requireChecks([]bool{true}, []bool{true})
+	clock.pass(7 * 24 * time.Hour)
+	requireChecks([]bool{true}, []bool{true})
+	require.Zero(t, r.metric("custody_fixity_overdue"))
+	require.InDelta(t, 7*24*3600, r.metric("custody_fixity_oldest_seconds"), 60)
+	clock.pass(25 * time.Hour) // past eight tenths of ten days
+	requireChecks([]bool{true, true}, []bool{true, true})
+	require.Less(t, r.metric("custody_fixity_oldest_seconds"), 60.0)
+
+	// A bit rots in one of them.
+	path := largest(t, dir)
+	sound, err := os.ReadFile(path)
+	require.NoError(t, err)
+	rotten := bytes.Clone(sound)
+	rotten[len(rotten)/2] ^= 1
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.WriteFile(path, rotten, 0o600))
+	require.Zero(t, r.metric("custody_evidence_damaged"))
+	clock.pass(9 * 24 * time.Hour)
+	requireChecks([]bool{true, true, true}, []bool{true, true, false})
+	require.InDelta(t, 1, r.metric("custody_evidence_damaged"), 0)
+	e, err := engineer.Evidence(t.Context(), ids[1])
+	require.NoError(t, err)
+	require.True(t, e.Damaged)
+	in, err := engineer.Incident(t.Context(), incident)
+	require.NoError(t, err)
+	damaged := 0
+	for _, item := range in.Evidence {
+		if item.Damaged {
+			damaged++
+		}
+	}
+	require.Equal(t, 1, damaged, "whoever looks at the incident sees it")
+
+	// It is restored, and the next pass says so.
+	require.NoError(t, os.WriteFile(path, sound, 0o600))
+	clock.pass(9 * 24 * time.Hour)
+	requireChecks([]bool{true, true, true, true}, []bool{true, true, false, true})
+	require.Zero(t, r.metric("custody_evidence_damaged"))
+}
+
+// TestOverdue: what could not be read back in time is counted until it is.
+func TestOverdue(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucket(t)
+	l := newLine(t, &bucket)
+	clock := &moved{}
+	r := startAt(t, createOnS3(t, bucket, nil), slog.DiscardHandler, clock.now)
+	_, engineer, incident := r.team()
+	id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, id)
+	l.breaks(true)
+	clock.pass(8 * 24 * time.Hour)
+	require.Eventually(t, func() bool { return r.metric("custody_fixity_overdue") == 1 }, patience, 100*time.Millisecond)
+	l.breaks(false)
+	require.Eventually(t, func() bool { return r.metric("custody_fixity_overdue") == 0 }, 2*patience, 100*time.Millisecond)
+	require.Equal(t, []bool{true, true}, checks(t, r.as(engineer), id), "what was not known is not on record as damage")
+}
+
+// TestALongPassDelaysNoLock: while an item is read back for days, what is sealed
+// meanwhile is locked to its full term before its first lock ends, and what is put
+// on hold is held.
+func TestALongPassDelaysNoLock(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucket(t)
+	direct, err := s3.Open(bucket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	l := newLine(t, &bucket)
+	clock := &moved{}
+	r := startAt(t, createOnS3(t, bucket, nil), slog.DiscardHandler, clock.now)
+	_, engineer, incident := r.team()
+	first := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, first)
+	old := objectsOf(t, direct, incident)
+
+	// Reading the first item takes for ever from now on.
+	never, reading := make(chan struct{}), make(chan struct{}, 100)
+	defer close(never)
+	l.slow(func(q *http.Request) <-chan struct{} {
+		for key := range old {
+			if q.Method == http.MethodGet && strings.Contains(q.URL.Path, key) && strings.Contains(key, "/c/") {
+				reading <- struct{}{}
+				return never
+			}
+		}
+		return nil
+	})
+	_, err = engineer.Say(t.Context(), "before the hearing", &custody.VerifyEvidence{Evidence: first})
+	require.NoError(t, err)
+	<-reading
+
+	second := takeIn(t, engineer, incident, "EX-2", noise(2000, 2))
+	term := clock.now().Add((custody.DefaultRetention - 1) * 24 * time.Hour)
+	require.Eventually(t, func() bool {
+		for key, o := range objectsOf(t, direct, incident) {
+			if _, there := old[key]; !there && o.Until.Before(term) {
+				return false
+			}
+		}
+		return true
+	}, patience, 100*time.Millisecond, "the second item is locked to its full term")
+	confirmed(t, engineer, second)
+	require.Equal(t, []bool{true}, checks(t, engineer, first), "the first is still being read")
+}
+
+// objectsOf lists what is kept of an incident's items, with its locks.
+func objectsOf(t *testing.T, b storage.Bucket, i custody.IncidentID) map[string]storage.Object {
+	t.Helper()
+	all := map[string]storage.Object{}
+	for _, kind := range []string{"c", "p", "m"} {
+		for _, o := range buckettest.Versions(t, b, "v1/"+string(i)+"/"+kind+"/") {
+			there, err := b.Stat(t.Context(), o.Key, o.Version)
+			require.NoError(t, err)
+			all[o.Key] = there
+		}
+	}
+	return all
+}
+
+// TestADisposalHoldsNobodyUp: while an item of one incident is being destroyed,
+// which takes long, uploads to that incident are told to come again, those to
+// another go on, and afterwards all do. However many wait, they take no place of
+// others.
+func TestADisposalHoldsNobodyUp(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+	l := newLine(t, &bucket)
+	r := start(t, createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true }))
+	administrator, engineer, incident := r.team()
+	lee, kim := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor), r.colleague(administrator, "Kim", custody.RoleIncidentManager)
+	said, err := kim.Say(t.Context(), "", &investigate.Open{Class: investigate.Security, DetectedAt: custody.TimeOf(time.Now().Add(-time.Hour)), Title: "another"})
+	require.NoError(t, err)
+	other := custody.NewIncidentID(said.Payload)
+	_, err = kim.Say(t.Context(), "he examines the disk", &investigate.Assign{Incident: other, Principal: engineer.Actor})
+	require.NoError(t, err)
+	doomed := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, doomed)
+
+	// Deleting takes long.
+	release, deleting := make(chan struct{}), make(chan struct{}, 100)
+	l.slow(func(q *http.Request) <-chan struct{} {
+		if q.Method == http.MethodDelete && strings.Contains(q.URL.Path, "/v1/"+string(incident)+"/") {
+			deleting <- struct{}{}
+			return release
+		}
+		return nil
+	})
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: incident, Seconds: d}
+	})
+	two(t, lee, kim, func(d custody.Digest) custody.Act { return &custody.DisposeEvidence{Evidence: doomed, Seconds: d} })
+	<-deleting
+
+	name, err := custody.NewName([]byte("disk.img"))
+	require.NoError(t, err)
+	said, err = engineer.Say(t.Context(), "to examine it", &custody.BeginEvidence{AtMost: 1 << 30, Exhibit: "EX-2", Incident: incident, Name: name, Type: "disk"})
+	require.NoError(t, err)
+	held := custody.NewEvidenceID(said.Payload)
+	var many sync.WaitGroup
+	for range 40 {
+		many.Go(func() {
+			_, err := r.as(engineer).Upload(t.Context(), held, bytes.NewReader(noise(3000, 3)), nil)
+			problem := new(client.Error)
+			if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable || !strings.Contains(problem.Detail, "is being destroyed") {
+				t.Errorf("an upload to the incident: %v", err)
+			}
+		})
+	}
+	takeIn(t, engineer, other, "EX-1", noise(4000, 4))
+	many.Wait()
+	takeIn(t, engineer, other, "EX-2", noise(5000, 5))
+
+	// A client that persists goes on by itself.
+	patient := r.as(engineer)
+	patient.Patience = patience
+	done := make(chan error, 1)
+	go func() {
+		_, err := patient.Upload(context.WithoutCancel(t.Context()), held, bytes.NewReader(noise(3000, 3)), nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		require.Fail(t, "it did not wait", "%v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	close(release)
+	require.NoError(t, <-done)
+	require.Eventually(t, func() bool {
+		e, err := lee.Evidence(t.Context(), doomed)
+		return err == nil && e.Disposal != nil && e.Disposal.Done
+	}, patience, 100*time.Millisecond)
+}
