@@ -48,6 +48,7 @@ var rows = map[string]row{
 	"ledger/trillian":   {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
 
 	"storage":            {"custody custody/guard", "filippo.io/age github.com/klauspost/compress golang.org/x/sync"},
+	"storage/archive":    {"custody custody/guard storage", "filippo.io/age golang.org/x/sync"},
 	"storage/buckettest": {"storage storage/s3", "github.com/minio/minio-go github.com/stretchr/testify golang.org/x/sync"},
 	"storage/file":       {"storage", "golang.org/x/sys"},
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},

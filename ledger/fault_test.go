@@ -33,6 +33,9 @@ type faults struct {
 
 func (f *faults) wrap(c *ledger.Config) {
 	c.Engine, c.Lock, c.Tiles = faultyEngine{c.Engine, f}, faultyLock{c.Lock, f}, faultyTiles{c.Tiles, f}
+	if c.Archive != nil {
+		c.Archive = faultyArchive{c.Archive, f}
+	}
 }
 
 func step[T any](f *faults, name string, do func() (T, error)) (T, error) {
@@ -86,6 +89,43 @@ func (l faultyLock) Swap(ctx context.Context, old, new []byte, at time.Time) err
 	return step0(l.f, "Swap", func() error { return l.Lock.Swap(ctx, old, new, at) })
 }
 
+type faultyArchive struct {
+	ledger.Archive
+	f *faults
+}
+
+func (a faultyArchive) Keep(ctx context.Context, first uint64, entries []ledger.Entry) error {
+	return step0(a.f, "Keep", func() error { return a.Archive.Keep(ctx, first, entries) })
+}
+
+// kept is an archive in memory, and stands before a lock: it refuses a
+// checkpoint over leaves that it was not given.
+type kept struct {
+	ledger.Lock
+	leaves map[uint64]custody.Leaf
+}
+
+func (k *kept) Keep(_ context.Context, first uint64, entries []ledger.Entry) error {
+	for i, e := range entries {
+		at := first + uint64(i)
+		if before, ok := k.leaves[at]; ok && before != e.Leaf {
+			return fmt.Errorf("another leaf was kept at %d", at)
+		}
+		k.leaves[at] = e.Leaf
+	}
+	return nil
+}
+
+var errNotKept = errors.New("signed and not kept")
+
+func (k *kept) Swap(ctx context.Context, old, new []byte, at time.Time) error {
+	c, err := custody.CheckpointBody(new)
+	if err != nil || c.Size > uint64(len(k.leaves)) {
+		return errors.Join(errNotKept, err)
+	}
+	return k.Lock.Swap(ctx, old, new, at)
+}
+
 type faultyTiles struct {
 	ledger.Tiles
 	f *faults
@@ -100,7 +140,7 @@ func (t faultyTiles) Put(ctx context.Context, tiles []ledger.Tile, checkpoint []
 // again, and keeps all its promises.
 func TestEveryStepFails(t *testing.T) {
 	broken := errors.New("broken")
-	for _, name := range []string{"Queue", "Integrate", "Leaves", "Swap", "Put"} {
+	for _, name := range []string{"Queue", "Integrate", "Leaves", "Keep", "Swap", "Put"} {
 		for _, happened := range []bool{false, true} {
 			for _, restart := range []bool{false, true} {
 				t.Run(fmt.Sprint(name, " happened=", happened, " restart=", restart), func(t *testing.T) {
@@ -119,7 +159,12 @@ func TestEveryStepFails(t *testing.T) {
 					} else {
 						f.before = strike
 					}
-					p.wrap = f.wrap
+					leaves := map[uint64]custody.Leaf{}
+					p.wrap = func(c *ledger.Config) {
+						k := &kept{c.Lock, leaves}
+						c.Lock, c.Archive = k, k
+						f.wrap(c)
+					}
 					var g given
 					p.during(t, func(l *ledger.Log) {
 						g.append(t, l, 0, 250)

@@ -43,3 +43,13 @@ type Tiles interface {
 	// may undo the last calls, in order.
 	Put(ctx context.Context, tiles []Tile, checkpoint []byte) error
 }
+
+// Archive keeps what the log is made of in another place than the engine, so
+// that the log can be made again when the engine is lost.
+type Archive interface {
+	// Keep makes the leaves at the places from first on durable, and with them
+	// whatever its implementation knows of them. Nothing is signed over a leaf
+	// before. After an error or a crash it is called again with the same leaves
+	// and perhaps more after them.
+	Keep(ctx context.Context, first uint64, entries []Entry) error
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// Config says what a log is made of; every field is required. The log closes
+// Config says what a log is made of; every field but Archive is required. The log closes
 // none of it: whoever opened the parts closes them, after the log.
 type Config struct {
 	Origin   string        // name of the log, and of its key
@@ -22,6 +22,7 @@ type Config struct {
 	Engine   Engine
 	Lock     Lock
 	Tiles    Tiles
+	Archive  Archive          // where leaves are kept before they are signed for; nil: nowhere
 	Now      func() time.Time // the wall clock
 }
 

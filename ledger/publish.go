@@ -176,7 +176,7 @@ func halts(err error) bool {
 }
 
 // publish is the life of a batch: queue, integrate, read back and compute,
-// sign, lock, store the tiles, show, prove.
+// archive, sign, lock, store the tiles, show, prove.
 func (l *Log) publish(ctx context.Context, batch []*request) error {
 	if entries := entriesOf(batch); len(entries) > 0 {
 		if err := l.c.Engine.Queue(ctx, entries); err != nil {
@@ -194,6 +194,9 @@ func (l *Log) publish(ctx context.Context, batch []*request) error {
 	}
 	after := before
 	if is.Size > before.tree.size {
+		if err := l.keep(ctx, before.tree.size, grown.entries); err != nil {
+			return err
+		}
 		if after, err = l.c.sign(grown.tree); err != nil {
 			return err
 		}
@@ -215,11 +218,20 @@ func entriesOf(batch []*request) []Entry {
 	return out
 }
 
+// keep archives what is about to be signed for.
+func (l *Log) keep(ctx context.Context, first uint64, entries []Entry) error {
+	if l.c.Archive == nil {
+		return nil
+	}
+	return l.c.Archive.Keep(ctx, first, entries)
+}
+
 // growth is a tree that goes on from a published one.
 type growth struct {
-	tree   *tree
-	tiles  []Tile                    // to be stored with it
-	places map[custody.Digest]uint64 // indexes of the new leaves, by identity
+	tree    *tree
+	tiles   []Tile                    // to be stored with it
+	places  map[custody.Digest]uint64 // indexes of the new leaves, by identity
+	entries []Entry                   // the new leaves, in order
 }
 
 // extend reads back what the engine added to a tree, computes the tree that
@@ -239,7 +251,7 @@ func (l *Log) extend(ctx context.Context, from *tree, to Head) (*growth, error) 
 			g.places[e.Identity] = start + uint64(i)
 		}
 		t, tiles := g.tree.grow(entries)
-		g.tree, g.tiles = t, append(g.tiles, tiles...)
+		g.tree, g.tiles, g.entries = t, append(g.tiles, tiles...), append(g.entries, entries...)
 	}
 	root, err := g.tree.root()
 	if err != nil {

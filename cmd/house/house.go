@@ -316,7 +316,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 
 // vaultBuffers is how many chunks the vault holds at once, 8 MiB each. With
 // those that come in, they are most of the service's memory.
-const vaultBuffers = 4
+const vaultBuffers = 11
 
 // codeLife is how long the code for the first administrator is valid.
 const codeLife = 15 * time.Minute

@@ -1,0 +1,387 @@
+// Package archive keeps the records of the log in the bucket, in the order of
+// the log, so that database and log can be made again from the bucket and the
+// service's keys.
+//
+// It promises:
+//
+//   - What Keep acknowledged is durable, and comes back from Records as it was
+//     or not at all: each record is held against the commitment in its leaf.
+//   - Whoever runs the bucket learns how many records there are, when they were
+//     made and how long they are; not what they say, and not which belong
+//     together.
+//   - A record whose opening was erased cannot be read again by anybody: what
+//     the bucket has of it is encrypted under a key that follows from the opening.
+//   - Nothing is replaced. Where objects overlap, since a batch was interrupted,
+//     they say the same.
+//
+// It does not say whether the records are those of the log: whoever reads them
+// computes the root from their leaves. That the last of them are missing is not
+// told here either.
+//
+// Read Keep first. segment.go has the formats.
+package archive
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/storage"
+)
+
+// Archive is an archive in a bucket. Its methods may be called at once, Keep by
+// one at a time, and Erase and Rewrap likewise.
+type Archive struct {
+	Bucket     storage.Bucket
+	Recipients []age.Recipient // whom openings are encrypted for: the service, and the escrow if there is one
+	Identity   age.Identity    // that opens them; only for reading, erasing and wrapping anew
+	LockFor    time.Duration   // how long segments of records are locked from when they are kept; 0: not at all
+	Now        func() time.Time
+}
+
+// Record is a record as the archive keeps it.
+type Record struct {
+	Stream   custody.Stream
+	Sequence uint64
+	Leaf     custody.Leaf
+	Payload  custody.Digest       // of the statement
+	Opening  custody.Opening      // zero when the record was erased
+	Bytes    []byte               // canonical; nil when it was erased
+	Opens    []guard.OpenedStream // that it declares, with their keys
+}
+
+// Erased says whether the record's opening was destroyed.
+func (r Record) Erased() bool { return r.Opening == custody.Opening{} }
+
+// ErrDamaged says that what the bucket has is not what was kept.
+var ErrDamaged = errors.New("the archive is damaged")
+
+// most is how many records one object holds at most.
+const most = 1024
+
+// Keep makes the records at the places from first on durable, and locked where
+// the archive locks. It may be called again with the same records, or more from
+// the same place on.
+func (a *Archive) Keep(ctx context.Context, first uint64, records []Record) error {
+	for part := range slices.Chunk(records, most) {
+		if err := a.keep(ctx, first, part); err != nil {
+			return fmt.Errorf("archive the records %d to %d: %w", first, first+uint64(len(part))-1, err)
+		}
+		first += uint64(len(part))
+	}
+	if err := a.Bucket.Barrier(ctx); err != nil {
+		return fmt.Errorf("archive the records: %w", err)
+	}
+	return nil
+}
+
+// keep puts the openings before what they open: where there is a segment of
+// records, there are its openings.
+func (a *Archive) keep(ctx context.Context, first uint64, records []Record) error {
+	span := span{first, uint64(len(records))}
+	sealed, err := sealRecords(span, records, rand.Reader)
+	if err != nil {
+		return err
+	}
+	opened, err := a.sealOpenings(span, records)
+	if err != nil {
+		return err
+	}
+	if err := a.put(ctx, openingsKey(span, 0), opened, 0); err != nil {
+		return err
+	}
+	return a.put(ctx, recordsKey(span), sealed, a.LockFor)
+}
+
+// put stores an object and locks it. One that is there says the same: it was
+// put by an earlier try, which may have come no further.
+func (a *Archive) put(ctx context.Context, key string, data []byte, lockFor time.Duration) error {
+	version, err := a.Bucket.Put(ctx, key, data)
+	if errors.Is(err, storage.ErrExists) {
+		var there storage.Object
+		if there, err = a.Bucket.Stat(ctx, key, ""); err == nil {
+			version = there.Version
+		}
+	}
+	if err == nil && lockFor > 0 {
+		err = a.Bucket.Retain(ctx, key, version, a.Now().Add(lockFor))
+	}
+	return err
+}
+
+// sealOpenings encrypts the openings of records for the recipients.
+func (a *Archive) sealOpenings(s span, records []Record) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, a.Recipients...)
+	if err == nil {
+		_, err = w.Write(marshalOpenings(s, records))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encrypt openings: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Records gives the records in the order of the log, from the first on, without
+// a gap. ErrDamaged, with the place, where one is missing or not what its leaf
+// says; that ends it.
+func (a *Archive) Records(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		segments, err := a.segments(ctx)
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		next := uint64(0)
+		for _, s := range segments {
+			if s.end() <= next {
+				continue
+			}
+			if s.first > next {
+				yield(Record{}, fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, s.first-1))
+				return
+			}
+			records, err := a.read(ctx, s)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for _, r := range records[next-s.first:] {
+				if !yield(r, nil) {
+					return
+				}
+				next++
+			}
+		}
+	}
+}
+
+// segment is the stretch of a segment of records, and the newest of its
+// openings.
+type segment struct {
+	span
+	openings uint32
+}
+
+// segments lists what there is in order of place, of those that begin together
+// the longest first.
+func (a *Archive) segments(ctx context.Context) ([]segment, error) {
+	var list []segment
+	newest := map[span]uint32{}
+	err := a.Bucket.List(ctx, recordsPrefix, func(o storage.Object) error {
+		if s, ok := spanOf(o.Key, recordsPrefix); ok {
+			list = append(list, segment{span: s})
+		}
+		return nil
+	})
+	if err == nil {
+		err = a.Bucket.List(ctx, openingsPrefix, func(o storage.Object) error {
+			at := strings.LastIndexByte(o.Key, '.')
+			if at < 0 {
+				return nil
+			}
+			n, err := strconv.ParseUint(o.Key[at+1:], 10, 31)
+			if s, ok := spanOf(o.Key[:at], openingsPrefix); ok && err == nil && o.Key == openingsKey(s, uint32(n)) {
+				newest[s] = max(newest[s], uint32(n))
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the archive: %w", err)
+	}
+	for i := range list {
+		list[i].openings = newest[list[i].span]
+	}
+	slices.SortFunc(list, func(x, y segment) int {
+		return cmp.Or(cmp.Compare(x.first, y.first), cmp.Compare(y.count, x.count))
+	})
+	return list, nil
+}
+
+// read reads a segment and verifies each record.
+func (a *Archive) read(ctx context.Context, s segment) ([]Record, error) {
+	var sealed []sealedRecord
+	var openings []opening
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		b, err := a.get(inner, recordsKey(s.span))
+		if err == nil {
+			sealed, err = parseRecords(b, s.span)
+		}
+		return explained(recordsKey(s.span), err)
+	})
+	group.Go(func() (err error) {
+		openings, err = a.readOpenings(inner, s)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	records := make([]Record, len(sealed))
+	for i, r := range sealed {
+		var err error
+		if records[i], err = r.open(openings[i]); err != nil {
+			return nil, fmt.Errorf("%w: record %d: %w", ErrDamaged, s.first+uint64(i), err)
+		}
+	}
+	return records, nil
+}
+
+func (a *Archive) readOpenings(ctx context.Context, s segment) ([]opening, error) {
+	key := openingsKey(s.span, s.openings)
+	b, err := a.get(ctx, key)
+	if err != nil {
+		return nil, explained(key, err)
+	}
+	plain, err := decrypt(b, a.Identity)
+	if err != nil {
+		return nil, explained(key, err)
+	}
+	openings, err := parseOpenings(plain, s.span)
+	return openings, explained(key, err)
+}
+
+// decrypt opens an age file.
+func decrypt(b []byte, identity age.Identity) ([]byte, error) {
+	r, err := age.Decrypt(bytes.NewReader(b), identity)
+	if err != nil {
+		return nil, fmt.Errorf("these openings are not for this identity: %w", err)
+	}
+	return io.ReadAll(r)
+}
+
+// explained says what an object is that cannot be read: damage, unless the
+// bucket does not answer.
+func explained(key string, err error) error {
+	if err == nil || errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, key, err)
+}
+
+// get reads an object whole.
+func (a *Archive) get(ctx context.Context, key string) ([]byte, error) {
+	o, err := a.Bucket.Stat(ctx, key, "")
+	if err != nil {
+		return nil, err
+	}
+	if o.Size > mostBytes {
+		return nil, storage.ErrTooLarge
+	}
+	b := make([]byte, o.Size)
+	n, err := a.Bucket.Get(ctx, key, o.Version, b)
+	return b[:n], err
+}
+
+// Erase destroys the opening of the record at a place, in all objects that have
+// it. When it returns nil, no opening of it is in the bucket. It may be called
+// again.
+func (a *Archive) Erase(ctx context.Context, place uint64) error {
+	segments, err := a.segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		if place < s.first || place >= s.end() {
+			continue
+		}
+		if err := a.rewrite(ctx, s, a.Identity, func(list []opening) { list[place-s.first].erase() }); err != nil {
+			return fmt.Errorf("erase record %d from the archive: %w", place, err)
+		}
+	}
+	return nil
+}
+
+// Rewrap encrypts all openings anew for the recipients; old opened them before.
+// It may be interrupted, and called again.
+func (a *Archive) Rewrap(ctx context.Context, old age.Identity) error {
+	segments, err := a.segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		if _, err := a.readOpenings(ctx, s); err == nil {
+			if err := a.deleteOpenings(ctx, s.span, s.openings); err != nil { // what an interrupted call left
+				return err
+			}
+			continue
+		}
+		if err := a.rewrite(ctx, s, old, func([]opening) {}); err != nil {
+			return fmt.Errorf("encrypt the archive's openings anew: %w", err)
+		}
+	}
+	return nil
+}
+
+// rewrite puts a further object of openings, makes it durable, and removes those
+// before it for good.
+func (a *Archive) rewrite(ctx context.Context, s segment, identity age.Identity, change func([]opening)) error {
+	by := *a
+	by.Identity = identity
+	list, err := by.readOpenings(ctx, s)
+	if err != nil {
+		return err
+	}
+	change(list)
+	records := make([]Record, len(list))
+	for i, o := range list {
+		records[i] = Record{Stream: o.stream, Sequence: o.sequence, Opening: o.opening, Opens: o.opens}
+	}
+	b, err := a.sealOpenings(s.span, records)
+	if err != nil {
+		return err
+	}
+	next := s.openings + 1
+	if _, err := a.Bucket.Put(ctx, openingsKey(s.span, next), b); err != nil {
+		return err
+	}
+	if err := a.Bucket.Barrier(ctx); err != nil {
+		return err
+	}
+	return a.deleteOpenings(ctx, s.span, next)
+}
+
+// deleteOpenings removes all versions of a segment's openings before the object
+// of this number.
+func (a *Archive) deleteOpenings(ctx context.Context, s span, before uint32) error {
+	old := map[string]bool{}
+	for n := range before {
+		old[openingsKey(s, n)] = true
+	}
+	folder := openingsKey(s, 0)
+	folder = folder[:strings.LastIndexByte(folder, '/')+1]
+	var found []storage.Object
+	err := a.Bucket.Versions(ctx, folder, func(o storage.Object) error {
+		if old[o.Key] {
+			found = append(found, o)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range found {
+		if err := a.Bucket.Delete(ctx, o.Key, o.Version); err != nil {
+			return err
+		}
+	}
+	return a.Bucket.Barrier(ctx)
+}
