@@ -60,6 +60,11 @@ type Config struct {
 	// with its seal, again and again; 0 is 7 days.
 	Fixity int `json:"fixityDays,omitempty"`
 
+	// Archive is for how many days the archived records of the log are locked in
+	// a bucket that locks, from when they are kept; 0 is 365 days. It cannot be
+	// shortened for what is kept already.
+	Archive int `json:"archiveDays,omitempty"`
+
 	// Escrow lists age recipients to whom the keys of evidence are wrapped
 	// beside the service's own, so that losing the service's key loses
 	// nothing. Their identities are to be kept offline.
@@ -134,6 +139,8 @@ func (c Config) check() error {
 		return fmt.Errorf("metrics: %s is not a loopback address", c.Metrics)
 	case c.Fixity < 0 || c.Fixity > 365:
 		return errors.New("fixityDays is not between 1 and 365")
+	case c.Archive < 0 || c.Archive > 36500:
+		return errors.New("archiveDays is not between 1 and 36500")
 	case c.LockFile == "":
 		return errors.New("lockFile is missing")
 	case (c.Folder == "") == (c.S3 == nil):

@@ -121,10 +121,15 @@ func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) 
 		return nil, err
 	}
 	h.closing(rows.Close)
+	s, err := h.openStore(ctx, dir, k)
+	if err != nil {
+		return nil, err
+	}
 	lc, err := h.logConfig(ctx, dir, k, true)
 	if err != nil {
 		return nil, err
 	}
+	lc.Archive = archiver{s.archive, rows}
 	if err := ledger.Create(ctx, lc); err != nil {
 		return nil, err
 	}
@@ -133,9 +138,6 @@ func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) 
 	}
 	h.closing(h.log.Close)
 	gc := h.guardConfig(rows, k)
-	if _, _, err := h.bucket(dir); err != nil { // that it can be had is better known now
-		return nil, err
-	}
 	return guard.Create(ctx, gc, k.logKey, policy.Default)
 }
 
@@ -176,7 +178,7 @@ func under(dir, path string) string {
 
 func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 
-func (h *House) guardConfig(rows *sql.Store, k *keys) guard.Config {
+func (h *House) guardConfig(rows guard.Store, k *keys) guard.Config {
 	return guard.Config{
 		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
 		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: h.now,
@@ -227,15 +229,20 @@ func (h *House) open(ctx context.Context, dir string) error {
 		return err
 	}
 	h.closing(rows.Close)
+	s, err := h.openStore(ctx, dir, k)
+	if err != nil {
+		return err
+	}
 	lc, err := h.logConfig(ctx, dir, k, false)
 	if err != nil {
 		return err
 	}
+	lc.Archive = archiver{s.archive, rows}
 	if h.log, err = ledger.Open(ctx, lc); err != nil {
 		return err
 	}
 	h.closing(h.log.Close)
-	return h.assemble(ctx, dir, rows, k)
+	return h.assemble(ctx, rows, k, s)
 }
 
 // lock keeps a second process out of the folder, for as long as this one lives.
@@ -251,26 +258,8 @@ func (h *House) lock(dir string) error {
 	return nil
 }
 
-func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *keys) error {
-	bucket, volume, err := h.bucket(dir)
-	if err != nil {
-		return err
-	}
-	proven, err := bucket.Probe(ctx)
-	if err != nil {
-		return fmt.Errorf("the bucket does not do what evidence needs: %w", err)
-	}
-	if h.Config.S3 != nil && !proven.Lock && !h.Config.Unlocked {
-		return errors.New("the bucket does not lock objects, so anybody who can write to it can delete evidence: make it with object lock, or set \"unlocked\": true in config.json, which every bundle will say")
-	}
-	for _, line := range proven.Lines {
-		h.logger.InfoContext(ctx, "bucket", "found", line)
-	}
-	recipients, err := h.recipients(k.storage)
-	if err != nil {
-		return err
-	}
-	vault, err := storage.New(storage.Config{Bucket: bucket, Identity: k.storage, Recipients: recipients, Abilities: proven, Buffers: vaultBuffers, Now: h.now})
+func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store) error {
+	vault, err := storage.New(storage.Config{Bucket: s.bucket, Identity: k.storage, Recipients: s.recipients, Abilities: s.proven, Buffers: vaultBuffers, Now: h.now})
 	if err != nil {
 		return err
 	}
@@ -279,20 +268,20 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	}
 	h.vault, h.keeping, h.guarded = vault, newKeeping(h.registry), newProtection()
 	h.items = newItems(rows)
-	h.intake = &intake.Intake{Vault: vault, Bucket: bucket, Rows: rows, Now: h.now}
+	h.intake = &intake.Intake{Vault: vault, Bucket: s.bucket, Rows: rows, Now: h.now}
 	h.discardAfter = map[custody.EvidenceID]time.Time{}
 	code, err := newCode()
 	if err != nil {
 		return err
 	}
-	gc := h.guardConfig(rows, k)
+	gc := h.guardConfig(records{rows, s.archive}, k)
 	gc.EnrolmentCode, gc.CodeExpires = custody.Hash([]byte(code)), h.now().Add(codeLife)
 	gc.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{custody.KindSealEvidence: h.seal}
 	if h.guard, err = guard.Open(ctx, gc); err != nil {
 		return err
 	}
 	h.closing(h.guard.Close)
-	if err := h.recordStore(ctx, proven); err != nil {
+	if err := h.recordStore(ctx, s.proven); err != nil {
 		return err
 	}
 	people, err := h.guard.People(ctx)
@@ -308,7 +297,7 @@ func (h *House) assemble(ctx context.Context, dir string, rows *sql.Store, k *ke
 	}
 	h.api = api.New(api.Config{
 		Store: serves,
-		Guard: h.guard, Log: h.log, Vault: evidence{vault}, Intake: &uploads{h.intake, volume},
+		Guard: h.guard, Log: h.log, Vault: evidence{vault}, Intake: &uploads{h.intake, s.volume},
 		Bundle: h.bundle(rows), Logger: h.logger, Registry: h.registry, Secure: h.Config.Certificate != "",
 	})
 	return nil

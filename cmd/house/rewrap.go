@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
 	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/archive"
 )
 
 // Rewrap gives the service in a folder, which must not run, a new identity for
@@ -63,7 +65,14 @@ func (h *House) rewrap(ctx context.Context, dir, escrow string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	old := current
+	if escrow != "" {
+		old = escrow
+	}
 	n, err := wrapAnew(ctx, vault, current, escrow)
+	if err == nil {
+		err = wrapArchive(ctx, &archive.Archive{Bucket: bucket, Recipients: recipients, Identity: identity, Now: time.Now}, old)
+	}
 	if err != nil {
 		return n, fmt.Errorf("%d incidents are wrapped anew, not all; the service still has its old key: %w", n, err)
 	}
@@ -83,6 +92,16 @@ func wrapAnew(ctx context.Context, vault *storage.Vault, current, escrow string)
 		return 0, fmt.Errorf("%w; where it is lost, give an escrow's identity", err)
 	}
 	return vault.Rewrap(ctx, old)
+}
+
+// wrapArchive encrypts the openings of archived records anew; the identity at
+// the path old opens them.
+func wrapArchive(ctx context.Context, a *archive.Archive, old string) error {
+	identity, err := readIdentity(old)
+	if err != nil {
+		return err
+	}
+	return a.Rewrap(ctx, identity)
 }
 
 // recipients returns for whom the keys of incidents are wrapped.

@@ -101,26 +101,42 @@ func (a *Archive) keep(ctx context.Context, first uint64, records []Record) erro
 	if err != nil {
 		return err
 	}
-	if err := a.put(ctx, openingsKey(span, 0), opened, 0); err != nil {
+	_, err = a.Bucket.Put(ctx, openingsKey(span, 0), opened)
+	if err != nil && !errors.Is(err, storage.ErrExists) {
 		return err
 	}
-	return a.put(ctx, recordsKey(span), sealed, a.LockFor)
-}
-
-// put stores an object and locks it. One that is there says the same: it was
-// put by an earlier try, which may have come no further.
-func (a *Archive) put(ctx context.Context, key string, data []byte, lockFor time.Duration) error {
-	version, err := a.Bucket.Put(ctx, key, data)
-	if errors.Is(err, storage.ErrExists) {
-		var there storage.Object
-		if there, err = a.Bucket.Stat(ctx, key, ""); err == nil {
-			version = there.Version
+	version, put := a.Bucket.Put(ctx, recordsKey(span), sealed)
+	if put != nil && !errors.Is(put, storage.ErrExists) {
+		return put
+	}
+	if err != nil || put != nil { // by an earlier try, which may have come no further
+		if version, err = a.same(ctx, span, records); err != nil {
+			return err
 		}
 	}
-	if err == nil && lockFor > 0 {
-		err = a.Bucket.Retain(ctx, key, version, a.Now().Add(lockFor))
+	if a.LockFor == 0 {
+		return nil
 	}
-	return err
+	return a.Bucket.Retain(ctx, recordsKey(span), version, a.Now().Add(a.LockFor))
+}
+
+// ErrOther says that the bucket has the archive of another log.
+var ErrOther = errors.New("the bucket has the archive of another log: a service needs a bucket of its own")
+
+// same returns the version of a segment that is there, once it is found to say
+// what it should.
+func (a *Archive) same(ctx context.Context, s span, records []Record) (string, error) {
+	there, err := a.read(ctx, segment{span: s})
+	if err != nil {
+		return "", err
+	}
+	for i, r := range there {
+		if r.Leaf != records[i].Leaf {
+			return "", ErrOther
+		}
+	}
+	o, err := a.Bucket.Stat(ctx, recordsKey(s), "")
+	return o.Version, err
 }
 
 // sealOpenings encrypts the openings of records for the recipients.
@@ -185,16 +201,18 @@ type segment struct {
 func (a *Archive) segments(ctx context.Context) ([]segment, error) {
 	var list []segment
 	newest := map[span]uint32{}
-	err := a.Bucket.List(ctx, recordsPrefix, func(o storage.Object) error {
-		if s, ok := spanOf(o.Key, recordsPrefix); ok {
+	seen := map[span]bool{}
+	err := a.Bucket.Versions(ctx, recordsPrefix, func(o storage.Object) error {
+		if s, ok := spanOf(o.Key, recordsPrefix); ok && !o.Marker && !seen[s] {
+			seen[s] = true
 			list = append(list, segment{span: s})
 		}
 		return nil
 	})
 	if err == nil {
-		err = a.Bucket.List(ctx, openingsPrefix, func(o storage.Object) error {
+		err = a.Bucket.Versions(ctx, openingsPrefix, func(o storage.Object) error {
 			at := strings.LastIndexByte(o.Key, '.')
-			if at < 0 {
+			if at < 0 || o.Marker {
 				return nil
 			}
 			n, err := strconv.ParseUint(o.Key[at+1:], 10, 31)
@@ -222,11 +240,10 @@ func (a *Archive) read(ctx context.Context, s segment) ([]Record, error) {
 	var openings []opening
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		b, err := a.get(inner, recordsKey(s.span))
-		if err == nil {
+		return a.get(inner, recordsKey(s.span), func(b []byte) (err error) {
 			sealed, err = parseRecords(b, s.span)
-		}
-		return explained(recordsKey(s.span), err)
+			return err
+		})
 	})
 	group.Go(func() (err error) {
 		openings, err = a.readOpenings(inner, s)
@@ -246,17 +263,15 @@ func (a *Archive) read(ctx context.Context, s segment) ([]Record, error) {
 }
 
 func (a *Archive) readOpenings(ctx context.Context, s segment) ([]opening, error) {
-	key := openingsKey(s.span, s.openings)
-	b, err := a.get(ctx, key)
-	if err != nil {
-		return nil, explained(key, err)
-	}
-	plain, err := decrypt(b, a.Identity)
-	if err != nil {
-		return nil, explained(key, err)
-	}
-	openings, err := parseOpenings(plain, s.span)
-	return openings, explained(key, err)
+	var openings []opening
+	err := a.get(ctx, openingsKey(s.span, s.openings), func(b []byte) error {
+		plain, err := decrypt(b, a.Identity)
+		if err == nil {
+			openings, err = parseOpenings(plain, s.span)
+		}
+		return err
+	})
+	return openings, err
 }
 
 // decrypt opens an age file.
@@ -268,27 +283,51 @@ func decrypt(b []byte, identity age.Identity) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// explained says what an object is that cannot be read: damage, unless the
-// bucket does not answer.
-func explained(key string, err error) error {
-	if err == nil || errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+// get reads an object whole and has parse look at it. What was put over it, or
+// hides it, hides nothing: then the other versions are looked at.
+func (a *Archive) get(ctx context.Context, key string, parse func([]byte) error) error {
+	failed := a.version(ctx, key, "", parse)
+	if failed == nil || unknown(failed) {
+		return failed
+	}
+	var versions []string
+	folder := key[:strings.LastIndexByte(key, '/')+1]
+	err := a.Bucket.Versions(ctx, folder, func(o storage.Object) error {
+		if o.Key == key && !o.Marker && o.Version != "" {
+			versions = append(versions, o.Version)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s: %w", ErrDamaged, key, err)
+	for _, v := range versions {
+		if err := a.version(ctx, key, v, parse); err == nil || unknown(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, key, failed)
 }
 
-// get reads an object whole.
-func (a *Archive) get(ctx context.Context, key string) ([]byte, error) {
-	o, err := a.Bucket.Stat(ctx, key, "")
+// unknown says whether an error does not tell what is in the bucket.
+func unknown(err error) bool {
+	return errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (a *Archive) version(ctx context.Context, key, version string, parse func([]byte) error) error {
+	o, err := a.Bucket.Stat(ctx, key, version)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.Size > mostBytes {
-		return nil, storage.ErrTooLarge
+		return storage.ErrTooLarge
 	}
 	b := make([]byte, o.Size)
 	n, err := a.Bucket.Get(ctx, key, o.Version, b)
-	return b[:n], err
+	if err != nil {
+		return err
+	}
+	return parse(b[:n])
 }
 
 // Erase destroys the opening of the record at a place, in all objects that have

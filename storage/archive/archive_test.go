@@ -1,0 +1,315 @@
+package archive_test
+
+import (
+	"bytes"
+	"cmp"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
+	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/archive"
+	"github.com/forensic-custody/custody/storage/buckettest"
+	"github.com/forensic-custody/custody/storage/file"
+	"github.com/forensic-custody/custody/storage/s3"
+	"github.com/forensic-custody/custody/storage/sql"
+)
+
+// log makes a log in which a team comes together and takes an item in, and
+// returns its records in order.
+func log(t *testing.T, seed byte) []archive.Record {
+	t.Helper()
+	rows, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "records.db"), sql.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	w, err := guardtest.New(t.Context(), guardtest.Setup{
+		Seed: seed, Words: custody.Acts().With(investigate.Acts()), Store: rows, States: guard.States{
+			"policy":    func() custody.State { return custody.NewPolicy() },
+			"incidents": func() custody.State { return &investigate.Incidents{} },
+			"principal": func() custody.State { return custody.NewStanding() },
+			"incident":  func() custody.State { return investigate.NewIncident() },
+			"evidence":  func() custody.State { return custody.NewEvidence() },
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	s, err := w.Team(t.Context(), guardtest.Incidents{
+		Open:   func(title string, at custody.Time) custody.Act { return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title} },
+		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act { return &investigate.Assign{Incident: i, Principal: p} },
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.Others(t.Context()))
+	require.NoError(t, s.TakeIn(t.Context()))
+	require.NoError(t, s.Retrieve(t.Context()))
+
+	at := map[uint64]archive.Record{}
+	streams := []custody.Stream{custody.PolicyStream}
+	for n := 0; n < len(streams); n++ {
+		list, err := rows.Records(t.Context(), streams[n], 0, 1000, true)
+		require.NoError(t, err)
+		for _, stored := range list {
+			r, err := rows.ByPayload(t.Context(), stored.Payload)
+			require.NoError(t, err)
+			receipt, err := custody.ParseReceipt(r.Receipt)
+			require.NoError(t, err)
+			at[receipt.Index] = archive.Record{
+				Stream: r.Stream, Sequence: r.Sequence, Leaf: r.Leaf, Payload: r.Payload, Opening: r.Opening, Bytes: r.Record, Opens: r.Opens,
+			}
+			for _, o := range r.Opens {
+				if !slices.Contains(streams, o.Stream) {
+					streams = append(streams, o.Stream)
+				}
+			}
+		}
+	}
+	require.Greater(t, len(at), 12)
+	var all []archive.Record
+	for n := range uint64(len(at)) {
+		all = append(all, at[n])
+	}
+	return all
+}
+
+func identity(t *testing.T) *age.X25519Identity {
+	t.Helper()
+	i, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	return i
+}
+
+func given(t *testing.T, a *archive.Archive) (all []archive.Record, err error) {
+	t.Helper()
+	for r, err := range a.Records(t.Context()) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// places are the kinds of bucket.
+func places(t *testing.T) map[string]storage.Bucket {
+	t.Helper()
+	folder, err := file.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, folder.Close()) })
+	remote, err := s3.Open(buckettest.StartMinIO(t).NewBucket(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, remote.Close()) })
+	return map[string]storage.Bucket{"folder": folder, "s3": remote}
+}
+
+func TestArchive(t *testing.T) {
+	records := log(t, 1)
+	for name, bucket := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			own, escrow := identity(t), identity(t)
+			a := &archive.Archive{Bucket: bucket, Identity: own, Recipients: []age.Recipient{own.Recipient(), escrow.Recipient()}, Now: time.Now}
+			if name == "s3" {
+				a.LockFor = time.Hour
+			}
+			t.Run("what is kept comes back, in order", func(t *testing.T) { keeps(t, a, records) })
+			t.Run("another log finds no room", func(t *testing.T) {
+				require.ErrorIs(t, a.Keep(t.Context(), 0, log(t, 2)[:4]), archive.ErrOther)
+			})
+			t.Run("whoever has the bucket reads nothing", func(t *testing.T) { disclosesNothing(t, bucket, records) })
+			t.Run("the escrow reads it", func(t *testing.T) {
+				by := *a
+				by.Identity = escrow
+				got, err := given(t, &by)
+				require.NoError(t, err)
+				require.Equal(t, records, got)
+			})
+			t.Run("what is erased is gone", func(t *testing.T) { erases(t, a, records) })
+			t.Run("another key", func(t *testing.T) { rewraps(t, a, records) })
+			if name == "s3" {
+				t.Run("locked", func(t *testing.T) { locks(t, bucket) })
+			}
+		})
+	}
+}
+
+// keeps puts a log into the archive as a service does that is interrupted: a
+// batch again, and a longer one from the same place on.
+func keeps(t *testing.T, a *archive.Archive, records []archive.Record) {
+	for _, span := range [][2]int{{0, 4}, {4, 6}, {4, 6}, {4, 9}, {9, len(records)}} {
+		require.NoError(t, a.Keep(t.Context(), uint64(span[0]), records[span[0]:span[1]]))
+	}
+	got, err := given(t, a)
+	require.NoError(t, err)
+	require.Equal(t, records, got)
+}
+
+func disclosesNothing(t *testing.T, bucket storage.Bucket, records []archive.Record) {
+	var secrets [][]byte
+	for _, r := range records {
+		secrets = append(secrets, []byte(r.Stream), r.Opening[:], r.Bytes[:40])
+		for _, o := range r.Opens {
+			secrets = append(secrets, o.TagKey[:])
+		}
+	}
+	for key := range buckettest.List(t, bucket, "") {
+		b := buckettest.Get(t, bucket, key, "")
+		for _, s := range secrets {
+			require.False(t, bytes.Contains(b, s), "%s discloses %q", key, s)
+		}
+	}
+}
+
+func erases(t *testing.T, a *archive.Archive, records []archive.Record) {
+	const place = 5 // stands in two segments
+	for range 2 {
+		require.NoError(t, a.Erase(t.Context(), place))
+		got, err := given(t, a)
+		require.NoError(t, err)
+		want := slices.Clone(records)
+		want[place].Opening, want[place].Bytes = custody.Opening{}, nil
+		require.Equal(t, want, got)
+		require.True(t, got[place].Erased())
+	}
+	for _, o := range buckettest.Versions(t, a.Bucket, "openings/") {
+		require.False(t, o.Marker)
+		require.NotContains(t, holders(t, a, o, records), place, "%s %s", o.Key, o.Version)
+	}
+	require.NoError(t, a.Erase(t.Context(), uint64(len(records))+7), "what is not there is not there")
+}
+
+// holders returns the places of the records whose openings an object has.
+func holders(t *testing.T, a *archive.Archive, o storage.Object, records []archive.Record) (found []int) {
+	r, err := age.Decrypt(bytes.NewReader(buckettest.Get(t, a.Bucket, o.Key, o.Version)), a.Identity)
+	require.NoError(t, err)
+	var plain bytes.Buffer
+	_, err = plain.ReadFrom(r)
+	require.NoError(t, err)
+	for n, record := range records {
+		if bytes.Contains(plain.Bytes(), record.Opening[:]) {
+			found = append(found, n)
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+func rewraps(t *testing.T, a *archive.Archive, records []archive.Record) {
+	before, err := given(t, a)
+	require.NoError(t, err)
+	old, next := a.Identity, identity(t)
+	a.Identity, a.Recipients = next, []age.Recipient{next.Recipient()}
+	_, err = given(t, a)
+	require.ErrorIs(t, err, archive.ErrDamaged)
+	require.ErrorContains(t, err, "identity")
+	for range 2 {
+		require.NoError(t, a.Rewrap(t.Context(), old))
+		got, err := given(t, a)
+		require.NoError(t, err)
+		require.Equal(t, before, got)
+	}
+	for _, o := range buckettest.Versions(t, a.Bucket, "openings/") {
+		_, err := age.Decrypt(bytes.NewReader(buckettest.Get(t, a.Bucket, o.Key, o.Version)), old)
+		require.Error(t, err, "the old key opens nothing any more")
+	}
+}
+
+// locks: records cannot be removed, openings can.
+func locks(t *testing.T, bucket storage.Bucket) {
+	for prefix, want := range map[string]error{"records/": storage.ErrLocked, "openings/": nil} {
+		all := buckettest.Versions(t, bucket, prefix)
+		require.NotEmpty(t, all)
+		for _, o := range all {
+			require.ErrorIs(t, bucket.Delete(t.Context(), o.Key, o.Version), want, o.Key)
+		}
+	}
+}
+
+// TestDamage changes each byte region of each object, removes each, and puts
+// another over each: what comes back is what was kept, or ErrDamaged.
+func TestDamage(t *testing.T) {
+	records := log(t, 1)
+	dir := t.TempDir()
+	bucket, err := file.Open(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, bucket.Close()) }()
+	own := identity(t)
+	a := &archive.Archive{Bucket: bucket, Identity: own, Recipients: []age.Recipient{own.Recipient()}, Now: time.Now}
+	require.NoError(t, a.Keep(t.Context(), 0, records[:6]))
+	require.NoError(t, a.Keep(t.Context(), 6, records[6:]))
+	keys := []string{}
+	for key := range buckettest.List(t, bucket, "") {
+		keys = append(keys, key)
+	}
+	require.Len(t, keys, 4)
+	slices.SortFunc(keys, cmp.Compare[string])
+	last := func(key string) bool { return strings.Contains(key, "-"+key[len(key)-16:]) && strings.HasPrefix(filepath.Base(key), "0000000000000006") }
+	for _, key := range keys {
+		path := filepath.Join(dir, key)
+		good := read(t, path)
+		for at := 0; at < len(good); at += max(1, len(good)/97) {
+			bad := bytes.Clone(good)
+			bad[at] ^= 1
+			write(t, path, bad)
+			got, err := given(t, a)
+			if err == nil { // the payload digest is the log's to compare, by its identity
+				require.Equal(t, leaves(records), leaves(got), "%s, byte %d", key, at)
+				continue
+			}
+			require.ErrorIs(t, err, archive.ErrDamaged, "%s, byte %d", key, at)
+			require.Equal(t, records[:len(got):len(got)], append([]archive.Record{}, got...))
+		}
+		write(t, path, append(bytes.Clone(good), 0))
+		_, err := given(t, a)
+		require.ErrorIs(t, err, archive.ErrDamaged)
+		remove(t, path)
+		got, err := given(t, a)
+		if last(key) && strings.HasPrefix(key, "records/") {
+			require.NoError(t, err, "that the last are missing, nobody can tell from here")
+		} else {
+			require.ErrorIs(t, err, archive.ErrDamaged, key)
+		}
+		require.Equal(t, records[:len(got):len(got)], append([]archive.Record{}, got...))
+		write(t, path, good)
+	}
+	got, err := given(t, a)
+	require.NoError(t, err)
+	require.Equal(t, records, got)
+}
+
+// TestShadowed: what somebody puts over an object of a bucket with versions, or
+// hides it with, hides nothing.
+func TestShadowed(t *testing.T) {
+	records := log(t, 1)
+	server := buckettest.StartMinIO(t)
+	c := server.NewBucket(t)
+	bucket, err := s3.Open(c)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, bucket.Close()) }()
+	own := identity(t)
+	a := &archive.Archive{Bucket: bucket, Identity: own, Recipients: []age.Recipient{own.Recipient()}, Now: time.Now}
+	require.NoError(t, a.Keep(t.Context(), 0, records))
+	for key := range buckettest.List(t, bucket, "") {
+		server.Replace(t, c.Bucket, key, []byte("nothing"))
+		got, err := given(t, a)
+		require.NoError(t, err)
+		require.Equal(t, records, got)
+		server.Hide(t, c.Bucket, key)
+		got, err = given(t, a)
+		require.NoError(t, err)
+		require.Equal(t, records, got)
+	}
+}
+
+func leaves(records []archive.Record) (list []custody.Leaf) {
+	for _, r := range records {
+		list = append(list, r.Leaf)
+	}
+	return list
+}
