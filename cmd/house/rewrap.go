@@ -30,7 +30,7 @@ func Rewrap(ctx context.Context, dir, escrow string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h := &House{Config: c, dir: dir, logger: slog.New(slog.DiscardHandler)}
+	h := &House{Config: c, dir: dir, now: time.Now, logger: slog.New(slog.DiscardHandler)}
 	n, err := h.rewrap(ctx, dir, escrow)
 	return n, errors.Join(err, h.Close())
 }

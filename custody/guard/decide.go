@@ -261,8 +261,10 @@ const labelMark = "custody/v1/row"
 // mark is HMAC-SHA256(RowKey, label || payload digest || opening || leaf ||
 // record): what tells a row that this service wrote from one that somebody put
 // into its database. It is no format: nothing outside the service sees it.
-func (g *Guard) mark(s Stored) [32]byte {
-	m := hmac.New(sha256.New, g.RowKey[:])
+func (g *Guard) mark(s Stored) [32]byte { return markOf(g.RowKey, s) }
+
+func markOf(rowKey [32]byte, s Stored) [32]byte {
+	m := hmac.New(sha256.New, rowKey[:])
 	m.Write([]byte(labelMark))
 	m.Write(s.Payload[:])
 	m.Write(s.Opening[:])

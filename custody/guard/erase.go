@@ -25,8 +25,10 @@ const labelErased = "custody/v1/erased-row"
 
 // erasedMark is the mark of a row whose record is erased: HMAC-SHA256(RowKey,
 // label || payload digest || leaf). A row that lost its bytes otherwise has none.
-func (g *Guard) erasedMark(s Stored) [32]byte {
-	m := hmac.New(sha256.New, g.RowKey[:])
+func (g *Guard) erasedMark(s Stored) [32]byte { return erasedMarkOf(g.RowKey, s) }
+
+func erasedMarkOf(rowKey [32]byte, s Stored) [32]byte {
+	m := hmac.New(sha256.New, rowKey[:])
 	m.Write([]byte(labelErased))
 	m.Write(s.Payload[:])
 	m.Write(s.Leaf[:])

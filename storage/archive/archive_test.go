@@ -43,8 +43,12 @@ func log(t *testing.T, seed byte) []archive.Record {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	s, err := w.Team(t.Context(), guardtest.Incidents{
-		Open:   func(title string, at custody.Time) custody.Act { return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title} },
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act { return &investigate.Assign{Incident: i, Principal: p} },
+		Open: func(title string, at custody.Time) custody.Act {
+			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
+		},
+		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Assign{Incident: i, Principal: p}
+		},
 	})
 	require.NoError(t, err)
 	require.NoError(t, s.Others(t.Context()))
@@ -249,7 +253,9 @@ func TestDamage(t *testing.T) {
 	}
 	require.Len(t, keys, 4)
 	slices.SortFunc(keys, cmp.Compare[string])
-	last := func(key string) bool { return strings.Contains(key, "-"+key[len(key)-16:]) && strings.HasPrefix(filepath.Base(key), "0000000000000006") }
+	last := func(key string) bool {
+		return strings.Contains(key, "-"+key[len(key)-16:]) && strings.HasPrefix(filepath.Base(key), "0000000000000006")
+	}
 	for _, key := range keys {
 		path := filepath.Join(dir, key)
 		good := read(t, path)

@@ -36,6 +36,27 @@ func (s *Store) Commit(ctx context.Context, records []guard.Stored) error {
 			return err
 		}
 	}
+	return s.commit(ctx, records, previous)
+}
+
+// Restore is Commit for a store that is made again from an archive: in it, records
+// that are erased stand where they stood.
+func (s *Store) Restore(ctx context.Context, records []guard.Stored) error {
+	previous := make([]custody.Commitment, len(records))
+	for i, r := range records {
+		if r.Erased() { // what it followed, nobody knows
+			continue
+		}
+		var err error
+		if previous[i], err = previousOf(r); err != nil {
+			return err
+		}
+	}
+	return s.commit(ctx, records, previous)
+}
+
+// commit adds records; previous are the commitments of those before them.
+func (s *Store) commit(ctx context.Context, records []guard.Stored, previous []custody.Commitment) error {
 	return s.write(ctx, func(t *transaction) error {
 		c := &commit{t: t, heads: map[custody.Stream]*head{}}
 		if err := t.row(selectPosition, nil, &c.position); err != nil {
@@ -120,10 +141,16 @@ func (c *commit) add(r guard.Stored, previous custody.Commitment) error {
 	if err != nil {
 		return err
 	}
+	if r.Erased() {
+		previous = home.Commitment
+	}
 	if err := c.at(custody.Head{Stream: r.Stream, Length: r.Sequence, Commitment: previous}, r); err != nil {
 		return err
 	}
 	tag := r.Leaf.Tag()
+	if r.Erased() {
+		r.Record = []byte{}
+	}
 	n, err := c.t.exec(insertRecord, string(r.Stream), r.Sequence, r.Payload[:], r.Record, r.Opening[:], r.Commitment[:], tag[:], r.Mark[:])
 	if err != nil {
 		return err

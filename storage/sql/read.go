@@ -162,3 +162,13 @@ func (s *Store) addOpened(ctx context.Context, list []guard.Stored) error {
 		return nil
 	})
 }
+
+const countRecords = `SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM outbox)`
+
+// Count returns how many records there are, and how many of them have no receipt.
+func (s *Store) Count(ctx context.Context) (records, unproven uint64, err error) {
+	if err := s.row(ctx, countRecords, nil, &records, &unproven); err != nil {
+		return 0, 0, fmt.Errorf("count the records: %w", err)
+	}
+	return records, unproven, nil
+}

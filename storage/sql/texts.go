@@ -12,6 +12,6 @@ var writes = []string{
 // reads are the statements outside of transactions, prepared once.
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
-	selectErasures, selectPart, selectLengths,
+	selectErasures, selectPart, selectLengths, countRecords,
 	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen,
 }
