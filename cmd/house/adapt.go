@@ -88,6 +88,9 @@ func (l publicLog) Ready() error {
 		{ledger.ErrRollback, "the log is older than what it has signed: an administrator must look"},
 		{ledger.ErrFork, "the log is not what it has signed: an administrator must look"},
 		{sqlite.ErrFull, "the log's disk is full"},
+		{errArchive, "what is recorded cannot be archived in the store, and nothing is signed that is not"},
+		{storage.ErrFull, "the store is full, and nothing is signed that is not archived in it"},
+		{storage.ErrDenied, "what is recorded cannot be archived: " + errDenied.Error()},
 	} {
 		if errors.Is(err, known.is) {
 			why = known.why

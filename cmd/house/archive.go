@@ -91,8 +91,14 @@ func (a archiver) Keep(ctx context.Context, first uint64, entries []ledger.Entry
 			Stream: r.Stream, Sequence: r.Sequence, Leaf: r.Leaf, Payload: r.Payload, Opening: r.Opening, Bytes: r.Record, Opens: r.Opens,
 		}
 	}
-	return a.archive.Keep(ctx, first, records)
+	if err := a.archive.Keep(ctx, first, records); err != nil {
+		return fmt.Errorf("%w: %w", errArchive, err)
+	}
+	return nil
 }
+
+// errArchive marks what kept the log from being archived.
+var errArchive = errors.New("the archive")
 
 // records is the database with the archive beside it: what is erased from the one
 // is erased from both.
