@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -55,6 +55,8 @@ for name in "$@"; do
 	case $name in
 	# The last MinIO there will be; its licence is AGPL-3.0: a separate process for tests, never linked.
 	minio) from_go github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c ;;
+	# A second S3 server, Apache-2.0, for tests.
+	versitygw) from_go github.com/versity/versitygw/cmd/versitygw v1.8.0 ;;
 	# The peers of make bench-storage.
 	mc) from_go github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9 ;;
 	rclone) from_go github.com/rclone/rclone v1.76.0 ;;

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type kept struct {
 	shredded bool // it is ordered that the keys of its incident be destroyed
 	holds    int
 	sealed   custody.Time
+	kind     string    // of artifact
 	until    time.Time // end of its retention
 	checked  time.Time // when it was last read back, or sealed
 	first    bool      // it was never read back: that is checkLoop's to do
@@ -49,35 +51,33 @@ func newItems(rows *sql.Store) *items {
 	return &items{rows: rows, lengths: map[custody.Stream]uint64{}, known: map[custody.EvidenceID]kept{}}
 }
 
-// grown returns the streams of items that have records that were not taken in,
-// those of an incident that has some included: it says how long they are kept.
-// It returns also what to remember when they are taken in.
-func (s *items) grown(ctx context.Context) ([]custody.EvidenceID, map[custody.Stream]uint64, error) {
-	incidents, err := s.rows.Proven(ctx, "incident")
-	if err != nil {
-		return nil, nil, err
-	}
-	evidence, err := s.rows.Proven(ctx, "evidence")
-	if err != nil {
-		return nil, nil, err
-	}
-	now, list := map[custody.Stream]uint64{}, []custody.EvidenceID{}
-	for stream, n := range incidents {
-		if s.lengths[stream] != n {
-			now[stream] = n
+// grown are the streams that have records that were not taken in.
+type grown struct {
+	incidents map[custody.Stream]bool
+	evidence  []custody.EvidenceID
+	lengths   map[custody.Stream]uint64 // of all these
+}
+
+func (s *items) grown(ctx context.Context) (*grown, error) {
+	g := &grown{incidents: map[custody.Stream]bool{}, lengths: map[custody.Stream]uint64{}}
+	for _, kind := range []string{"incident", "evidence"} {
+		lengths, err := s.rows.Proven(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for stream, n := range lengths {
+			if s.lengths[stream] == n {
+				continue
+			}
+			g.lengths[stream] = n
+			if kind == "incident" {
+				g.incidents[stream] = true
+			} else {
+				g.evidence = append(g.evidence, custody.EvidenceID(stream[len("evidence/"):]))
+			}
 		}
 	}
-	for stream, n := range evidence {
-		id := custody.EvidenceID(stream[len("evidence/"):])
-		_, longer := now[s.known[id].incident.Stream()]
-		if s.lengths[stream] != n {
-			now[stream] = n
-		} else if !longer {
-			continue
-		}
-		list = append(list, id)
-	}
-	return list, now, nil
+	return g, nil
 }
 
 // survey lists the sealed items by their proven records, the first sealed first.
@@ -85,16 +85,24 @@ func (h *House) survey(ctx context.Context) ([]kept, error) {
 	s := h.items
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list, lengths, err := s.grown(ctx)
+	grown, err := s.grown(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(lengths) == 0 {
+	if len(grown.lengths) == 0 {
 		return s.sorted, nil
 	}
 	found := []kept{}
 	err = h.guard.Survey(ctx, func(v custody.View) error {
-		for _, id := range list {
+		for _, k := range s.sorted {
+			if grown.incidents[k.incident.Stream()] {
+				if err := k.look(v); err != nil {
+					return err
+				}
+				found = append(found, k)
+			}
+		}
+		for _, id := range grown.evidence {
 			k, err := keptIn(v, id)
 			if errors.Is(err, custody.ErrUnknown) { // not sealed
 				continue
@@ -109,7 +117,7 @@ func (h *House) survey(ctx context.Context) ([]kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(s.lengths, lengths)
+	maps.Copy(s.lengths, grown.lengths)
 	s.rounds++
 	for _, k := range found {
 		s.known[k.id] = k
@@ -132,14 +140,29 @@ func keptIn(v custody.View, id custody.EvidenceID) (kept, error) {
 	if err != nil {
 		return kept{}, err
 	}
+	k := kept{
+		id: id, incident: item.Incident, artifact: item.Artifact, disposal: item.Disposal, holds: len(item.Holds),
+		sealed: item.SealedAt, kind: item.Begun.Type, checked: max(item.CheckedAt, item.SealedAt).Time(), first: item.CheckedAt == 0,
+		asked: item.CheckAsked, damaged: item.Damaged, thing: item.Begun.Type == custody.TypePhysical,
+	}
+	return k, k.look(v)
+}
+
+// look takes in what the item's incident says of it.
+func (k *kept) look(v custody.View) error {
+	item := custody.Item{Evidence: &custody.Evidence{Incident: k.incident, SealedAt: k.sealed}, Beginning: custody.Beginning{Begun: custody.BeginEvidence{Type: k.kind}}}
 	until, err := custody.KeptUntil(v, item)
 	if err != nil {
-		return kept{}, err
+		return err
 	}
-	return kept{
-		id: id, incident: item.Incident, artifact: item.Artifact, disposal: item.Disposal, shredded: item.Shredding.Approved(),
-		holds: len(item.Holds), sealed: item.SealedAt,
-		until: until.Time(), checked: max(item.CheckedAt, item.SealedAt).Time(), first: item.CheckedAt == 0,
-		asked: item.CheckAsked, damaged: item.Damaged, thing: item.Begun.Type == custody.TypePhysical,
-	}, nil
+	state, err := v.State(k.incident.Stream())
+	if err != nil {
+		return err
+	}
+	c, ok := state.(custody.Case)
+	if !ok {
+		return fmt.Errorf("%s: folded as %T", k.incident.Stream(), state)
+	}
+	k.until, k.shredded = until.Time(), c.Shredding().Approved()
+	return nil
 }

@@ -403,3 +403,43 @@ func TestADisposalHoldsNobodyUp(t *testing.T) {
 		return err == nil && e.Disposal != nil && e.Disposal.Done
 	}, patience, 100*time.Millisecond)
 }
+
+// TestACertificateCounts what was destroyed, and what stays because another item
+// shares it.
+func TestACertificateCounts(t *testing.T) {
+	dir, _ := create(t)
+	r := start(t, dir)
+	administrator, engineer, incident := r.team()
+	lee, kim := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor), r.colleague(administrator, "Kim", custody.RoleIncidentManager)
+	data := append(noise(2*custody.ChunkSize, 1), make([]byte, custody.ChunkSize+100)...)
+	data = append(data[:3*custody.ChunkSize:3*custody.ChunkSize], noise(100, 2)...)
+	one := takeIn(t, engineer, incident, "EX-1", data)
+	same := takeIn(t, engineer, incident, "EX-2", data)
+	other := takeIn(t, engineer, incident, "EX-3", data[:custody.ChunkSize])
+	for _, id := range []custody.EvidenceID{one, same, other} {
+		confirmed(t, engineer, id)
+	}
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: incident, Seconds: d}
+	})
+	method := func(id custody.EvidenceID) (says string) {
+		t.Helper()
+		two(t, lee, kim, func(d custody.Digest) custody.Act { return &custody.DisposeEvidence{Evidence: id, Seconds: d} })
+		require.Eventually(t, func() bool {
+			said, err := lee.Records(t.Context(), id.Stream())
+			require.NoError(t, err)
+			st, err := said[len(said)-1].Record.Envelope.Statement(house.Words())
+			require.NoError(t, err)
+			act, ok := st.Act.(*custody.DisposedEvidence)
+			if ok {
+				says = act.Method
+			}
+			return ok
+		}, patience, 100*time.Millisecond)
+		return says
+	}
+	require.Equal(t, "nothing deleted: another item of the incident is the same bytes", method(one))
+	require.Equal(t, "deleted from a folder: 2 chunks of 8388708 bytes together; 1 chunks of 8388608 bytes together stay, which other items of the incident share", method(same))
+	require.Equal(t, "deleted from a folder: 1 chunks of 8388608 bytes together; 0 chunks of 0 bytes together stay, which other items of the incident share", method(other))
+	require.Empty(t, chunks(t, dir))
+}

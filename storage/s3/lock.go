@@ -88,9 +88,9 @@ func (b *Bucket) lockRefused(ctx context.Context, err error) error {
 // lockConfig tells whether the bucket says that it can lock objects, and whether
 // it locks each of them by default.
 func (b *Bucket) lockConfig(ctx context.Context) (locks, byDefault bool, err error) {
-	enabled, mode, _, _, err := b.core.GetObjectLockConfig(ctx, b.name)
-	if err == nil {
-		return enabled == "Enabled", mode != nil, nil
+	enabled, mode, term, _, err := b.core.GetObjectLockConfig(ctx, b.name)
+	if err == nil { // a rule may be there and say nothing
+		return enabled == "Enabled", mode != nil && *mode != "" || term != nil && *term > 0, nil
 	}
 	answer := minio.ToErrorResponse(err)
 	if ctx.Err() == nil && (answer.Code == "ObjectLockConfigurationNotFoundError" || answer.StatusCode == http.StatusNotImplemented) {

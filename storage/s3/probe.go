@@ -111,6 +111,9 @@ const canaryTerm = 20 * time.Second
 
 // probeLock locks the canary and tries to get rid of it.
 func (b *Bucket) probeLock(ctx context.Context, o storage.Object) error {
+	if err := b.lockedUntil(ctx, o, time.Time{}); err != nil { // by default, whatever the bucket says of itself
+		return err
+	}
 	until := time.Now().Add(canaryTerm).Truncate(time.Second)
 	if err := b.Retain(ctx, o.Key, o.Version, until); err != nil {
 		return fmt.Errorf("%w (is this machine's clock right?)", err)
@@ -129,6 +132,12 @@ func (b *Bucket) lockedUntil(ctx context.Context, o storage.Object, until time.T
 	there, err := b.Stat(ctx, o.Key, o.Version)
 	if err != nil {
 		return err
+	}
+	if until.IsZero() && !there.Until.IsZero() {
+		return fmt.Errorf("the server locked an object by default, until %s: keys must remain destroyable", there.Until)
+	}
+	if there.Until.IsZero() && !until.IsZero() {
+		return fmt.Errorf("the server took a lock until %s and does not tell of it any more: nobody could know what is locked", until.UTC())
 	}
 	if !there.Until.Equal(until) {
 		return fmt.Errorf("the server took a lock until %s and says that it is until %s", until.UTC(), there.Until)

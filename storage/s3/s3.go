@@ -332,7 +332,8 @@ func typed(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case answer.StatusCode == http.StatusInsufficientStorage, answer.Code == "XMinioStorageFull":
 		return fmt.Errorf("%w: %w", storage.ErrFull, err)
-	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized:
+	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized,
+		answer.Code == "ExpiredToken", answer.Code == "InvalidToken": // 400
 		return fmt.Errorf("%w: %w", storage.ErrDenied, err)
 	case answer.StatusCode == http.StatusConflict, // ConditionalRequestConflict: another is putting the same key
 		answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode >= 500:

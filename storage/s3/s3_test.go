@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -102,6 +103,49 @@ func TestMinIO(t *testing.T) {
 		b.Renew()
 		_, err = b.Put(t.Context(), "key", []byte("x"))
 		require.NoError(t, err)
+	})
+}
+
+// TestVersity: a second server, with another reading of what S3 means. It locks,
+// but does not tell of a lock any more when the version was written over, so that
+// nobody could know what is locked: with locks it is refused, and the reason said.
+func TestVersity(t *testing.T) {
+	server := buckettest.StartVersity(t)
+	t.Run("a bucket without locks", func(t *testing.T) {
+		b := open(t, server.NewBucketWithoutLock(t))
+		proven, err := b.Probe(t.Context())
+		require.NoError(t, err)
+		require.True(t, proven.Versions && proven.ConditionalPut && proven.Checksum)
+		require.False(t, proven.Lock || proven.Hold)
+		version, err := b.Put(t.Context(), "key", []byte("evidence"))
+		require.NoError(t, err)
+		require.ErrorIs(t, b.Retain(t.Context(), "key", version, time.Now().Add(time.Hour)), storage.ErrNoLock)
+		require.ErrorIs(t, b.Hold(t.Context(), "key", version, true), storage.ErrNoLock)
+	})
+	t.Run("a bucket with locks is refused", func(t *testing.T) {
+		_, err := open(t, server.NewBucket(t)).Probe(t.Context())
+		require.ErrorContains(t, err, "does not tell of it any more")
+	})
+	t.Run("what its locks do", func(t *testing.T) {
+		b := open(t, server.NewBucket(t))
+		version, err := b.Put(t.Context(), "key", []byte("evidence"))
+		require.NoError(t, err)
+		until := time.Now().Add(5 * time.Second).Truncate(time.Second).UTC()
+		require.NoError(t, b.Retain(t.Context(), "key", version, until))
+		require.NoError(t, b.Retain(t.Context(), "key", version, until.Add(-time.Second)), "locked for longer stays so")
+		there, err := b.Stat(t.Context(), "key", version)
+		require.NoError(t, err)
+		require.True(t, until.Equal(there.Until))
+		require.ErrorIs(t, b.Delete(t.Context(), "key", version), storage.ErrLocked)
+		time.Sleep(time.Until(until.Add(time.Second)))
+		require.NoError(t, b.Delete(t.Context(), "key", version))
+
+		version, err = b.Put(t.Context(), "held", []byte("evidence"))
+		require.NoError(t, err)
+		require.NoError(t, b.Hold(t.Context(), "held", version, true))
+		require.ErrorIs(t, b.Delete(t.Context(), "held", version), storage.ErrLocked)
+		require.NoError(t, b.Hold(t.Context(), "held", version, false))
+		require.NoError(t, b.Delete(t.Context(), "held", version))
 	})
 }
 
