@@ -376,7 +376,7 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	case e.KeysLost != "":
 		return out, unlawful("item %s cannot be read: the keys of its incident are lost (%s)", a.Evidence, e.KeysLost)
 	case e.Damaged:
-		return out, unlawful("item %s is damaged: its bytes are not those that were sealed", a.Evidence)
+		return out, unlawful("item %s is damaged: not all of its bytes are those that were sealed, so none are handed out, sound ones neither", a.Evidence)
 	case a.Offset > e.Artifact.Size || a.Length > e.Artifact.Size-a.Offset:
 		return out, unlawful("%d bytes from byte %d are not within the %d bytes of the artifact", a.Length, a.Offset, e.Artifact.Size)
 	}

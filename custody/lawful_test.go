@@ -99,6 +99,7 @@ func TestWhatMayFollow(t *testing.T) {
 		{"another that does", s.Engineer, &custody.CheckEvidence{Evidence: first, Intact: false, SHA256: sealed}, "does not fit"},
 		{"a check that finds rot", s.Engineer, &custody.CheckEvidence{Evidence: first, Intact: false, SHA256: other}, ""},
 		{"retrieve what is damaged", s.Engineer, s.Retrieval(), "is damaged"},
+		{"retrieve a part of it, which may be sound", s.Engineer, &custody.RetrieveEvidence{Evidence: first, Offset: 1, Length: 1}, "so none are handed out, sound ones neither"},
 		{"a check after it was restored", s.Engineer, &custody.CheckEvidence{Evidence: first, Intact: true, SHA256: sealed}, ""},
 		{"retrieve it again", s.Engineer, s.Retrieval(), ""},
 
