@@ -37,7 +37,7 @@ var rows = map[string]row{
 	"custody/format":          {"", ""},
 	"custody/format/ewf":      {"", ""},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
-	"custody/guard":           {"custody custody/policy", ""},
+	"custody/guard":           {"custody custody/policy", "golang.org/x/mod/sumdb"},
 	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},
 
 	"investigate": {"custody", ""},

@@ -107,6 +107,7 @@ func Acts() Vocabulary {
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
 		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
+		KindAdoptWitnesses:     func() Act { return new(AdoptWitnesses) },
 		KindCollectEvidence:    func() Act { return new(CollectEvidence) },
 		KindVerifyEvidence:     func() Act { return new(VerifyEvidence) },
 		KindHoldEvidence:       func() Act { return new(HoldEvidence) },

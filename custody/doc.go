@@ -27,6 +27,7 @@
 //	bundle        the portable proof of an exhibit: one file (package bundle)
 //	checkpoint    the signed head of the log: origin, size, root
 //	commitment    what binds a record without disclosing it
+//	cosignature   a witness's signed word that it saw a checkpoint, and when
 //	declaration   the opening of a stream by a record of another
 //	envelope      a signed payload: DSSE, with exactly one signature
 //	erasure       the destruction of a record's bytes and opening, by order of two
@@ -47,6 +48,7 @@
 //	policy        the rules of who may do what, or the stream that holds them
 //	possession    the proof that the holder of a key has it
 //	principal     a person or a service identity, with keys and roles
+//	quorum        the witnesses without whom a checkpoint does not count
 //	receipt       the proof that a leaf is in the log
 //	record        a statement and what was decided about it
 //	release       what became of a grant: how many bytes were handed over

@@ -16,6 +16,8 @@ type Genesis struct {
 	Key    []byte `json:"key"`    // the service's key, PKIX DER
 	Log    string `json:"log"`    // verifier key of the log
 	Policy string `json:"policy"` // text of the first policy
+
+	Witnesses string `json:"witnesses,omitempty"` // the first witness policy, where there is one
 }
 
 func (*Genesis) Kind() Kind         { return KindGenesis }
@@ -38,7 +40,14 @@ func (a *Genesis) Check(s *Statement) error {
 	if v.Name() != s.Audience {
 		return errors.New("the log's key does not bear the name of the audience")
 	}
-	return nil
+	if a.Witnesses == "" {
+		return nil
+	}
+	p, err := ParseWitnessPolicy(a.Witnesses)
+	if err == nil && len(p.Witnesses) == 0 {
+		err = errors.New("a witness policy without witnesses is left out")
+	}
+	return err
 }
 
 // Lawful implements Act. Genesis follows nothing.
@@ -73,16 +82,20 @@ type Enrolment struct {
 type Policy struct {
 	Origin     string
 	Service    PrincipalID
+	Log        string      // the log's verifier key
 	Text       string      // the policy in force
 	Digest     Digest      // of Text
 	Store      *ProveStore // what the store of evidence was last proven to do; nil before the first start
+	Witnesses  string      // the witness policy in force
+	Adopted    []string    // all witness policies that were ever in force, in order
 	Enrolments map[PrincipalID]Enrolment
 	holders    map[KeyID]PrincipalID
+	motions    Motions
 }
 
 // NewPolicy returns the fold of an empty policy stream.
 func NewPolicy() *Policy {
-	return &Policy{Enrolments: map[PrincipalID]Enrolment{}, holders: map[KeyID]PrincipalID{}}
+	return &Policy{Witnesses: NoWitnesses, Enrolments: map[PrincipalID]Enrolment{}, holders: map[KeyID]PrincipalID{}, motions: Motions{}}
 }
 
 // people counts the principals other than the service.
@@ -103,8 +116,11 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 	id := NewPrincipalID(s.Payload)
 	switch act := s.Act.(type) {
 	case *Genesis:
-		p.Origin, p.Service = s.Audience, id
+		p.Origin, p.Service, p.Log = s.Audience, id, act.Log
 		p.Text, p.Digest = act.Policy, Hash([]byte(act.Policy))
+		if act.Witnesses != "" {
+			p.adopt(act.Witnesses)
+		}
 		return p.enrol(Enrolment{ID: id, Name: "the service", Title: "service", Contact: s.Audience, First: []Role{RoleService}, At: r.Recorded}, act.Key)
 	case *EnrolPrincipal:
 		e := Enrolment{ID: id, Name: act.Name, Title: act.Title, Contact: act.Contact, At: r.Recorded, By: s.Actor}
@@ -116,8 +132,16 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 		return p.enrolFurther(s.Actor, act.Key)
 	case *ProveStore:
 		p.Store = act
+	case *AdoptWitnesses:
+		if _, carried := p.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
+			p.adopt(act.Policy)
+		}
 	}
 	return nil
+}
+
+func (p *Policy) adopt(witnesses string) {
+	p.Witnesses, p.Adopted = witnesses, append(p.Adopted, witnesses)
 }
 
 func (p *Policy) enrol(e Enrolment, der []byte) error {

@@ -56,30 +56,21 @@ func ParseCheckpoint(body string) (Checkpoint, error) {
 // returns what it says. Every signature on it must be by a key in known, which
 // always includes the log's: an unknown line would be a line nothing covers.
 func OpenCheckpoint(signed []byte, log note.Verifier, known ...note.Verifier) (Checkpoint, error) {
-	n, err := note.Open(signed, note.VerifierList(append([]note.Verifier{log}, known...)...))
-	if err != nil {
-		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
-	}
-	if len(n.UnverifiedSigs) > 0 {
-		return Checkpoint{}, fmt.Errorf("checkpoint: signature by unknown key %q", n.UnverifiedSigs[0].Name)
-	}
-	byLog := false
-	text := n.Text + "\n"
-	for _, s := range n.Sigs {
-		byLog = byLog || (s.Name == log.Name() && s.Hash == log.KeyHash())
-		sig, err := base64.StdEncoding.DecodeString(s.Base64)
-		if err != nil {
-			return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
-		}
-		text += "— " + s.Name + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
-	}
-	if !byLog {
+	text, good, unknown, err := openNote(signed, append([]note.Verifier{log}, known...)...)
+	switch {
+	case err != nil:
+		return Checkpoint{}, err
+	case len(unknown) > 0:
+		return Checkpoint{}, fmt.Errorf("checkpoint: signature by unknown key: %.200q", unknown[0])
+	case good[log].line == "":
 		return Checkpoint{}, fmt.Errorf("checkpoint is not signed by the log %s", log.Name())
 	}
-	if text != string(signed) {
-		return Checkpoint{}, errors.New("checkpoint is not in canonical form")
-	}
-	c, err := ParseCheckpoint(n.Text)
+	return parseCheckpointOf(log, text)
+}
+
+// parseCheckpointOf reads the text of a checkpoint of a log.
+func parseCheckpointOf(log note.Verifier, text string) (Checkpoint, error) {
+	c, err := ParseCheckpoint(text)
 	if err != nil {
 		return Checkpoint{}, err
 	}
@@ -186,17 +177,15 @@ func parseHashLine(l []byte) (Digest, bool) {
 }
 
 // Verify checks that leaf is in the log of trust, under a checkpoint that the
-// log signed, and returns that checkpoint.
-func (r *Receipt) Verify(trust *Trust, leaf Leaf) (Checkpoint, error) {
-	v, err := trust.LogVerifier()
+// log signed, and returns that checkpoint: who cosigned it and when, and whether
+// that is the quorum that the trust file asks for. It does not fail where the
+// quorum is not met: that is for the caller to weigh.
+func (r *Receipt) Verify(trust *Trust, leaf Leaf) (*Cosigned, error) {
+	c, err := trust.OpenCheckpoint(r.Checkpoint)
 	if err != nil {
-		return Checkpoint{}, err
+		return nil, err
 	}
-	c, err := OpenCheckpoint(r.Checkpoint, v)
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	return c, r.VerifyUnder(c, leaf)
+	return c, r.VerifyUnder(c.Checkpoint, leaf)
 }
 
 // VerifyUnder checks that leaf is in the tree of a checkpoint that the caller

@@ -179,7 +179,11 @@ func TestActs(t *testing.T) {
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
 		custody.KindProveStore:      {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
-		custody.KindVerifyEvidence:  {"no item": func(a custody.Act) { a.(*custody.VerifyEvidence).Evidence = "" }},
+		custody.KindAdoptWitnesses: {
+			"no policy":        func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy = "" },
+			"another spelling": func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy += "\n" },
+		},
+		custody.KindVerifyEvidence: {"no item": func(a custody.Act) { a.(*custody.VerifyEvidence).Evidence = "" }},
 		custody.KindHoldEvidence: {
 			"no item":      func(a custody.Act) { a.(*custody.HoldEvidence).Evidence = "" },
 			"no authority": func(a custody.Act) { a.(*custody.HoldEvidence).Authority = "" },
@@ -263,7 +267,7 @@ func TestPurposes(t *testing.T) {
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
-		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord,
+		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord, custody.KindAdoptWitnesses,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 	}
 	for kind, act := range actVectors(t, s) {

@@ -17,15 +17,11 @@ type Trust struct {
 	Genesis   Commitment `json:"genesis"`   // commitment of the first record of the policy stream
 	Log       string     `json:"log"`       // verifier key of the log (c2sp.org/signed-note)
 	Origin    string     `json:"origin"`    // name of the log, and the audience of every statement
-	Witnesses string     `json:"witnesses"` // witness policy; "none" where the log has no outside witness
+	Witnesses string     `json:"witnesses"` // witness policy, see WitnessPolicy; "none" where the log has no outside witness
 }
 
 // TrustFormat names the version of the trust file's format.
 const TrustFormat = "https://github.com/forensic-custody/custody/trust/v1"
-
-// NoWitnesses is the witness policy of a log without outside witnesses: a
-// rollback of such a log shows only to whoever kept a receipt.
-const NoWitnesses = "none"
 
 // ParseTrust reads a trust file and checks that its parts fit one another.
 func ParseTrust(b []byte) (*Trust, error) {
@@ -36,13 +32,13 @@ func ParseTrust(b []byte) (*Trust, error) {
 	if t.Format != TrustFormat {
 		return nil, fmt.Errorf("trust file: format %.100q is not %q", t.Format, TrustFormat)
 	}
-	if t.Witnesses != NoWitnesses {
-		return nil, errors.New(`trust file: witness policy: only "none" is known to this version`)
-	}
 	if t.Genesis.IsZero() {
 		return nil, errors.New("trust file: no genesis commitment")
 	}
 	if _, err := t.LogVerifier(); err != nil {
+		return nil, err
+	}
+	if _, err := t.WitnessPolicy(); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -70,6 +66,29 @@ func (t *Trust) LogVerifier() (note.Verifier, error) {
 		return nil, fmt.Errorf("trust file: log key is of %q, not of %q", v.Name(), t.Origin)
 	}
 	return v, nil
+}
+
+// WitnessPolicy returns who must have cosigned a checkpoint.
+func (t *Trust) WitnessPolicy() (*WitnessPolicy, error) {
+	p, err := ParseWitnessPolicy(t.Witnesses)
+	if err != nil {
+		return nil, fmt.Errorf("trust file: %w", err)
+	}
+	return p, nil
+}
+
+// OpenCheckpoint verifies a signed checkpoint of the log, and says who cosigned
+// it and whether that is the quorum.
+func (t *Trust) OpenCheckpoint(signed []byte) (*Cosigned, error) {
+	log, err := t.LogVerifier()
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.WitnessPolicy()
+	if err != nil {
+		return nil, err
+	}
+	return p.Open(signed, log)
 }
 
 // parseLogKey reads a verifier key (c2sp.org/signed-note) in its one spelling:

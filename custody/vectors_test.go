@@ -121,7 +121,28 @@ func made(t *testing.T) map[string][]byte {
 	broken[len(broken)-1024-512] ^= 1 // the first byte of the artifact
 	all["exhibit-broken.bundle"] = broken
 	put("exhibit-broken.verdict.json", bundle.Verify(bytes.NewReader(broken), s.Trust, bundle.Options{Words: words()}))
+	witnessVectors(t, s, all, put)
 	return all
+}
+
+// witnessVectors cosigns the story's log by one of two witnesses: enough for one
+// policy, and not for another.
+func witnessVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {
+	t.Helper()
+	list := witnesses(t, "witness.example/w1", "witness.example/w2")
+	require.NoError(t, s.Log.Witnessed(custody.TimeOf(s.Now()), list[0]))
+	all["cosigned.checkpoint"] = s.Log.Checkpoint()
+	var b bytes.Buffer
+	c, err := s.Contents(t.Context(), s.Evidence, true)
+	require.NoError(t, err)
+	require.NoError(t, bundle.Write(&b, c))
+	all["exhibit-cosigned.bundle"] = b.Bytes()
+	for _, quorum := range []string{"any", "all"} {
+		trust := *s.Trust
+		trust.Witnesses = policyOf(list, "group w "+quorum+" witness.example/w1 witness.example/w2\nquorum w\n")
+		all["trust-"+quorum+".json"] = must[[]byte](t)(trust.Marshal())
+		put("exhibit-cosigned-"+quorum+".verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), &trust, bundle.Options{Words: words()}))
+	}
 }
 
 // recordParts is what goes into the leaf of a record, and what comes of it.
@@ -178,6 +199,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.WithdrawEvidence{Evidence: s.Evidence, Incident: s.Incident},
 		&custody.CollectEvidence{Acquisition: s.Seal().Acquisition, Artifact: s.Seal().Artifact, Format: "raw", Name: must[custody.Name](t)(custody.NewName([]byte("disk.img"))), Type: "disk"},
 		&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true},
+		&custody.AdoptWitnesses{Policy: policyOf(witnesses(t, "witness.example/w1", "witness.example/w2"), "group w any witness.example/w1 witness.example/w2\nquorum w\n")},
 		&custody.VerifyEvidence{Evidence: s.Evidence},
 		&custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence},
 		&custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: custody.Hash(nil)},

@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: litewitness omniwitness minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -61,6 +61,9 @@ for name in "$@"; do
 	mc) from_go github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9 ;;
 	rclone) from_go github.com/rclone/rclone v1.76.0 ;;
 	restic) from_debian restic restic ;;
+	# Witnesses of others, which cosign this log in tests.
+	litewitness) from_go filippo.io/torchwood/cmd/litewitness v0.9.0 ;;
+	omniwitness) from_go github.com/transparency-dev/witness/cmd/omniwitness v0.0.0-20260720115447-2e1c6971d19e ;;
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;

@@ -104,7 +104,7 @@ type Said struct {
 	Record    *custody.Record
 	Raw       []byte // the record's bytes
 	Receipt   *custody.Receipt
-	Point     custody.Checkpoint // that the receipt is under
+	Point     *custody.Cosigned // that the receipt is under, and who cosigned it
 	Token     string
 	Statement []byte // the envelope as sent
 }
@@ -166,18 +166,18 @@ func (c *Client) Send(ctx context.Context, envelope *custody.Envelope, h http.He
 }
 
 // verify checks that a record is in the log.
-func verify(trust *custody.Trust, raw []byte, text string) (*custody.Record, *custody.Receipt, custody.Checkpoint, error) {
+func verify(trust *custody.Trust, raw []byte, text string) (*custody.Record, *custody.Receipt, *custody.Cosigned, error) {
 	record, err := custody.ParseRecord(raw)
 	if err != nil {
-		return nil, nil, custody.Checkpoint{}, err
+		return nil, nil, nil, err
 	}
 	receipt, err := custody.ParseReceipt([]byte(text))
 	if err != nil {
-		return nil, nil, custody.Checkpoint{}, err
+		return nil, nil, nil, err
 	}
 	leaf, err := receipt.Leaf(raw)
 	if err != nil {
-		return nil, nil, custody.Checkpoint{}, err
+		return nil, nil, nil, err
 	}
 	point, err := receipt.Verify(trust, leaf)
 	return record, receipt, point, err
@@ -329,7 +329,7 @@ func (c *Client) Evidence(ctx context.Context, id custody.EvidenceID) (e api.Evi
 type Recorded struct {
 	Record   *custody.Record // nil when erased
 	Receipt  *custody.Receipt
-	Point    custody.Checkpoint
+	Point    *custody.Cosigned
 	Raw      []byte
 	Sequence uint64
 	Erased   *custody.Erasure // nil unless erased
@@ -474,28 +474,25 @@ func (c *Client) sealed(ctx context.Context, id custody.EvidenceID) (custody.Art
 	return found.Artifact, nil
 }
 
-// Checkpoint returns the log's latest checkpoint, verified, and its bytes.
-func (c *Client) Checkpoint(ctx context.Context) (custody.Checkpoint, []byte, error) {
+// Checkpoint returns the log's latest checkpoint, verified, who cosigned it, and
+// its bytes.
+func (c *Client) Checkpoint(ctx context.Context) (*custody.Cosigned, []byte, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/log/checkpoint", nil)
 	if err != nil {
-		return custody.Checkpoint{}, nil, err
+		return nil, nil, err
 	}
 	r, err := c.do(q)
 	if err != nil {
-		return custody.Checkpoint{}, nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = r.Body.Close() }()
 	signed, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
 	if err != nil {
-		return custody.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	v, err := c.Trust.LogVerifier()
+	point, err := c.Trust.OpenCheckpoint(signed)
 	if err != nil {
-		return custody.Checkpoint{}, nil, err
-	}
-	point, err := custody.OpenCheckpoint(signed, v)
-	if err != nil {
-		return custody.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
 	return point, signed, nil
 }

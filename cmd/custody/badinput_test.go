@@ -331,7 +331,7 @@ func badBundles(t *testing.T, d *desk) {
 		args []string
 	}{
 		{`the trust file is for "custody.example/other"`, verify(proof, "--trust", filepath.Join(stranger, "trust.json"))},
-		{"no verifiable signatures", verify(proof, "--trust", filepath.Join(twin, "trust.json"))},
+		{"not signed by the log", verify(proof, "--trust", filepath.Join(twin, "trust.json"))},
 		{"is cut off", verify(cut, "--trust", trust)},
 		{"artifact", verify(proof, "--trust", trust, "--artifact", other)},
 	} {

@@ -226,11 +226,14 @@ func (a *app) logCommand() *cobra.Command {
 				return err
 			}
 			return a.answer(struct {
-				Origin string         `json:"origin"`
-				Size   uint64         `json:"size"`
-				Root   custody.Digest `json:"root"`
-				Signed string         `json:"signed"`
-			}{point.Origin, point.Size, point.Root, string(signed)}, string(signed))
+				Origin   string                `json:"origin"`
+				Size     uint64                `json:"size"`
+				Root     custody.Digest        `json:"root"`
+				Quorum   custody.Quorum        `json:"quorum"`
+				Cosigned []custody.Cosignature `json:"cosigned"`
+				Signed   string                `json:"signed"`
+			}{point.Origin, point.Size, point.Root, point.Quorum, append([]custody.Cosignature{}, point.By...), string(signed)},
+				string(signed)+fmt.Sprintf("\n%s\n", point))
 		},
 	}
 	return group("log", "The public log", checkpoint)
@@ -261,8 +264,8 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   evidence get             grant and receipt (each payload, stream, index, size, receipt), bytes, sha256
   evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
                            purpose, permitted, reason, act
-  log checkpoint           origin, size, root, signed
-  bundle export, verify    a verdict: verified, origin, size, root, complete, incident, evidence,
+  log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
+  bundle export, verify    a verdict: verified, origin, size, root, complete, quorum, cosigned, incident, evidence,
                            exhibit, name, type, artifact, acquisition, artifactState, confirmed,
                            damaged, timeline, problems {where, what}
   everything else          payload, stream, index, size, receipt; id of what came into being`,

@@ -234,16 +234,16 @@ func (a *app) history(ctx context.Context, s custody.Stream) error {
 		lines = append(lines, l)
 		text += l.text(names[st.Actor])
 	}
-	point := custody.Checkpoint{}
+	size := uint64(0)
 	if n := len(records); n > 0 {
-		point = records[n-1].Point
+		size = records[n-1].Point.Size
 	}
 	text += fmt.Sprintf("%d records, unbroken, each proven to be in the log %s\n", len(lines), cl.Trust.Origin)
 	if err := a.answer(struct {
 		Stream  custody.Stream `json:"stream"`
 		Records []line         `json:"records"`
 		Size    uint64         `json:"size"` // of the log, at the last record's receipt
-	}{s, lines, point.Size}, text); err != nil {
+	}{s, lines, size}, text); err != nil {
 		return err
 	}
 	return a.keep(ctx, cl)

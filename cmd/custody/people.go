@@ -201,15 +201,16 @@ type proof struct {
 	ID      string         `json:"id,omitempty"` // of what came into being
 	Payload custody.Digest `json:"payload"`      // of the statement
 	Stream  custody.Stream `json:"stream"`
-	Index   uint64         `json:"index"` // in the log
-	Size    uint64         `json:"size"`  // of the log at the checkpoint
+	Index   uint64         `json:"index"`  // in the log
+	Size    uint64         `json:"size"`   // of the log at the checkpoint
+	Quorum  custody.Quorum `json:"quorum"` // of witnesses over the checkpoint, by the trust file
 	Receipt string         `json:"receipt"`
 }
 
 func proofOf(s *client.Said, id string) proof {
 	return proof{
 		ID: id, Payload: s.Payload, Stream: s.Record.Stream, Index: s.Receipt.Index,
-		Size: s.Point.Size, Receipt: string(s.Receipt.Marshal()),
+		Size: s.Point.Size, Quorum: s.Point.Quorum, Receipt: string(s.Receipt.Marshal()),
 	}
 }
 
@@ -217,7 +218,7 @@ func proofOf(s *client.Said, id string) proof {
 func (a *app) said(s *client.Said, what string) error { return a.saidOf(s, "", what) }
 
 func (a *app) saidOf(s *client.Said, id, what string) error {
-	return a.answer(proofOf(s, id), fmt.Sprintf("%s\non record as leaf %d of the log (proven at size %d)\n", what, s.Receipt.Index, s.Point.Size))
+	return a.answer(proofOf(s, id), fmt.Sprintf("%s\non record as leaf %d of the log (proven at size %d; %s)\n", what, s.Receipt.Index, s.Point.Size, s.Point))
 }
 
 func (a *app) loginCommand() *cobra.Command {

@@ -138,7 +138,7 @@ func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) 
 	}
 	h.closing(h.log.Close)
 	gc := h.guardConfig(rows, k)
-	return guard.Create(ctx, gc, k.logKey, policy.Default)
+	return guard.Create(ctx, gc, k.logKey, policy.Default, custody.NoWitnesses)
 }
 
 // logConfig opens what the log is made of.

@@ -22,6 +22,7 @@ func (c *check) checkHistory() {
 	c.checkGenesis()
 	c.checkDeclarations()
 	c.checkSignatures()
+	c.checkWitnesses()
 	for _, s := range c.streams {
 		c.checkErasures(s)
 	}
@@ -69,7 +70,7 @@ func (c *check) belongs(e *entry) bool {
 		return true
 	}
 	switch a := s.Act.(type) {
-	case *custody.Genesis, *custody.ProveStore, *custody.EnrolPrincipal, *custody.EnrolKey:
+	case *custody.Genesis, *custody.ProveStore, *custody.AdoptWitnesses, *custody.EnrolPrincipal, *custody.EnrolKey:
 		return r.Stream == custody.PolicyStream
 	case *custody.GrantRole:
 		return r.Stream == a.Principal.Stream()
@@ -286,7 +287,15 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 	if s == nil {
 		return people
 	}
+	motions := custody.Motions{}
 	for e := range s.told() {
+		if act, ok := e.statement.Act.(*custody.AdoptWitnesses); ok && e.record.Decision.Permit {
+			m := act.Motion(e.statement)
+			if err := motions.Check(m, e.record.Recorded); err != nil {
+				c.problem(e.where, err)
+			}
+			motions.Apply(e.statement.Payload, m, e.record.Recorded)
+		}
 		if err := policy.Apply(e.record, e.statement); err != nil {
 			c.problem(e.where, err)
 			continue
@@ -304,7 +313,7 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 		}
 		people[id].enrolled = append(people[id].enrolled, enrolment{en, e.record.Sequence})
 	}
-	c.verdict.people, c.service, c.policy = policy.Enrolments, policy.Service, policy.Digest
+	c.verdict.people, c.service, c.policy, c.adopted = policy.Enrolments, policy.Service, policy.Digest, policy.Adopted
 	return people
 }
 

@@ -23,7 +23,8 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 	}
 	service := p.ID == c.service
 	switch act := e.statement.Act.(type) {
-	case *custody.EnrolPrincipal, *custody.GrantRole, *custody.RevokeRole, *custody.SuspendPrincipal, *custody.ReinstatePrincipal:
+	case *custody.EnrolPrincipal, *custody.GrantRole, *custody.RevokeRole, *custody.SuspendPrincipal, *custody.ReinstatePrincipal,
+		*custody.AdoptWitnesses:
 		return administrator(p.Has(custody.RoleAdministrator))
 	case *custody.RevokeKey:
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))

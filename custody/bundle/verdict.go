@@ -11,31 +11,34 @@ import (
 
 // Verdict is what a verification found.
 type Verdict struct {
-	Verified      bool                 `json:"verified"` // nothing is wrong
-	Origin        string               `json:"origin"`   // of the log, as the trust file names it
-	Size          uint64               `json:"size"`     // of the log at the checkpoint
-	Root          custody.Digest       `json:"root"`     // of the log at the checkpoint
-	Complete      bool                 `json:"complete"` // all leaves were there: no later record is left out as of Size
-	Incident      custody.IncidentID   `json:"incident"`
-	Evidence      custody.EvidenceID   `json:"evidence"`
-	Exhibit       string               `json:"exhibit"`
-	Name          string               `json:"name"`
-	Type          string               `json:"type"`
-	Artifact      *custody.Artifact    `json:"artifact"`              // as sealed
-	Acquisition   *custody.Acquisition `json:"acquisition"`           // as its collector told it
-	AsReceived    []string             `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
-	Labels        []custody.Label      `json:"labels"`                // other digests, as compared at intake
-	ArtifactState string               `json:"artifactState"`         // one of the three below
-	Confirmed     bool                 `json:"confirmed"`             // the service read the bytes back and found the sealed digest
-	Damaged       bool                 `json:"damaged"`               // the service's last check found other bytes, or none
-	KeysLost      string               `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
-	Destroyed     bool                 `json:"destroyed"`             // the bytes were, by order of two people; the records are what is left
-	Destruction   *Destruction         `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
-	Store         *custody.ProveStore  `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
-	Timeline      []Event              `json:"timeline"`              // in the order of recording
-	Erased        []Erased             `json:"erased,omitempty"`      // records of the bundle's streams that are erased by order
-	Problems      []Problem            `json:"problems"`              // empty when verified
-	Warnings      []Problem            `json:"warnings"`              // what verifies, and may yet be disputed
+	Verified      bool                  `json:"verified"`               // nothing is wrong
+	Origin        string                `json:"origin"`                 // of the log, as the trust file names it
+	Size          uint64                `json:"size"`                   // of the log at the checkpoint
+	Root          custody.Digest        `json:"root"`                   // of the log at the checkpoint
+	Complete      bool                  `json:"complete"`               // all leaves were there: no later record is left out as of Size
+	Quorum        custody.Quorum        `json:"quorum"`                 // whether the witnesses cosigned the checkpoint that the trust file asks for
+	Cosigned      []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
+	AlsoCosigned  []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
+	Incident      custody.IncidentID    `json:"incident"`
+	Evidence      custody.EvidenceID    `json:"evidence"`
+	Exhibit       string                `json:"exhibit"`
+	Name          string                `json:"name"`
+	Type          string                `json:"type"`
+	Artifact      *custody.Artifact     `json:"artifact"`              // as sealed
+	Acquisition   *custody.Acquisition  `json:"acquisition"`           // as its collector told it
+	AsReceived    []string              `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
+	Labels        []custody.Label       `json:"labels"`                // other digests, as compared at intake
+	ArtifactState string                `json:"artifactState"`         // one of the three below
+	Confirmed     bool                  `json:"confirmed"`             // the service read the bytes back and found the sealed digest
+	Damaged       bool                  `json:"damaged"`               // the service's last check found other bytes, or none
+	KeysLost      string                `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
+	Destroyed     bool                  `json:"destroyed"`             // the bytes were, by order of two people; the records are what is left
+	Destruction   *Destruction          `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
+	Store         *custody.ProveStore   `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
+	Timeline      []Event               `json:"timeline"`              // in the order of recording
+	Erased        []Erased              `json:"erased,omitempty"`      // records of the bundle's streams that are erased by order
+	Problems      []Problem             `json:"problems"`              // empty when verified
+	Warnings      []Problem             `json:"warnings"`              // what verifies, and may yet be disputed
 	people        map[custody.PrincipalID]custody.Enrolment
 }
 
@@ -229,7 +232,7 @@ func (v *Verdict) Write(w io.Writer) error {
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
-	b.WriteString("            No outside witness cosigned the log: that nobody was shown another log cannot be told from here.\n\n")
+	b.WriteString(v.witnesses() + "\n")
 	for _, e := range v.Erased {
 		fmt.Fprintf(&b, "  ERASED      %s\n", e)
 	}
@@ -268,9 +271,9 @@ func (v *Verdict) completeness() string {
 		}
 	}
 	if v.Complete {
-		return fmt.Sprintf("complete as of tree size %d: these %d records of the item and the one that announced it, and no others;\n"+
+		return fmt.Sprintf("complete as of tree size %d%s: these %d records of the item and the one that announced it, and no others;\n"+
 			"            nor is there a second history of it in this log.\n"+
-			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, n)
+			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, v.asOf(), n)
 	}
 	return fmt.Sprintf("unbroken through these %d records of the item and the one that announced it; later ones are not excluded\n"+
 		"            (the bundle has no leaves)", n)

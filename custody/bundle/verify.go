@@ -10,8 +10,6 @@ import (
 	"math"
 	"slices"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/forensic-custody/custody/custody"
 )
 
@@ -53,7 +51,8 @@ type check struct {
 	head    head
 	raw     []byte // of the record being read
 	proof   []byte // of the same
-	point   custody.Checkpoint
+	point   *custody.Cosigned
+	adopted []string // the witness policies that were ever in force
 	signed  []byte
 	streams []*stream
 	known   map[custody.Digest]string // where each statement was seen
@@ -157,15 +156,15 @@ func (c *check) readHead() error {
 	if c.signed, err = c.readMember(nil, checkpointName, maxCheckpoint); err != nil {
 		return err
 	}
-	var log note.Verifier
-	if log, err = c.trust.LogVerifier(); err != nil {
-		return err
-	}
 	if body, err := custody.CheckpointBody(c.signed); err == nil && body.Origin != c.trust.Origin {
 		return fmt.Errorf("the bundle is of log %q; the trust file is for %q", body.Origin, c.trust.Origin)
 	}
-	if c.point, err = custody.OpenCheckpoint(c.signed, log); err != nil {
+	if c.point, err = c.trust.OpenCheckpoint(c.signed); err != nil {
 		return err
+	}
+	c.verdict.Quorum, c.verdict.Cosigned = c.point.Quorum, c.point.By
+	if c.point.Quorum == custody.QuorumNotMet {
+		c.problem(checkpointName, fmt.Errorf("the witnesses that the trust file asks for did not cosign the log: %s", c.point))
 	}
 	c.verdict.Size, c.verdict.Root = c.point.Size, c.point.Root
 	return nil
@@ -269,7 +268,7 @@ func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
 		return nil, err
 	}
 	e.commitment, e.index = e.leaf.Commitment(), receipt.Index
-	if err := receipt.VerifyUnder(c.point, e.leaf); err != nil {
+	if err := receipt.VerifyUnder(c.point.Checkpoint, e.leaf); err != nil {
 		return nil, err
 	}
 	if e.statement, err = e.record.Envelope.Statement(c.words); err != nil {
@@ -310,7 +309,7 @@ func (c *check) readErased(s custody.Stream, sequence uint64) (*entry, error) {
 		return nil, errors.New("the receipt is under another checkpoint")
 	}
 	e.commitment, e.index = e.leaf.Commitment(), receipt.Index
-	return e, receipt.VerifyUnder(c.point, e.leaf)
+	return e, receipt.VerifyUnder(c.point.Checkpoint, e.leaf)
 }
 
 // readLeaves goes through all leaves of the log: they must make its root, and

@@ -48,8 +48,14 @@ func newStory(t testing.TB, seed byte) *guardtest.Story {
 // sealed lives the story up to the sealed exhibit.
 func sealed(t testing.TB, seed byte) *guardtest.Story {
 	t.Helper()
+	return sealedUnder(t, seed, shortPolicy)
+}
+
+// sealedUnder is sealed under a policy; empty means the default one.
+func sealedUnder(t testing.TB, seed byte, policy string) *guardtest.Story {
+	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: shortPolicy})
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: policy})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	s, err := w.Team(ctx, guardtest.Incidents{

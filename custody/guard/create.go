@@ -12,8 +12,9 @@ import (
 
 // Create puts the genesis record on record, proven, and returns what a verifier
 // has to trust. logKey is the log's verifier key. Called again it only returns
-// the same. The log must be empty or hold the genesis record.
-func Create(ctx context.Context, c Config, logKey, policyText string) (*custody.Trust, error) {
+// the same. The log must be empty or hold the genesis record. witnesses is the first
+// witness policy, custody.NoWitnesses where there is none.
+func Create(ctx context.Context, c Config, logKey, policyText, witnesses string) (*custody.Trust, error) {
 	if _, err := policy.Parse(policyText); err != nil {
 		return nil, err
 	}
@@ -22,7 +23,7 @@ func Create(ctx context.Context, c Config, logKey, policyText string) (*custody.
 		return nil, err
 	}
 	if len(list) == 0 {
-		if list, err = commitGenesis(ctx, c, logKey, policyText); err != nil {
+		if list, err = commitGenesis(ctx, c, logKey, policyText, witnesses); err != nil {
 			return nil, err
 		}
 	}
@@ -39,17 +40,21 @@ func Create(ctx context.Context, c Config, logKey, policyText string) (*custody.
 		return nil, err
 	}
 	return &custody.Trust{
-		Format: custody.TrustFormat, Genesis: genesis.Commitment, Log: logKey, Origin: c.Origin, Witnesses: custody.NoWitnesses,
+		Format: custody.TrustFormat, Genesis: genesis.Commitment, Log: logKey, Origin: c.Origin, Witnesses: witnesses,
 	}, nil
 }
 
-func commitGenesis(ctx context.Context, c Config, logKey, policyText string) ([]Stored, error) {
+func commitGenesis(ctx context.Context, c Config, logKey, policyText, witnesses string) ([]Stored, error) {
 	now := custody.TimeOf(c.Now())
 	h := custody.Header{Audience: c.Origin, Time: now, Expires: now.Add(custody.MaxValidity)}
 	if _, err := io.ReadFull(c.Rand, h.Nonce[:]); err != nil {
 		return nil, err
 	}
-	e, err := custody.Sign(c.Service, h, &custody.Genesis{Key: c.Service.Public().Bytes(), Log: logKey, Policy: policyText})
+	act := &custody.Genesis{Key: c.Service.Public().Bytes(), Log: logKey, Policy: policyText}
+	if witnesses != custody.NoWitnesses {
+		act.Witnesses = witnesses
+	}
+	e, err := custody.Sign(c.Service, h, act)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,10 @@ type Config struct {
 	// error stops it without a record.
 	Before map[custody.Kind]func(context.Context, *custody.Statement) error
 
+	// Adopted, when not nil, is called with the witness policy in force after a record
+	// that may have changed it is proven. It must not wait.
+	Adopted func(*custody.WitnessPolicy)
+
 	// EnrolmentCode, when not empty, is the digest of the one-time code that
 	// admits the first administrator until CodeExpires.
 	EnrolmentCode custody.Digest

@@ -271,5 +271,6 @@ func (g *Guard) prove(ctx context.Context, batch []*pending) error {
 			g.pokeErase()
 		}
 	}
+	g.adopted(batch)
 	return nil
 }

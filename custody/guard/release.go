@@ -67,7 +67,11 @@ func (g *Guard) ticket(ctx context.Context, s *custody.Statement, act *custody.R
 // there. Where it is not, that is put on record.
 func (g *Guard) lastLook(ctx context.Context, p *pending) (string, error) {
 	t := *p.stored.Ticket
-	if _, err := g.stillPermitted(ctx, t); err != nil {
+	_, err := g.stillPermitted(ctx, t)
+	if err == nil {
+		err = g.witnessed(ctx, p.stored.Receipt)
+	}
+	if err != nil {
 		return "", errors.Join(err, g.settle(ctx, t, custody.ReleaseWithheld, 0))
 	}
 	return p.token, nil
@@ -147,6 +151,9 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 		return nil, errors.Join(custody.ErrUnknown, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
 	item, err := g.stillPermitted(ctx, t)
+	if err == nil {
+		err = g.grantWitnessed(ctx, t)
+	}
 	if err != nil {
 		return nil, errors.Join(err, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
@@ -155,6 +162,19 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 		span: t.Span, expires: now.Add(useLife),
 	}
 	return u, nil
+}
+
+// grantWitnessed asks once more, for a use of a ticket, what lastLook asked when it was
+// earned: another witness policy may have come into force.
+func (g *Guard) grantWitnessed(ctx context.Context, t Ticket) error {
+	stored, err := g.Store.ByPayload(ctx, t.Grant)
+	if err == nil {
+		err = g.genuine(stored)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return g.witnessed(ctx, stored.Receipt)
 }
 
 // Permitted returns nil while the right that the use stands on is there. Long

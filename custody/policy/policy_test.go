@@ -54,6 +54,7 @@ session.open                somebody   .    .    .    .    .    .    .    .    .
 session.open                himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
 refusals.summary            somebody   .    .    .    .    .    .    .    .    .    .    yes  .    .
 refusals.summary            himself    .    .    .    .    .    .    .    .    .    .    yes  .    .
+witness.adopt               custody    yes  .    .    .    .    .    .    .    .    .    .    .    .
 store.prove                 custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
 incident.open               custody    .    yes  yes  yes  .    .    .    .    .    .    .    .    .
 incident.assign             incident   .    yes  yes  .    .    .    .    .    .    .    .    .    .

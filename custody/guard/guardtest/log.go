@@ -25,6 +25,8 @@ type Log struct {
 	broken     error         // what Append fails with
 	ready      error         // what Ready says
 	held       chan struct{} // Append waits until it is closed
+	witnesses  []*Witness
+	at         custody.Time // at which they sign
 }
 
 // NewLog returns an empty log that signs with signer.
@@ -96,8 +98,26 @@ func (l *Log) publish() error {
 		root = tlog.Hash(custody.Hash(nil)) // RFC 6962, section 2.1
 	}
 	c := custody.Checkpoint{Origin: l.signer.Name(), Size: uint64(len(l.leaves)), Root: custody.Digest(root)}
-	l.checkpoint, err = note.Sign(&note.Note{Text: c.String()}, l.signer)
-	return err
+	if l.checkpoint, err = note.Sign(&note.Note{Text: c.String()}, l.signer); err != nil {
+		return err
+	}
+	for _, w := range l.witnesses {
+		line, err := w.Cosign(c, l.at)
+		if err != nil {
+			return err
+		}
+		l.checkpoint = append(l.checkpoint, line...)
+	}
+	return nil
+}
+
+// Witnessed has the latest checkpoint, and each after it, cosigned by these
+// witnesses, at that time.
+func (l *Log) Witnessed(at custody.Time, by ...*Witness) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.witnesses, l.at = by, at
+	return l.publish()
 }
 
 func (l *Log) read(indexes []int64) ([]tlog.Hash, error) {

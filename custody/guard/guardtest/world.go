@@ -30,6 +30,8 @@ type Setup struct {
 	Policy string             // policy.Default
 	Store  guard.Store        // one in memory
 
+	Witnesses string // the first witness policy: custody.NoWitnesses
+
 	Before map[custody.Kind]func(context.Context, *custody.Statement) error // as in guard.Config
 }
 
@@ -58,6 +60,9 @@ func New(ctx context.Context, s Setup) (*World, error) {
 	if s.Store == nil {
 		s.Store = NewStore()
 	}
+	if s.Witnesses == "" {
+		s.Witnesses = custody.NoWitnesses
+	}
 	logKey, logSigner, err := LogKey(s.Origin, s.Seed)
 	if err != nil {
 		return nil, err
@@ -76,7 +81,7 @@ func New(ctx context.Context, s Setup) (*World, error) {
 		Rand: randomness(s.Seed, "the service"), Now: w.clock.read, Before: s.Before,
 		EnrolmentCode: custody.Hash([]byte(Code)), CodeExpires: start.Add(15 * time.Minute),
 	}
-	if w.Trust, err = guard.Create(ctx, w.config, logKey, s.Policy); err != nil {
+	if w.Trust, err = guard.Create(ctx, w.config, logKey, s.Policy, s.Witnesses); err != nil {
 		return nil, err
 	}
 	w.Guard, err = guard.Open(ctx, w.config)
@@ -304,6 +309,30 @@ func LogKey(origin string, seed byte) (string, note.Signer, error) {
 	signer, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", origin, v.KeyHash(),
 		base64.StdEncoding.EncodeToString(append([]byte{ed25519Key}, private...))))
 	return verifier, signer, err
+}
+
+// Witness is a witness of the log, with a key of its own.
+type Witness struct {
+	Name string // in policies, and of its key
+	Key  string // verifier key
+	key  ed25519.PrivateKey
+}
+
+// NewWitness returns the witness of a name.
+func NewWitness(seed byte, name string) (*Witness, error) {
+	w := &Witness{Name: name, key: ed25519.NewKeyFromSeed(digest(seed, "the witness "+name))}
+	public, ok := w.key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("not an Ed25519 key")
+	}
+	var err error
+	w.Key, err = custody.WitnessKey(name, public)
+	return w, err
+}
+
+// Cosign returns the line by which the witness says that it saw a checkpoint.
+func (w *Witness) Cosign(c custody.Checkpoint, at custody.Time) (string, error) {
+	return custody.Cosign(w.Name, w.key, c, at)
 }
 
 func digest(seed byte, name string) []byte {
