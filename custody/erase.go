@@ -2,6 +2,7 @@ package custody
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -100,7 +101,7 @@ func (a *EraseRecord) Lawful(v View, s *Statement) (Outcome, error) {
 	if err := a.fits(v, s.Actor); err != nil {
 		return out, err
 	}
-	return out, orders.motions.Check(a.Motion(s), v.Now())
+	return out, orders.motions.CheckIn(v, a.Motion(s))
 }
 
 // resource returns what the stream is about, and an Unlawful error when it is an
@@ -129,6 +130,25 @@ func (a *EraseRecord) resource(v View, s *Statement) (Outcome, error) {
 	return Outcome{Stream: a.Stream, Resource: Resource{Type: "Custody", ID: s.Audience}}, err
 }
 
+// unheld returns an Unlawful error when a statement is about an item that is on
+// legal hold: whatever stream its record stands in.
+func unheld(v View, said *Statement) error {
+	id, err := ParseEvidenceID(said.Act.Subject().Name)
+	if err != nil {
+		return nil //nolint:nilerror // it is about something else
+	}
+	item, _, err := ItemOf(v, id)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return nil
+	case err != nil:
+		return err
+	case len(item.Holds) > 0:
+		return unlawful("item %s is on legal hold by %s", id, item.Holds[0].Authority)
+	}
+	return nil
+}
+
 // mayOrder returns an Unlawful error unless the actor has a role of Erasers.
 func (a *EraseRecord) mayOrder(v View, s *Statement) error {
 	p, err := PrincipalOf(v, s.Actor)
@@ -143,6 +163,9 @@ func (a *EraseRecord) mayOrder(v View, s *Statement) error {
 func (a *EraseRecord) fits(v View, by PrincipalID) error {
 	r, said, c, err := v.Record(a.Stream, a.Sequence)
 	if err != nil {
+		return err
+	}
+	if err := unheld(v, said); err != nil {
 		return err
 	}
 	var grant Digest
@@ -163,6 +186,13 @@ func (a *EraseRecord) fits(v View, by PrincipalID) error {
 		return unlawful("record %d of %s is not what the order says of it", a.Sequence, a.Stream)
 	case said.Actor == by:
 		return unlawful("nobody orders that what he said himself be erased")
+	}
+	state, err := v.State(a.Stream)
+	if err != nil {
+		return err
+	}
+	if item, ok := state.(*Evidence); ok && item.grants[grant] != nil && item.grants[grant].actor == by {
+		return unlawful("nobody orders that what became of his own retrieval be erased")
 	}
 	return a.Erasable()
 }
@@ -200,15 +230,20 @@ func (a *ErasedRecord) Check(*Statement) error {
 	return err
 }
 
-// Lawful implements Act.
+// Lawful implements Act. While an item is on legal hold nothing of its stream is
+// erased, whenever that was ordered.
 func (a *ErasedRecord) Lawful(v View, s *Statement) (Outcome, error) {
-	if _, err := v.State(a.Stream); err != nil {
+	state, err := v.State(a.Stream)
+	if err != nil {
 		return Outcome{}, err
 	}
 	out := Outcome{Stream: a.Stream, Resource: Resource{Type: "Custody", ID: s.Audience}}
 	orders, err := v.Erasures(a.Stream)
 	if err != nil {
 		return out, err
+	}
+	if item, ok := state.(*Evidence); ok && len(item.Holds) > 0 {
+		return out, unlawful("the item is on legal hold by %s", item.Holds[0].Authority)
 	}
 	return out, orders.Certifies(a)
 }

@@ -99,7 +99,7 @@ func (a *LiftHold) Lawful(v View, s *Statement) (Outcome, error) {
 	if !slices.ContainsFunc(e.Holds, func(h Hold) bool { return h.ID == a.Hold }) {
 		return out, unlawful("no hold %s is on item %s", a.Hold, a.Evidence)
 	}
-	return out, e.motions.Check(a.Motion(s), v.Now())
+	return out, e.motions.CheckIn(v, a.Motion(s))
 }
 
 // Motion is what the statement moves or seconds.
@@ -140,7 +140,7 @@ func (a *DisposeEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	case v.Now() < until:
 		return out, unlawful("item %s is kept until %s", a.Evidence, until)
 	}
-	return out, e.motions.Check(a.Motion(s), v.Now())
+	return out, e.motions.CheckIn(v, a.Motion(s))
 }
 
 // Motion is what the statement moves or seconds.
@@ -254,6 +254,22 @@ func (m Motions) Check(x Motion, at Time) error {
 	case at > first.at.Add(MotionLife):
 		return unlawful("what was moved at %s could be seconded for %d days, until %s: move it anew",
 			first.at, MotionLife/(24*time.Hour), first.at.Add(MotionLife))
+	}
+	return nil
+}
+
+// CheckIn is Check at the time of a view, and asks that who moved it first is
+// still there to stand by it: not suspended, and with a live key.
+func (m Motions) CheckIn(v View, x Motion) error {
+	if err := m.Check(x, v.Now()); err != nil || x.Seconds.IsZero() {
+		return err
+	}
+	first, err := PrincipalOf(v, m[x.Seconds].motion.By)
+	if err != nil {
+		return err
+	}
+	if first.Suspended || len(first.Keys()) == 0 {
+		return unlawful("%s, who moved it, is suspended or has no live key any more: move it anew", first.ID)
 	}
 	return nil
 }

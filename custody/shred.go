@@ -51,7 +51,7 @@ func (a *ShredIncident) Lawful(v View, s *Statement) (Outcome, error) {
 	if err := shreddable(v, a.Incident, c); err != nil {
 		return out, err
 	}
-	return out, c.Motions().Check(a.Motion(s), v.Now())
+	return out, c.Motions().CheckIn(v, a.Motion(s))
 }
 
 // Motion is what the statement moves or seconds.

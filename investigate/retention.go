@@ -50,7 +50,7 @@ func (a *Retain) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 	if err != nil {
 		return out, err
 	}
-	return out, i.motions.Check(a.Motion(s), v.Now())
+	return out, i.motions.CheckIn(v, a.Motion(s))
 }
 
 // Motion is what the statement moves or seconds.

@@ -59,7 +59,7 @@ func TestARecordIsErased(t *testing.T) {
 	}, patience, 200*time.Millisecond)
 	shown, _, _ := run(t, lee, "record", "history", stream)
 	require.Contains(t, shown, "by authority of request 12/26")
-	require.Contains(t, shown, "it was: evidence.export, refused: false")
+	require.Contains(t, shown, "said to have been: evidence.export, refused: false")
 	refused(t, exitUsage, lee, erase(at), "is erased")
 
 	said, v := d.verdict(t, lee, id)

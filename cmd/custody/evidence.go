@@ -219,7 +219,7 @@ func (a *app) history(ctx context.Context, s custody.Stream) error {
 		if r.Record == nil {
 			l := erasedLine(r)
 			lines = append(lines, l)
-			text += fmt.Sprintf("%d  ERASED by order of %s %s and %s %s at %s, by authority of %s\n  it was: %s, refused: %t\n", l.Sequence,
+			text += fmt.Sprintf("%d  ERASED by order of %s %s and %s %s at %s, by authority of %s\n  said to have been: %s, refused: %t\n", l.Sequence,
 				l.Erased.First, names[l.Erased.First], l.Erased.Second, names[l.Erased.Second], l.Erased.At, l.Erased.Authority, l.Erased.Was, l.Erased.Refused)
 			continue
 		}

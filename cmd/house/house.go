@@ -182,6 +182,7 @@ func (h *House) guardConfig(rows guard.Store, k *keys) guard.Config {
 	return guard.Config{
 		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
 		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: h.now,
+		Trouble: func(err error) { h.logger.Warn("what was ordered could not be done yet", "error", err) },
 	}
 }
 

@@ -27,7 +27,7 @@ func (e Erased) String() string {
 	if e.Refused {
 		was += ", refused"
 	}
-	return fmt.Sprintf("record %d of %s (%s), by order of %s and %s, of %s, under the authority of %s", e.Sequence, e.Stream, was, e.By[0], e.By[1], e.At, e.Authority)
+	return fmt.Sprintf("record %d of %s (said to have been %s), by order of %s and %s, of %s, under the authority of %s", e.Sequence, e.Stream, was, e.By[0], e.By[1], e.At, e.Authority)
 }
 
 // checkErasures checks that what is erased of a stream was ordered by two people

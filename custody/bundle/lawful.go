@@ -126,6 +126,10 @@ func (k *keeping) step(e *entry, carried bool) error {
 		if len(k.holds) > 0 {
 			return errors.New("orders a record of the item erased while it was on legal hold")
 		}
+	case *custody.ErasedRecord:
+		if len(k.holds) > 0 {
+			return errors.New("says that a record of the item was erased while it was on legal hold")
+		}
 	case *custody.HoldEvidence:
 		k.holds[e.statement.Payload] = true
 	case *custody.LiftHold:

@@ -11,8 +11,8 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// How often the service looks for what is ordered erased: while something is, and
-// otherwise.
+// How often the service looks for what is ordered erased: while something is, at
+// first and then ever less often, and otherwise.
 const (
 	eraseAgain = time.Second
 	eraseEvery = 30 * time.Second
@@ -135,17 +135,21 @@ func (g *Guard) pokeErase() {
 // eraseLoop erases what is ordered: what an earlier run left, and then as it
 // comes.
 func (g *Guard) eraseLoop(ctx context.Context) {
+	pause := eraseAgain
 	for {
-		pause := eraseEvery
-		if !g.eraseOrdered(ctx) {
+		wait := eraseEvery
+		if g.eraseOrdered(ctx) {
 			pause = eraseAgain
+		} else {
+			wait, pause = pause, min(2*pause, eraseEvery)
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-g.erase:
+			pause = eraseAgain
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -159,6 +163,9 @@ func (g *Guard) eraseOrdered(ctx context.Context) (done bool) {
 	for _, x := range list {
 		ended, err := g.eraseOne(ctx, x)
 		done = done && ended && err == nil // what failed is tried again
+		if err != nil && ctx.Err() == nil && g.Trouble != nil {
+			g.Trouble(fmt.Errorf("record %d of %s is ordered erased and is not yet: %w", x.Sequence, x.Stream, err))
+		}
 	}
 	return done
 }
@@ -172,6 +179,9 @@ func (g *Guard) eraseOne(ctx context.Context, x Erasing) (ended bool, err error)
 		return false, err
 	}
 	if !o.Done {
+		if err := g.mayErase(ctx, x, o); err != nil {
+			return false, err
+		}
 		if err := g.destroy(ctx, x, o); err != nil {
 			return false, err
 		}
@@ -183,6 +193,19 @@ func (g *Guard) eraseOne(ctx context.Context, x Erasing) (ended bool, err error)
 		}
 	}
 	return true, g.Store.EndErasure(ctx, x.Order)
+}
+
+// mayErase returns an error while the erasure could not be certified: nothing can
+// be put on record, or a legal hold came in between.
+func (g *Guard) mayErase(ctx context.Context, x Erasing, o custody.Erasure) error {
+	if err := g.Log.Ready(); err != nil {
+		return err
+	}
+	act := &custody.ErasedRecord{Commitment: o.Act.Commitment, Order: x.Order, Sequence: x.Sequence, Stream: x.Stream}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, err := act.Lawful(g.folds.view(ctx, g.now(), false), &custody.Statement{Header: custody.Header{Actor: g.service, Audience: g.Origin}})
+	return err
 }
 
 func (g *Guard) provenErasure(ctx context.Context, x Erasing) (custody.Erasure, bool, error) {

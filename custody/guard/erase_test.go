@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +26,7 @@ type breaking struct {
 	guard.Store
 	mu                   sync.Mutex
 	before, after, ended bool
+	calls                int // of Erase
 }
 
 var errBroken = errors.New("broken")
@@ -38,6 +40,7 @@ func (b *breaking) set(before, after, ended bool) {
 func (b *breaking) Erase(ctx context.Context, e guard.Erased) error {
 	b.mu.Lock()
 	before, after := b.before, b.after
+	b.calls++
 	b.mu.Unlock()
 	if before {
 		return errBroken
@@ -305,6 +308,76 @@ func TestErasingTakesTwoWithTheRight(t *testing.T) {
 	_, err := a.Attest(a.ctx, "", &custody.ErasedRecord{Commitment: act.Commitment, Method: "x", Order: custody.Hash(nil), Sequence: act.Sequence, Stream: item})
 	require.ErrorContains(t, err, "no order")
 	a.verdict()
+}
+
+// tried counts how often the store was asked to erase since the service was last
+// started, once it has looked for what is ordered.
+func (a archive) tried() int {
+	a.t.Helper()
+	a.store.set(false, false, false)
+	a.store.mu.Lock()
+	a.store.calls = 0
+	a.store.mu.Unlock()
+	require.NoError(a.t, a.Reopen(a.ctx))
+	time.Sleep(300 * time.Millisecond) // it looks at once
+	a.store.mu.Lock()
+	defer a.store.mu.Unlock()
+	return a.store.calls
+}
+
+// TestAHoldStopsAnErasure that is ordered and not done, until it is lifted; and
+// what was refused of an item, wherever it stands, stays during a hold.
+func TestAHoldStopsAnErasure(t *testing.T) {
+	a := newArchive(t)
+	item := a.Evidence.Stream()
+	a.as(a.Outsider).tries("curious", &custody.ExportEvidence{Evidence: a.Evidence}).refused("")
+	act := a.orderFor(item, a.place(item, custody.KindReceiveEvidence, true))
+	a.store.set(true, false, false)
+	a.order(act)
+	hold := a.as(a.Counsel).tries("an order", &custody.HoldEvidence{Authority: "a court", Evidence: a.Evidence})
+	hold.recorded()
+	require.Zero(t, a.tried())
+	require.False(t, a.isErased(item, act.Sequence))
+	elsewhere := a.orderFor(a.Outsider.ID.Stream(), a.place(a.Outsider.ID.Stream(), custody.KindExportEvidence, false))
+	a.as(a.Lead).tries("because", elsewhere).refused("is on legal hold by a court")
+	lift := &custody.LiftHold{Authority: "a court", Evidence: a.Evidence, Hold: guardtest.PayloadOf(hold.raw)}
+	moved := a.as(a.Lead).tries("over", lift)
+	moved.recorded()
+	lift.Seconds = guardtest.PayloadOf(moved.raw)
+	a.as(a.Counsel).tries("over", lift).recorded()
+	require.Equal(t, 1, a.tried())
+	a.certified(act)
+	a.verdict()
+}
+
+// TestNothingIsErasedThatCannotBeCertified: with the log down it waits.
+func TestNothingIsErasedThatCannotBeCertified(t *testing.T) {
+	a := newArchive(t)
+	item := a.Evidence.Stream()
+	act := a.orderFor(item, a.place(item, custody.KindReceiveEvidence, true))
+	a.store.set(true, false, false)
+	a.order(act)
+	a.Log.Break(true)
+	require.Zero(t, a.tried())
+	require.False(t, a.isErased(item, act.Sequence))
+	a.Log.Mend()
+	a.certified(act)
+}
+
+// TestTheFirstMustStandByIt: who lost his place since cannot be seconded.
+func TestTheFirstMustStandByIt(t *testing.T) {
+	a := newArchive(t)
+	item := a.Evidence.Stream()
+	act := a.orderFor(item, a.place(item, custody.KindReceiveEvidence, true))
+	first := a.as(a.Lead).tries("because", act)
+	first.recorded()
+	a.as(a.Administrator).tries("left", &custody.SuspendPrincipal{Principal: a.Lead.ID}).recorded()
+	second := *act
+	second.Seconds = guardtest.PayloadOf(first.raw)
+	a.as(a.Counsel).tries("he may", &second).refused("is suspended or has no live key any more")
+	a.as(a.Administrator).tries("back", &custody.ReinstatePrincipal{Principal: a.Lead.ID}).recorded()
+	a.as(a.Counsel).tries("he may", &second).recorded()
+	a.certified(act)
 }
 
 // TestWhatIsNeverErased tries every record of the story, and every kind.

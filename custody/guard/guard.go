@@ -36,6 +36,10 @@ type Config struct {
 	// that may have changed it is proven. It must not wait.
 	Adopted func(*custody.WitnessPolicy)
 
+	// Trouble, unless nil, is told what could not be done in the background, each
+	// time that it was tried.
+	Trouble func(error)
+
 	// EnrolmentCode, when not empty, is the digest of the one-time code that
 	// admits the first administrator until CodeExpires.
 	EnrolmentCode custody.Digest

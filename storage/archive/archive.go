@@ -342,7 +342,7 @@ func (a *Archive) Erase(ctx context.Context, place uint64) error {
 		if place < s.first || place >= s.end() {
 			continue
 		}
-		if err := a.rewrite(ctx, s, a.Identity, func(list []opening) { list[place-s.first].erase() }); err != nil {
+		if err := a.rewrite(ctx, s, a.Identity, func(list []opening) bool { return list[place-s.first].erase() }); err != nil {
 			return fmt.Errorf("erase record %d from the archive: %w", place, err)
 		}
 	}
@@ -363,23 +363,26 @@ func (a *Archive) Rewrap(ctx context.Context, old age.Identity) error {
 			}
 			continue
 		}
-		if err := a.rewrite(ctx, s, old, func([]opening) {}); err != nil {
+		if err := a.rewrite(ctx, s, old, func([]opening) bool { return true }); err != nil {
 			return fmt.Errorf("encrypt the archive's openings anew: %w", err)
 		}
 	}
 	return nil
 }
 
-// rewrite puts a further object of openings, makes it durable, and removes those
-// before it for good.
-func (a *Archive) rewrite(ctx context.Context, s segment, identity age.Identity, change func([]opening)) error {
+// rewrite changes openings: it puts a further object of them, makes it durable,
+// and removes those before it for good. When change says that there is nothing to
+// change it removes only what an interrupted call left.
+func (a *Archive) rewrite(ctx context.Context, s segment, identity age.Identity, change func([]opening) bool) error {
 	by := *a
 	by.Identity = identity
 	list, err := by.readOpenings(ctx, s)
 	if err != nil {
 		return err
 	}
-	change(list)
+	if !change(list) {
+		return a.deleteOpenings(ctx, s.span, s.openings)
+	}
 	records := make([]Record, len(list))
 	for i, o := range list {
 		records[i] = Record{Stream: o.stream, Sequence: o.sequence, Opening: o.opening, Opens: o.opens}

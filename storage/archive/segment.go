@@ -230,8 +230,13 @@ type opening struct {
 	opens    []guard.OpenedStream
 }
 
-// erase forgets the opening, and with it the record.
-func (o *opening) erase() { o.opening = custody.Opening{} }
+// erase forgets the opening, and with it the record, and says whether it was
+// there.
+func (o *opening) erase() bool {
+	was := o.opening != custody.Opening{}
+	o.opening = custody.Opening{}
+	return was
+}
 
 func marshalOpenings(s span, records []Record) []byte {
 	text := func(b []byte, t custody.Stream) []byte {

@@ -18,6 +18,8 @@ const (
 	endErasure     = `DELETE FROM erasures WHERE ordered = $1`
 	selectPart     = `SELECT r.record, r.opening FROM records r JOIN receipts p ON p.stream = r.stream AND p.sequence = r.sequence
 		WHERE r.stream = $1 AND r.sequence = $2`
+	isDestroyed  = `SELECT destroyed FROM erasures WHERE stream = $1 AND sequence = $2`
+	setDestroyed = `UPDATE erasures SET destroyed = TRUE WHERE stream = $1 AND sequence = $2`
 	eraseRecord  = `UPDATE records SET record = $1, opening = $2, mark = $3 WHERE stream = $4 AND sequence = $5`
 	eraseReceipt = `UPDATE receipts SET receipt = $1 WHERE stream = $2 AND sequence = $3`
 	eraseTicket  = `DELETE FROM tickets WHERE granted = $1 AND closed`
@@ -50,9 +52,23 @@ func (s *Store) EndErasure(ctx context.Context, order custody.Digest) error {
 
 // Erase implements guard.Store. What was in the row is looked for in the files
 // afterwards. Where it is found still, or nobody knows any more what it was since
-// an earlier call was cut short, the whole database is written anew.
+// an earlier call was cut short, the whole database is written anew. Of an
+// ordered erasure it is noted when that is done, and it is done once.
 func (s *Store) Erase(ctx context.Context, e guard.Erased) error {
-	if err := s.erase(ctx, e); err != nil {
+	var done bool
+	err := s.row(ctx, isDestroyed, []any{string(e.Stream), e.Sequence}, &done)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	if err == nil && !done {
+		if err = s.erase(ctx, e); err == nil {
+			err = s.write(ctx, func(t *transaction) error {
+				_, err := t.exec(setDestroyed, string(e.Stream), e.Sequence)
+				return err
+			})
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("erase record %d of %s: %w", e.Sequence, e.Stream, err)
 	}
 	return nil

@@ -4,7 +4,7 @@ package sql
 var writes = []string{
 	selectHead, updateHead, insertStream, insertRecord, selectPosition, insertOutbox,
 	selectPlace, insertReceipt, deleteOutbox, updateProven,
-	insertErasure, eraseRecord, eraseReceipt, eraseTicket, endErasure,
+	insertErasure, eraseRecord, eraseReceipt, eraseTicket, setDestroyed, endErasure,
 	insertTicket, beginUse, endUse, closeTicket,
 	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
 }
@@ -12,6 +12,6 @@ var writes = []string{
 // reads are the statements outside of transactions, prepared once.
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
-	selectErasures, selectPart, selectLengths, countRecords,
+	selectErasures, selectPart, isDestroyed, selectLengths, countRecords,
 	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen,
 }
