@@ -31,7 +31,7 @@ func says(img *ewf.Image) []custody.Said {
 	h := img.Header
 	password := ""
 	if h.Password {
-		password = "set" //nolint:gosec // that there is one
+		password = "set"
 	}
 	list := []custody.Said{}
 	for _, f := range []custody.Said{

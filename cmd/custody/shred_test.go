@@ -80,7 +80,7 @@ func TestAnIncidentsKeysAreDestroyed(t *testing.T) {
 	time.Sleep(3 * keeperRound)
 	shown, _, _ := run(t, lee, "evidence", "show", id)
 	require.Contains(t, shown, "destroyed with its incident's keys")
-	require.NotContains(t, d.service.log.String(), "DAMAGED")
+	require.NotContains(t, d.log.String(), "DAMAGED")
 }
 
 // keeperRound is how often the service looks for what is to be done.
