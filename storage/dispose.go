@@ -31,10 +31,11 @@ type Removed struct {
 	Whole                     bool   // false: an earlier call had removed some of it, or all, which is not counted
 }
 
-// Discard removes the chunks that an abandoned upload left, but for those that
-// keep names. It fails, with nothing more removed, when a manifest of what is
-// kept cannot be read, and with *LockedError at a locked chunk. It may be called
-// again. Nothing may be taken into the incident at the same time but through this
+// Discard removes what an abandoned upload left: the manifest that a seal of its
+// chunks made, if there is one, as Dispose does, and the chunks, but for what
+// keep names. It goes through the chunks twice. It fails, with nothing more
+// removed, when a manifest of what is kept cannot be read, and with *LockedError
+// at something locked. It may be called again. Nothing may be taken into the incident at the same time but through this
 // vault, which says ErrBusy meanwhile, now and then.
 func (v *Vault) Discard(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], keep Keep) error {
 	if err := v.discard(ctx, incident, chunks, keep); err != nil {
@@ -47,6 +48,15 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 	k, err := v.keys(ctx, incident)
 	if err != nil {
 		return err
+	}
+	a, ok, err := ArtifactOf(chunks)
+	if err != nil {
+		return err
+	}
+	if ok { // or its head would name chunks that are gone, and nobody could seal the same again
+		if _, err := v.disposeWith(ctx, k, a.Root, a.Size, keep); err != nil && !errors.Is(err, errSame) {
+			return err
+		}
 	}
 	d := &disposal{vault: v, keys: k, keep: keep}
 	for rows, err := range pages(chunks) {
@@ -89,6 +99,10 @@ func (v *Vault) dispose(ctx context.Context, incident custody.IncidentID, root c
 	if err != nil {
 		return Removed{}, err
 	}
+	return v.disposeWith(ctx, k, root, size, keep)
+}
+
+func (v *Vault) disposeWith(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64, keep Keep) (Removed, error) {
 	d := &disposal{
 		vault: v, keys: k, keep: keep, root: root, size: size,
 		head: manifestAddress(k, root, size), note: disposalAddress(k, root, size),

@@ -278,3 +278,27 @@ func TestDisposalBrokenAtEveryStep(t *testing.T) {
 		}
 	}
 }
+
+// TestDiscardingARefusedSeal: of an upload that was sealed in the bucket, and not
+// on record, nothing is left, and the same bytes can be brought and sealed again.
+func TestDiscardingARefusedSeal(t *testing.T) {
+	server := buckettest.StartMinIO(t)
+	for name, b := range map[string]storage.Bucket{"S3": openS3(t, server.NewBucketWithoutLock(t)), "a folder": openFolder(t, t.TempDir())} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t, b, newIdentity(t))
+			for _, size := range []int{0, 1000, chunk, chunk + 1000} {
+				data, a := bytesOf(size, 1)
+				chunks := take(t, v, burglary, data, a)
+				require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), keep(storage.Kept{Artifacts: []custody.Artifact{a}})))
+				require.NoError(t, checkOf(t, v, a), "it stays while somebody needs it")
+				for range 2 {
+					require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), keep(storage.Kept{})))
+					require.Len(t, buckettest.Versions(t, b, "v1/"), 1, "the keys")
+				}
+				take(t, v, burglary, data, a)
+				require.NoError(t, checkOf(t, v, a))
+				require.NoError(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})))
+			}
+		})
+	}
+}

@@ -139,6 +139,25 @@ func checkChunks(chunks iter.Seq2[Chunk, error], size uint64, root custody.Diges
 	return nil
 }
 
+// ArtifactOf returns the artifact that Seal makes of chunks, in this order: its
+// root and size. False when they are none, since only the last may be short. An
+// error of chunks' own is returned.
+func ArtifactOf(chunks iter.Seq2[Chunk, error]) (custody.Artifact, bool, error) {
+	var measured custody.RootHash
+	var size uint64
+	for c, err := range chunks {
+		if err != nil {
+			return custody.Artifact{}, false, err
+		}
+		if c.Length == 0 || c.Length > custody.ChunkSize || size != measured.Count()*custody.ChunkSize || size+uint64(c.Length) > custody.MaxArtifact {
+			return custody.Artifact{}, false, nil
+		}
+		measured.Add(c.Digest)
+		size += uint64(c.Length)
+	}
+	return custody.Artifact{Root: measured.Root(), Size: size, ChunkSize: custody.ChunkSize}, true, nil
+}
+
 // pages gathers chunks to the rows of one page after the other. The rows are
 // valid until the next ones are asked for.
 func pages(chunks iter.Seq2[Chunk, error]) iter.Seq2[[]Chunk, error] {

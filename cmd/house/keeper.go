@@ -96,7 +96,7 @@ func (h *House) disposeLoop(ctx context.Context) {
 }
 
 func (h *House) notYet(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errNotYet) {
+	if err != nil && ctx.Err() == nil {
 		h.logger.WarnContext(ctx, what, "error", err)
 	}
 }

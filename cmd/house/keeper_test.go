@@ -443,3 +443,104 @@ func TestACertificateCounts(t *testing.T) {
 	require.Equal(t, "deleted from a folder: 1 chunks of 8388608 bytes together; 0 chunks of 0 bytes together stay, which other items of the incident share", method(other))
 	require.Empty(t, chunks(t, dir))
 }
+
+// beginsToSeal begins an item, brings its bytes, and returns what seals it.
+func beginsToSeal(t *testing.T, c *client.Client, i custody.IncidentID, exhibit string, data []byte) (custody.EvidenceID, func() error) {
+	t.Helper()
+	name, err := custody.NewName([]byte("disk.img"))
+	require.NoError(t, err)
+	said, err := c.Say(t.Context(), "to examine it", &custody.BeginEvidence{AtMost: 1 << 30, Exhibit: exhibit, Incident: i, Name: name, Type: "disk"})
+	require.NoError(t, err)
+	e := custody.NewEvidenceID(said.Payload)
+	a, err := c.Upload(t.Context(), e, bytes.NewReader(data), nil)
+	require.NoError(t, err)
+	act := &custody.SealEvidence{
+		Acquisition: custody.Acquisition{
+			Authority:   custody.Authority{Kind: "policy", Reference: "incident response policy 4.2"},
+			CollectedAt: "2026-11-23T20:41:00+01:00", Method: "dead", Place: "office, room 4",
+			Source: custody.Source{Description: "laptop", Serial: "SN 123"}, WriteBlock: "Tableau T8u",
+			Tool: &custody.Tool{Name: "dd", Version: "9.1", Settings: "bs=1M"}, Unread: &custody.Unread{},
+		},
+		Artifact: a, Evidence: e, Incident: i,
+	}
+	return e, func() error {
+		_, err := c.Say(context.WithoutCancel(t.Context()), "taken at the scene", act)
+		return err
+	}
+}
+
+// sealRefused seals an item and lets something happen after its manifest was
+// made and before the guard decides: the seal is refused.
+func (l *line) sealRefused(t *testing.T, seal func() error, meanwhile func()) {
+	t.Helper()
+	release, sealing := make(chan struct{}), make(chan struct{}, 100)
+	l.slow(func(q *http.Request) <-chan struct{} {
+		if q.Method == http.MethodPut && strings.Contains(q.URL.Path, "/m/") {
+			sealing <- struct{}{}
+			return release
+		}
+		return nil
+	})
+	done := make(chan error, 1)
+	go func() { done <- seal() }()
+	<-sealing
+	meanwhile()
+	close(release)
+	l.slow(nil)
+	require.Error(t, <-done)
+}
+
+func destroyed(t *testing.T, c *client.Client, id custody.EvidenceID) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		e, err := c.Evidence(t.Context(), id)
+		return err == nil && e.Disposal != nil && e.Disposal.Done
+	}, patience, 100*time.Millisecond)
+}
+
+// TestRefusedSeals: what arrived of items that were withdrawn while they were
+// being sealed goes, also when there are two of them; one whose seal was refused
+// and that nobody withdrew stays and can be sealed; none keeps another item from
+// being destroyed; and the same bytes can be brought and sealed again.
+func TestRefusedSeals(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+	direct, err := s3.Open(bucket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	l := newLine(t, &bucket)
+	r := start(t, createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true }))
+	administrator, engineer, incident := r.team()
+	lee, kim := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor), r.colleague(administrator, "Kim", custody.RoleIncidentManager)
+	doomed := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, doomed)
+
+	for n, exhibit := range []string{"EX-2", "EX-3"} {
+		id, seal := beginsToSeal(t, r.as(engineer), incident, exhibit, noise(2000+n, 2))
+		l.sealRefused(t, seal, func() {
+			_, err := kim.Say(t.Context(), "a mistake", &custody.WithdrawEvidence{Evidence: id, Incident: incident})
+			require.NoError(t, err)
+		})
+	}
+	abandoned, again := beginsToSeal(t, r.as(engineer), incident, "EX-4", noise(4000, 4))
+	l.sealRefused(t, again, func() {
+		_, err := kim.Say(t.Context(), "he is ill", &investigate.Unassign{Incident: incident, Principal: engineer.Actor})
+		require.NoError(t, err)
+	})
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: incident, Seconds: d}
+	})
+	two(t, lee, kim, func(d custody.Digest) custody.Act { return &custody.DisposeEvidence{Evidence: doomed, Seconds: d} })
+	destroyed(t, lee, doomed)
+	require.Eventually(t, func() bool {
+		return len(objectsOf(t, direct, incident)) == 3 // chunk, page and head of the abandoned one
+	}, patience, 100*time.Millisecond, "nothing is left of what was withdrawn")
+
+	_, err = kim.Say(t.Context(), "he is well", &investigate.Assign{Incident: incident, Principal: engineer.Actor})
+	require.NoError(t, err)
+	require.NoError(t, again())
+	confirmed(t, engineer, abandoned)
+	for n, exhibit := range []string{"EX-2", "EX-3"} {
+		id := takeIn(t, engineer, incident, exhibit, noise(2000+n, 2))
+		confirmed(t, engineer, id)
+	}
+}

@@ -221,19 +221,13 @@ func onHold(k kept, all []kept) (held []custody.Artifact) {
 // disposeOrdered destroys what two people ordered destroyed.
 func (h *House) disposeOrdered(ctx context.Context, list []kept) error {
 	var failed []error
-	var waits error
 	for _, k := range list {
 		if !k.disposal.Approved() || k.disposal.Done || k.shredded || ctx.Err() != nil {
 			continue
 		}
-		if err := h.dispose(ctx, k); errors.Is(err, errNotYet) {
-			waits = err
-		} else if err != nil {
+		if err := h.dispose(ctx, k); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
 		}
-	}
-	if len(failed) == 0 {
-		return waits
 	}
 	return errors.Join(failed...)
 }
@@ -284,45 +278,62 @@ func (h *House) method(done storage.Removed) string {
 	return how
 }
 
-// errNotYet says that what must stay is not known yet: another upload of the
-// incident is sealed and not yet read back, and its manifest has to stay too.
-var errNotYet = errors.New("another upload of the incident is sealed and not yet read back")
-
 // others returns what of an incident must stay when what one item brought goes:
-// the other items, and the other uploads that are under way. The vault asks for it
-// when nothing more can be taken into the incident.
+// the other items, and the other uploads: the chunks of those that are under way,
+// and the artifacts of those that are sealed, also where the seal is not on record
+// yet or was refused. The vault asks for it when nothing more can be taken into
+// the incident.
 func (h *House) others(incident custody.IncidentID, but custody.EvidenceID) storage.Keep {
 	return func(ctx context.Context) (storage.Kept, error) {
 		open, err := h.intake.Rows.OpenUploads(ctx, incident)
 		if err != nil {
 			return storage.Kept{}, err
 		}
-		for _, up := range open {
-			if up.Sealed && up.Evidence != but {
-				return storage.Kept{}, errNotYet
-			}
-		}
 		all, err := h.survey(ctx)
 		if err != nil {
 			return storage.Kept{}, err
 		}
-		must := storage.Kept{Uploads: h.uploading(ctx, open, but)}
+		must := storage.Kept{}
 		for _, o := range all {
 			if o.incident == incident && o.id != but && !o.thing && !o.disposal.Approved() {
 				must.Artifacts = append(must.Artifacts, o.artifact)
 			}
 		}
+		underWay := []sql.Upload{}
+		for _, up := range open {
+			switch {
+			case up.Evidence == but:
+			case !up.Sealed:
+				underWay = append(underWay, up)
+			default:
+				a, err := artifactOf(ctx, h.intake.Rows, up)
+				if err != nil {
+					return storage.Kept{}, err
+				}
+				must.Artifacts = append(must.Artifacts, a)
+			}
+		}
+		must.Uploads = h.uploading(ctx, underWay)
 		return must, nil
 	}
 }
 
-// uploading goes through the chunks of uploads but those of one item.
-func (h *House) uploading(ctx context.Context, uploads []sql.Upload, but custody.EvidenceID) iter.Seq2[storage.Chunk, error] {
+// artifactOf returns the artifact that a sealed upload is: root and size.
+func artifactOf(ctx context.Context, rows *sql.Store, up sql.Upload) (custody.Artifact, error) {
+	a, ok, err := storage.ArtifactOf(chunksOf(ctx, rows, up))
+	if err == nil && !ok {
+		err = errors.New("its chunks make no artifact")
+	}
+	if err != nil {
+		return custody.Artifact{}, fmt.Errorf("the sealed upload of %s: %w", up.Evidence, err)
+	}
+	return a, nil
+}
+
+// uploading goes through the chunks of uploads.
+func (h *House) uploading(ctx context.Context, uploads []sql.Upload) iter.Seq2[storage.Chunk, error] {
 	return func(yield func(storage.Chunk, error) bool) {
 		for _, up := range uploads {
-			if up.Evidence == but {
-				continue
-			}
 			for c, err := range chunksOf(ctx, h.intake.Rows, up) {
 				if !yield(c, err) || err != nil {
 					return

@@ -79,7 +79,7 @@ func (h *House) withdrawn(ctx context.Context) (list []withdrawnItem, err error)
 }
 
 // discard removes the chunks of one upload that nothing else of the incident
-// uses, and then forgets it. A chunk that was on its way at the time of the
+// uses, with the manifest of a seal that was refused, and then forgets it. A chunk that was on its way at the time of the
 // withdrawal makes an upload again, which the next round finds.
 func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 	up, err := h.intake.Rows.Upload(ctx, w.id)
@@ -91,8 +91,6 @@ func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 	}
 	err = h.vault.Discard(ctx, w.incident, chunksOf(ctx, h.intake.Rows, up), h.others(w.incident, w.id))
 	switch {
-	case errors.Is(err, errNotYet):
-		return nil // the next round comes
 	case errors.Is(err, storage.ErrNotFound) && !h.anySealed(w.incident): // no keys: nothing but zeros ever came
 	case errors.Is(err, storage.ErrShredded): // nobody can read what is left
 	case err != nil:
