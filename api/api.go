@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -39,7 +38,8 @@ type Vault interface {
 type Intake interface {
 	// Put stores one chunk, all that source has: durable on return. It fails with
 	// ErrMismatch when the bytes do not have the digest, ErrConflict when the
-	// item is sealed, ErrFull when there is no room, and an error of source.
+	// item is sealed, ErrFull when there is no room, guard.ErrUnavailable when
+	// it cannot now, which may soon be over, and an error of source.
 	Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, digest custody.Digest, source io.Reader) error
 	// Offer notes for good those of the chunks that need not be brought:
 	// zeros, and those that this upload or an item has of which may says that
@@ -80,8 +80,7 @@ type API struct {
 	router  chi.Router
 	metrics *metrics
 	limit   *limits
-	bodies  chan struct{} // bounds how many chunks come in at once
-	buffers sync.Pool     // of *[custody.ChunkSize]byte, for the chunks of streams
+	bodies  *turns
 	streams *streams
 }
 
@@ -100,8 +99,7 @@ const (
 
 // New returns the API's handler.
 func New(c Config) *API {
-	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: make(chan struct{}, maxBodies), streams: newStreams()}
-	a.buffers.New = func() any { return new([custody.ChunkSize]byte) }
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: newTurns(), streams: newStreams()}
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
 	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })

@@ -39,7 +39,7 @@ func TestContent(t *testing.T) {
 	require.Empty(t, a.Header.Get("Content-Range"))
 	require.Equal(t, []custody.ReleaseEvidence{
 		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: uint64(len(data))},
-	}, s.releases(e))
+	}, s.released(e))
 }
 
 func TestContentOfAnEmptyArtifact(t *testing.T) {
@@ -51,7 +51,7 @@ func TestContentOfAnEmptyArtifact(t *testing.T) {
 	a := s.content(v, e, ticket)
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	require.Empty(t, a.body)
-	require.Equal(t, custody.ReleaseFinished, s.releases(e)[0].Outcome)
+	require.Equal(t, custody.ReleaseFinished, s.released(e)[0].Outcome)
 }
 
 // TestTickets: only who earned one can use it, for what it was earned, in time.
@@ -172,7 +172,7 @@ func TestAllRangesCount(t *testing.T) {
 	require.Equal(t, s.Artifact, got)
 	require.Equal(t, []custody.ReleaseEvidence{
 		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: uint64(len(got))},
-	}, s.releases(e))
+	}, s.released(e))
 }
 
 // TestPiecesInAnyOrder: pieces that are fetched side by side make one release,
@@ -200,10 +200,9 @@ func TestPiecesInAnyOrder(t *testing.T) {
 	fetch(4) // once more: as many bytes as there are, and not all of them
 	require.Empty(t, s.releases(e))
 	fetch(3)
-	require.Eventually(t, func() bool { return len(s.releases(e)) > 0 }, 10*time.Second, time.Millisecond)
 	require.Equal(t, []custody.ReleaseEvidence{
 		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: uint64(len(data) + size)},
-	}, s.releases(e))
+	}, s.released(e))
 }
 
 // damage changes one byte in the middle of a file.
@@ -221,6 +220,13 @@ func damage(t *testing.T, path string) {
 func (s *service) afterRestart(e custody.EvidenceID) []custody.ReleaseEvidence {
 	s.t.Helper()
 	require.NoError(s.t, s.Reopen(s.t.Context()))
+	return s.released(e)
+}
+
+// released waits until there is a release on record: the last byte is handed
+// over before it is. It returns what releases does.
+func (s *service) released(e custody.EvidenceID) []custody.ReleaseEvidence {
+	s.t.Helper()
 	require.Eventually(s.t, func() bool { return len(s.releases(e)) > 0 }, 10*time.Second, time.Millisecond)
 	return s.releases(e)
 }
@@ -366,7 +372,7 @@ func TestClientGoesAway(t *testing.T) {
 	require.True(t, bytes.Equal(data, a.body))
 	require.Equal(t, []custody.ReleaseEvidence{
 		{Evidence: e, Grant: s.Grant, Outcome: custody.ReleaseFinished, Sent: left.Sent + uint64(len(data))},
-	}, s.releases(e))
+	}, s.released(e))
 }
 
 // slow is a client's connection that takes no more after a while.

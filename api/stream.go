@@ -47,7 +47,7 @@ func (a *API) putContent(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	leave, err := a.streams.enter(u.evidence)
+	leave, err := a.streams.enter(u.evidence, u.by)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -100,9 +100,14 @@ func (u upload) tooMuch() error {
 }
 
 // readDigests reads the fields Content-Digest and Repr-Digest, from the head or
-// from the trailer of a request (RFC 9530). Of the algorithms SHA-256 counts.
+// from the trailer of a request (RFC 9530). Of the algorithms SHA-256 counts: a
+// field that has none could not be compared, and is refused.
 func (s *stream) readDigests(h http.Header) error {
 	for name, d := range map[string]*custody.Digest{"Content-Digest": &s.content, "Repr-Digest": &s.whole} {
+		if len(h.Values(name)) == 0 {
+			continue
+		}
+		found := false
 		for member := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
 			value, ok := strings.CutPrefix(strings.TrimSpace(member), "sha-256=")
 			if !ok {
@@ -113,6 +118,10 @@ func (s *stream) readDigests(h http.Header) error {
 				return fmt.Errorf("%w: %s is not like sha-256=:…: with a SHA-256 in base64 (RFC 9530)", guard.ErrMalformed, name)
 			}
 			copy(d[:], raw)
+			found = true
+		}
+		if !found {
+			return fmt.Errorf("%w: %s has no sha-256=:…:, the only digest that is compared here: give that one, or none", guard.ErrMalformed, name)
 		}
 	}
 	return nil
@@ -190,34 +199,24 @@ func (a *API) arrived(ctx context.Context, e custody.EvidenceID, most uint64) (*
 
 // takeStream stores a request's body, chunk by chunk.
 func (a *API) takeStream(w http.ResponseWriter, r *http.Request, u upload, m *measured) error {
+	buffer := new([custody.ChunkSize]byte)
 	for first := true; ; first = false {
 		if !first { // whether he may still, is asked for each chunk
 			if _, err := a.uploading(r); err != nil {
 				return err
 			}
 		}
-		ended, err := a.takeChunk(w, r, u, m)
+		ended, err := a.takeChunk(w, r, u, m, buffer)
 		if ended || err != nil {
 			return err
 		}
 	}
 }
 
-// takeChunk stores the next chunk of a request's body, if one comes.
-func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *measured) (ended bool, err error) {
-	select {
-	case a.bodies <- struct{}{}:
-		defer func() { <-a.bodies }()
-	case <-r.Context().Done():
-		return false, r.Context().Err()
-	}
-	buffer, ok := a.buffers.Get().(*[custody.ChunkSize]byte)
-	if !ok {
-		return false, errors.New("no buffer")
-	}
-	defer a.buffers.Put(buffer)
-	c, now := http.NewResponseController(w), time.Now()
-	_, _ = c.SetReadDeadline(now.Add(chunkWithin)), c.SetWriteDeadline(now.Add(chunkWithin+answerWithin))
+// takeChunk stores the next chunk of a request's body, if one comes. Only when
+// it is here does it take a chunk's turn: a source may be slow.
+func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *measured, buffer *[custody.ChunkSize]byte) (ended bool, err error) {
+	withinChunk(w)
 	b, ended, err := fill(r.Body, buffer[:])
 	if err != nil {
 		next := m.received().Next
@@ -230,12 +229,58 @@ func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *mea
 		return false, u.tooMuch()
 	}
 	digest := custody.ChunkDigest(b)
-	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, m.root.Count(), digest, bytes.NewReader(b)); err != nil {
+	withinChunk(w)
+	if err := a.storeChunk(r, u, m.root.Count(), digest, b); err != nil {
 		return false, err
 	}
 	m.add(digest, b)
 	a.streams.note(u.evidence, m)
 	return ended, nil
+}
+
+// withinChunk gives the next step of a chunk its time, to be read or to be stored.
+func withinChunk(w http.ResponseWriter) {
+	c, now := http.NewResponseController(w), time.Now()
+	_, _ = c.SetReadDeadline(now.Add(chunkWithin)), c.SetWriteDeadline(now.Add(chunkWithin+answerWithin))
+}
+
+// How long it is waited before a chunk that could not be stored is tried again:
+// the first time, and at most.
+const (
+	firstPause = 50 * time.Millisecond
+	mostPause  = 2 * time.Second
+)
+
+// storeChunk stores a chunk of a stream, whose source has no other copy of it.
+// While that cannot be, as when something of the incident is destroyed or the
+// store does not answer, it tries again for a chunk's time, and waits without
+// taking anybody's turn.
+func (a *API) storeChunk(r *http.Request, u upload, index uint64, digest custody.Digest, b []byte) error {
+	ctx, cancel := context.WithTimeout(r.Context(), chunkWithin)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		err := a.tryChunk(ctx, u, index, digest, b)
+		if !errors.Is(err, guard.ErrUnavailable) && !errors.Is(err, guard.ErrTooMany) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+		if _, err := a.uploading(r); err != nil && !errors.Is(err, guard.ErrUnavailable) {
+			return err
+		}
+	}
+}
+
+func (a *API) tryChunk(ctx context.Context, u upload, index uint64, digest custody.Digest, b []byte) error {
+	leave, err := a.bodies.enter(ctx, u.by)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return a.Intake.Put(ctx, u.incident, u.evidence, index, digest, bytes.NewReader(b))
 }
 
 // fill reads until the buffer is full or the stream has ended as it should. One
@@ -256,7 +301,8 @@ func fill(r io.Reader, buffer []byte) (b []byte, ended bool, err error) {
 }
 
 // endStream compares what came with what it was said to be. What is something
-// else is not kept.
+// else is not kept. A stream of no bytes, as of a program that failed before it
+// wrote any, makes nothing be forgotten, unless a digest says that it is meant.
 func (a *API) endStream(r *http.Request, u upload, asked stream, m *measured) error {
 	// The trailer is there when the body has been read.
 	err := asked.readDigests(r.Trailer)
@@ -274,11 +320,27 @@ func (a *API) endStream(r *http.Request, u upload, asked stream, m *measured) er
 	case other(asked.whole, m.whole): // nobody knows where it differs
 		keep, err = 0, ErrMismatch
 	}
+	if empty := m.size == asked.from; empty && (err != nil || asked.content.IsZero() && asked.whole.IsZero()) {
+		return a.emptyStream(r, u, m, err)
+	}
 	if err != nil {
 		a.streams.forget(u.evidence)
 	}
 	if cut := a.Intake.Cut(r.Context(), u.evidence, keep); cut != nil {
 		return cut
+	}
+	return err
+}
+
+// emptyStream ends a stream that brought nothing and was not said to be empty.
+func (a *API) emptyStream(r *http.Request, u upload, m *measured, cause error) error {
+	if cause != nil {
+		return cause
+	}
+	behind, err := a.Intake.Have(r.Context(), u.evidence, m.root.Count(), 1)
+	if err == nil && len(behind) > 0 {
+		err = fmt.Errorf("%w: no bytes came, and chunks from byte %d on are here; none was forgotten. "+
+			"If the artifact ends there, send the Content-Digest of no bytes", ErrConflict, m.size)
 	}
 	return err
 }
@@ -299,12 +361,13 @@ func (a *API) getReceived(w http.ResponseWriter, r *http.Request) {
 }
 
 // streams knows of the uploads that come as streams: one at a time for an item,
-// a few at once, so that there is room for chunks beside them. How far the
+// and a few at once, since each has a buffer of its own; of one person no more
+// than leave some for others. How far the
 // SHA-256 of a stream has come it remembers in memory, so that one that breaks
 // can go on; a restart forgets it.
 type streams struct {
 	mu     sync.Mutex
-	active map[custody.EvidenceID]bool
+	active map[custody.EvidenceID]custody.PrincipalID // whose it is
 	known  map[custody.EvidenceID]known
 }
 
@@ -316,25 +379,35 @@ type known struct {
 }
 
 const (
-	maxStreams = maxBodies / 2
-	maxKnown   = 1024
+	maxStreams    = 4
+	maxOwnStreams = 2
+	maxKnown      = 1024
 )
 
 func newStreams() *streams {
-	return &streams{active: map[custody.EvidenceID]bool{}, known: map[custody.EvidenceID]known{}}
+	return &streams{active: map[custody.EvidenceID]custody.PrincipalID{}, known: map[custody.EvidenceID]known{}}
 }
 
 // enter lets a stream begin, and returns what ends it.
-func (s *streams) enter(e custody.EvidenceID) (leave func(), err error) {
+func (s *streams) enter(e custody.EvidenceID, by custody.PrincipalID) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	own := 0
+	for _, p := range s.active {
+		if p == by {
+			own++
+		}
+	}
+	_, active := s.active[e]
 	switch {
-	case s.active[e]:
+	case active:
 		return nil, fmt.Errorf("%w: another request is bringing this item", ErrConflict)
+	case own >= maxOwnStreams:
+		return nil, fmt.Errorf("%w: %d streams of yours are coming in, the most that one person can have; try again when one has ended", guard.ErrTooMany, own)
 	case len(s.active) >= maxStreams:
 		return nil, fmt.Errorf("%w: %d streams are coming in; try again", guard.ErrTooMany, maxStreams)
 	}
-	s.active[e] = true
+	s.active[e] = by
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/storage"
 )
 
 // stream sends bytes as one stream; the length is not announced, as of a pipe.
@@ -112,9 +115,16 @@ func TestStreamsThatAreRefused(t *testing.T) {
 		"a digest that is none":     {s.stream(v, e, "", http.Header{"Repr-Digest": {"sha-256=abc"}}, data), 400, "malformed"},
 		"a digest that is short":    {s.stream(v, e, "", http.Header{"Repr-Digest": {"sha-256=:AAAA:"}}, data), 400, "malformed"},
 		"the digest of other bytes": {s.stream(v, e, "", digestField("Repr-Digest", data[1:]), data), 400, "malformed"},
+		"a digest of another kind":  {s.stream(v, e, "", http.Header{"Repr-Digest": {"md5=:AAAA:"}}, data), 400, "malformed"},
 		"its content's":             {s.stream(v, e, "", digestField("Content-Digest", data[1:]), data), 400, "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) { problem(t, c.a, c.status, c.kind) })
+	}
+	for _, name := range []string{"Content-Digest", "Repr-Digest"} {
+		for _, said := range []string{"md5=:1B2M2Y8AsgTpgAmY7PhCfg==:", "sha-512=:AAAA:, md5=:AAAA:", ""} {
+			a := s.stream(v, e, "", http.Header{name: {said}}, data)
+			require.Contains(t, problem(t, a, 400, "malformed").Detail, name+" has no sha-256")
+		}
 	}
 	problem(t, s.stream(v, e, "", digestField("Repr-Digest", data[1:]), data), 400, "malformed")
 	require.Empty(t, s.have(v, e, 0).Chunks, "nothing of it is listed")
@@ -208,11 +218,13 @@ func TestAStreamGoesOn(t *testing.T) {
 	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
 }
 
-// TestStreamsAtOnce: one for an item, and not so many that chunks find no room.
+// TestStreamsAtOnce: one for an item, two of one person, and not so many that
+// chunks find no room.
 func TestStreamsAtOnce(t *testing.T) {
 	s := newService(t)
-	v := s.login(s.Engineer)
-	hold := func(e custody.EvidenceID) (end func(), first chan answer) {
+	admitted(t, s.say(s.Lead, "she helps", assign(s, s.Outsider.ID)))
+	v, other := s.login(s.Engineer), s.login(s.Outsider)
+	hold := func(v *visitor, e custody.EvidenceID) (end func(), first chan answer) {
 		r, w := io.Pipe()
 		first = make(chan answer, 1)
 		go func() {
@@ -232,24 +244,190 @@ func TestStreamsAtOnce(t *testing.T) {
 		require.Eventually(t, func() bool { return s.received(v, e).Size == custody.ChunkSize }, 30*time.Second, 5*time.Millisecond)
 		return func() { _ = w.Close() }, first // it is being read
 	}
-	var all []custody.EvidenceID
-	for n := range 5 {
-		all = append(all, s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), 2*custody.ChunkSize))
+	items := func(v *visitor) (all []custody.EvidenceID) {
+		for n := range 3 {
+			all = append(all, s.begin(v.Person, fmt.Sprintf("EX-%s-%d", v.ID, n), 2*custody.ChunkSize))
+		}
+		return all
 	}
+	his, hers := items(v), items(other)
 	var ends []func()
 	var answers []chan answer
-	for n := range 4 {
-		end, first := hold(all[n])
+	begin := func(v *visitor, e custody.EvidenceID) {
+		end, first := hold(v, e)
 		ends, answers = append(ends, end), append(answers, first)
 	}
-	require.Equal(t, http.StatusTooManyRequests, s.stream(v, all[4], "", nil, []byte("x")).StatusCode)
-	problem(t, s.stream(v, all[0], "", nil, []byte("x")), http.StatusConflict, "conflict")
-	require.Equal(t, http.StatusNoContent, s.put(v, all[4], 0, []byte("x")).StatusCode, "a chunk finds room")
+	begin(v, his[0])
+	begin(v, his[1])
+	require.Contains(t, problem(t, s.stream(v, his[2], "", nil, []byte("x")), http.StatusTooManyRequests, "too-many").Detail, "of yours")
+	problem(t, s.stream(v, his[0], "", nil, []byte("x")), http.StatusConflict, "conflict")
+	begin(other, hers[0]) // he does not keep her from it
+	begin(other, hers[1])
+	require.Equal(t, http.StatusNoContent, s.put(v, his[2], 0, []byte("x")).StatusCode, "a chunk finds room")
 	for n, end := range ends {
 		end()
 		require.Equal(t, http.StatusOK, (<-answers[n]).StatusCode)
 	}
-	received(t, s.stream(v, all[4], "", nil, []byte("x")))
+	received(t, s.stream(v, his[2], "", nil, []byte("x")))
+}
+
+// TestOnePersonsSlowness is his own: others' chunks and streams are taken in
+// while his trickle, whether as chunks or as streams.
+func TestOnePersonsSlowness(t *testing.T) {
+	count := &counting{of: map[custody.EvidenceID]int{}}
+	s := newService(t, func(c *api.Config) { count.Intake = c.Intake; c.Intake = count })
+	admitted(t, s.say(s.Lead, "she helps", assign(s, s.Outsider.ID)))
+	v, other := s.login(s.Engineer), s.login(s.Outsider)
+	const many = 3 + 64
+	slow := s.begin(s.Engineer, "EX-1", many*custody.ChunkSize)
+	var conns []net.Conn
+	trickle := func(head string) {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		conns = append(conns, c)
+		_, err = fmt.Fprintf(c, "%s\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\nx", head, v.session, custody.ChunkSize)
+		require.NoError(t, err)
+	}
+	for n := range 2 {
+		trickle("PUT " + contentPath(s.begin(s.Engineer, fmt.Sprintf("EX-S%d", n), custody.ChunkSize)) + " HTTP/1.1")
+	}
+	for n := range many {
+		trickle(fmt.Sprintf("PUT %s HTTP/1.1\r\n%s: %s", chunkPath(slow, n), api.ChunkDigest, custody.Hash(nil)))
+	}
+	require.Eventually(t, func() bool { return count.begun(slow) == 3 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { // no more wait for him
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		q, err := http.NewRequestWithContext(ctx, http.MethodPut, s.server.URL+chunkPath(slow, 0), strings.NewReader("x"))
+		require.NoError(t, err)
+		q.Header = http.Header{"Authorization": {"Bearer " + v.session}, api.ChunkDigest: {custody.ChunkDigest([]byte("x")).String()}}
+		a, err := s.client.Do(q)
+		if err != nil {
+			return false
+		}
+		require.NoError(t, a.Body.Close())
+		return a.StatusCode == http.StatusTooManyRequests
+	}, 10*time.Second, time.Millisecond)
+	e := s.begin(s.Outsider, "EX-2", 4*custody.ChunkSize)
+	s.client.Timeout = 20 * time.Second
+	data := noise(custody.ChunkSize+5, 1)
+	for n := range 4 {
+		require.Equal(t, http.StatusNoContent, s.put(other, e, n, data[:custody.ChunkSize]).StatusCode)
+	}
+	require.Equal(t, whole(data), received(t, s.stream(other, e, "", nil, data)))
+	require.Equal(t, 3, count.begun(slow))
+
+	for _, c := range conns {
+		require.NoError(t, c.Close())
+	}
+	require.Equal(t, http.StatusNoContent, s.put(v, slow, 0, data[:custody.ChunkSize]).StatusCode, "when his break off, he has his turn again")
+}
+
+// counting counts what it is asked to put.
+type counting struct {
+	api.Intake
+	mu sync.Mutex
+	of map[custody.EvidenceID]int
+}
+
+func (c *counting) begun(e custody.EvidenceID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[e]
+}
+
+func (c *counting) Put(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, index uint64, d custody.Digest, source io.Reader) error {
+	c.mu.Lock()
+	c.of[e]++
+	c.mu.Unlock()
+	return c.Intake.Put(ctx, i, e, index, d, source)
+}
+
+// TestAStreamOutlastsADisposal: while something of the incident is destroyed
+// nothing is taken into it, and a stream waits.
+func TestAStreamOutlastsADisposal(t *testing.T) {
+	count := &counting{of: map[custody.EvidenceID]int{}}
+	s := newService(t, func(c *api.Config) { count.Intake = c.Intake; c.Intake = count })
+	v := s.login(s.Engineer)
+	s.takeIn(v, "EX-0", s.Artifact) // so that the incident has keys
+	data := noise(2*custody.ChunkSize+5, 1)
+	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
+
+	shut, open := make(chan struct{}), make(chan struct{})
+	gone := make(chan error, 1)
+	stored, ok := s.config.Vault.(vault)
+	require.True(t, ok)
+	go func() {
+		left := func(yield func(storage.Chunk, error) bool) {
+			yield(storage.Chunk{Digest: custody.ChunkDigest(data[:10]), Length: 10}, nil)
+		}
+		gone <- stored.Discard(t.Context(), s.Incident, left, func(context.Context) (storage.Kept, error) {
+			close(shut)
+			<-open
+			return storage.Kept{}, nil
+		})
+	}()
+	<-shut
+	problem(t, s.put(v, e, 0, data[:custody.ChunkSize]), http.StatusServiceUnavailable, "unavailable") // its client has it still
+	refused := count.begun(e)
+	answers := make(chan answer, 1)
+	go func() { answers <- s.stream(v, e, "", digestField("Repr-Digest", data), data) }()
+	require.Eventually(t, func() bool { return count.begun(e) >= refused+3 || len(answers) > 0 }, 20*time.Second, time.Millisecond)
+	close(open)
+	require.NoError(t, <-gone)
+	require.Equal(t, whole(data), received(t, <-answers))
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
+}
+
+// TestAWaitingStreamLosesItsRight: what waits is not taken in for somebody who
+// may not bring it any more.
+func TestAWaitingStreamLosesItsRight(t *testing.T) {
+	busy := &unready{tried: make(chan struct{}, 1000)}
+	s := newService(t, func(c *api.Config) { busy.Intake = c.Intake; c.Intake = busy })
+	v := s.login(s.Engineer)
+	e := s.begin(s.Engineer, "EX-1", 100)
+	answers := make(chan answer, 1)
+	go func() { answers <- s.stream(v, e, "", nil, []byte("x")) }()
+	<-busy.tried
+	admitted(t, s.say(s.Lead, "he left", unassign(s, s.Engineer.ID)))
+	problem(t, <-answers, http.StatusNotFound, "not-found")
+}
+
+// unready takes nothing now.
+type unready struct {
+	api.Intake
+	tried chan struct{}
+}
+
+func (u *unready) Put(context.Context, custody.IncidentID, custody.EvidenceID, uint64, custody.Digest, io.Reader) error {
+	u.tried <- struct{}{}
+	return fmt.Errorf("%w: something is being destroyed", guard.ErrUnavailable)
+}
+
+// TestAnEmptyStream forgets nothing, unless it is said that emptiness is meant.
+func TestAnEmptyStream(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	data := noise(2*custody.ChunkSize+5, 1)
+	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
+	received(t, s.stream(v, e, "", nil, data))
+	second := fmt.Sprintf("?from=%d", custody.ChunkSize)
+	for _, from := range []string{"", second} {
+		require.Contains(t, problem(t, s.stream(v, e, from, nil, nil), http.StatusConflict, "conflict").Detail, "none was forgotten")
+		problem(t, s.stream(v, e, from, digestField("Content-Digest", data), nil), http.StatusBadRequest, "malformed")
+	}
+	problem(t, s.stream(v, e, "", digestField("Repr-Digest", data), nil), http.StatusBadRequest, "malformed")
+	require.Equal(t, whole(data), s.received(v, e))
+	first := whole(data[:custody.ChunkSize])
+	first.SHA256 = nil // it was known of all
+	require.Equal(t, first, received(t, s.stream(v, e, second, digestField("Content-Digest", nil), nil)))
+	require.Len(t, s.have(v, e, 0).Chunks, 1)
+	require.Equal(t, first, received(t, s.stream(v, e, second, nil, nil)), "there is nothing to forget")
+	require.Equal(t, whole(nil), received(t, s.stream(v, e, "", digestField("Repr-Digest", nil), nil)))
+	require.Empty(t, s.have(v, e, 0).Chunks)
+	require.Equal(t, whole(nil), received(t, s.stream(v, e, "", nil, nil)))
+	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, nil)))
 }
 
 // TestARightLostWhileAStreamComes ends it with the next chunk.

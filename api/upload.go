@@ -29,7 +29,8 @@ const chunkPage = 1000
 type upload struct {
 	incident custody.IncidentID
 	evidence custody.EvidenceID
-	atMost   uint64 // bytes that were announced
+	by       custody.PrincipalID // who continues it
+	atMost   uint64              // bytes that were announced
 	sealed   bool
 }
 
@@ -46,7 +47,7 @@ func (a *API) uploading(r *http.Request) (u upload, err error) {
 		if item.Withdrawn {
 			return fmt.Errorf("%w: the item was withdrawn", ErrConflict)
 		}
-		u.incident, u.atMost, u.sealed = incident, item.Begun.AtMost, item.Sealed
+		u.incident, u.by, u.atMost, u.sealed = incident, read.Principal, item.Begun.AtMost, item.Sealed
 		return nil
 	})
 	return u, err
@@ -144,24 +145,27 @@ func (u upload) takes(index uint64) error {
 	return nil
 }
 
-// maxBodies is how many chunks come in at once, each in a buffer of the vault,
-// which has more of them, so that chunks that come slowly leave some for those
-// who read.
-const maxBodies = 8
+// maxBodies is how many chunks are taken in at once, and maxOwnBodies how many of
+// one person. Each is read into a buffer of the vault: however slowly one person's
+// come, others' are read meanwhile. mostOwnWaiting more of his can wait for their
+// turn.
+const (
+	maxBodies      = 8
+	maxOwnBodies   = 3
+	mostOwnWaiting = 64
+)
 
 // body has a request's chunk read within a time, and no more of it than a chunk
 // can have, until done is called.
-func (a *API) body(w http.ResponseWriter, r *http.Request) (source io.Reader, done func(), err error) {
+func (a *API) body(w http.ResponseWriter, r *http.Request, by custody.PrincipalID) (source io.Reader, done func(), err error) {
 	if r.ContentLength > custody.ChunkSize {
 		return nil, nil, &http.MaxBytesError{Limit: custody.ChunkSize}
 	}
-	select {
-	case a.bodies <- struct{}{}:
-	case <-r.Context().Done():
-		return nil, nil, r.Context().Err()
+	if done, err = a.bodies.enter(r.Context(), by); err != nil {
+		return nil, nil, err
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(chunkWithin))
-	return http.MaxBytesReader(w, r.Body, custody.ChunkSize), func() { <-a.bodies }, nil
+	return http.MaxBytesReader(w, r.Body, custody.ChunkSize), done, nil
 }
 
 // chunkWithin is how long the bytes of a chunk may take to come.
@@ -188,7 +192,7 @@ func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	source, done, err := a.body(w, r)
+	source, done, err := a.body(w, r, u.by)
 	if err != nil {
 		a.fail(w, r, err)
 		return

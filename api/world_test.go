@@ -193,6 +193,8 @@ func (u uploads) Cut(ctx context.Context, e custody.EvidenceID, from uint64) err
 
 func told(err error) error {
 	switch {
+	case errors.Is(err, storage.ErrBusy):
+		return fmt.Errorf("%w: %w", guard.ErrUnavailable, err)
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrNotFound):
 		return fmt.Errorf("%w: %w", api.ErrDamaged, err)
 	case errors.Is(err, storage.ErrMismatch):
