@@ -50,8 +50,9 @@ type Config struct {
 	Token  string              // of a session opened before; may be empty
 	Now    func() time.Time
 
-	// Patience is for how long a transfer is tried again while the service
-	// cannot be reached, as when it restarts; 0 means not at all.
+	// Patience is for how long a transfer, and what Insist sends, is tried again
+	// while the service cannot be reached, as when it restarts, or says that it
+	// cannot now; 0 means not at all.
 	Patience time.Duration
 }
 
@@ -163,6 +164,17 @@ func (c *Client) Send(ctx context.Context, envelope *custody.Envelope, h http.He
 		return nil, fmt.Errorf("%w: the record is not of the statement that was sent", ErrUntrusted)
 	}
 	return s, nil
+}
+
+// Insist is Send for a statement that earns no token, which comes once only:
+// the same is sent again for c.Patience while no answer comes, or none that
+// decides. After an error that decides nothing it may be on record.
+func (c *Client) Insist(ctx context.Context, envelope *custody.Envelope) (said *Said, err error) {
+	err = c.persist(ctx, func() (err error) {
+		said, err = c.Send(ctx, envelope, nil)
+		return err
+	})
+	return said, err
 }
 
 // verify checks that a record is in the log.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,8 @@ signature over its SHA-256. Broken off, the same command continues where it was;
 custody evidence withdraw ends it for good. Bytes that are not those of --expect
 are refused before anything is announced where that can be known: of files of up
 to 4 GiB. Of larger ones and of pipes what was announced is withdrawn again.
+What arrived and could not be sealed, as when the service did not answer, stays;
+custody evidence seal e-… seals it as it was measured.
 What is missing is asked for on a terminal, and refused elsewhere.
 
 Several files are the parts of one artifact. Of an image in EWF segments the
@@ -104,10 +107,16 @@ what the system reads at least, and the record says where.`,
 	f.BoolVar(&in.each, "each", false, "FILE is a folder: each file in it becomes an item, with exhibit numbers EX-1/1, EX-1/2 and so on")
 	f.BoolVar(&in.container, "container", false, "FILE is a folder: all of it becomes one item, a tar with a listing")
 	f.StringVar(&in.from, "package", "", "take in what custody collect has put into this folder, with the facts that were signed there")
-	f.DurationVar(&in.retry, "retry", 30*time.Second, "for how long to try again while the service cannot be reached")
+	in.patience(c)
 	f.StringVar(&in.atMost, "at-most", "1TiB", "the most bytes that will come through a pipe (FILE is -)")
 	in.flags(c)
 	return c
+}
+
+// patience adds the flag that says how long to try again.
+func (in *intake) patience(c *cobra.Command) {
+	c.Flags().DurationVar(&in.retry, "retry", 30*time.Second,
+		"for how long to announce, send and seal again while the service cannot be reached, or takes nothing now")
 }
 
 // addWhat finds out what is to be taken in.
@@ -474,7 +483,7 @@ func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *sou
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.begin(ctx, cl, resume, in.purpose, &custody.BeginEvidence{
+	id, err := a.begin(ctx, cl, in, resume, &custody.BeginEvidence{
 		AtMost: s.size, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind,
 	})
 	if err != nil {
@@ -484,9 +493,16 @@ func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *sou
 	if err != nil {
 		return nil, a.unfinished(ctx, cl, in, resume, id, err)
 	}
-	said, err := cl.Say(ctx, in.purpose, seal)
+	// Remembered before it is signed for: what is here can always be sealed.
+	if err := a.remember(id, begun{seal.Acquisition, in.purpose, seal}); err != nil {
+		a.say("WARNING: what was measured could not be remembered: %v", err)
+	}
+	said, err := sealNow(ctx, cl, in.purpose, seal)
 	if err != nil {
-		return nil, a.unfinished(ctx, cl, in, resume, id, fmt.Errorf("sent, not sealed: %w", err))
+		return nil, a.unsealed(ctx, cl, in, resume, seal, err)
+	}
+	if err := a.forgetUpload(begunFile(id)); err != nil {
+		a.say("NOTE: %v", err)
 	}
 	return &sealedItem{
 		proof: proofOf(said, string(id)), Exhibit: in.exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
@@ -494,26 +510,52 @@ func (a *app) deliver(ctx context.Context, cl *client.Client, in *intake, s *sou
 	}, nil
 }
 
+// sealNow puts a seal on record. While that cannot be, the same statement is
+// sent again, and signed anew once when it has expired over that.
+func sealNow(ctx context.Context, cl *client.Client, purpose string, seal *custody.SealEvidence) (*client.Said, error) {
+	for again := false; ; again = true {
+		valid := cl.Now().Add(custody.MaxValidity)
+		envelope, err := cl.Sign(purpose, seal)
+		if err != nil {
+			return nil, err
+		}
+		said, err := cl.Insist(ctx, envelope)
+		problem := new(client.Error)
+		if again || cl.Now().Before(valid) || !errors.As(err, &problem) || problem.Status != http.StatusUnauthorized {
+			return said, err
+		}
+	}
+}
+
 // begin announces the item, or finds the upload that was broken off.
-func (a *app) begin(ctx context.Context, cl *client.Client, resume, purpose string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
+func (a *app) begin(ctx context.Context, cl *client.Client, in *intake, resume string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
 	if id, ok := a.resumeUpload(ctx, cl, resume); ok {
 		a.say("continuing the upload of %s", id)
 		return id, nil
 	}
-	envelope, err := cl.Sign(purpose, act)
+	envelope, err := cl.Sign(in.purpose, act)
 	if err != nil {
 		return "", err
 	}
-	// Remembered before it is sent: what is announced can always be continued.
+	// Remembered before it is sent: what is announced can always be continued,
+	// and of a pipe what arrived be sealed.
 	id := custody.NewEvidenceID(custody.Hash(envelope.Payload))
-	if resume != "" {
-		if err := a.writeFile(resume, []byte(id)); err != nil {
-			return "", err
-		}
+	mark := resume
+	if mark != "" {
+		err = a.writeFile(mark, []byte(id))
+	} else {
+		mark = begunFile(id)
+		err = a.remember(id, begun{Acquisition: in.acquired, Purpose: in.purpose})
 	}
-	if _, err := cl.Send(ctx, envelope, nil); err != nil {
+	if err != nil {
+		return "", err
+	}
+	if _, err := cl.Insist(ctx, envelope); err != nil {
 		if exitCode(err) != exitUnreachable {
-			err = errors.Join(err, a.forgetUpload(resume))
+			return "", errors.Join(err, a.forgetUpload(mark))
+		}
+		if resume == "" {
+			err = fmt.Errorf("%w; %s may be announced all the same: custody evidence show %s says, and %s", err, id, id, freedBy(id, in.exhibit))
 		}
 		return "", err
 	}

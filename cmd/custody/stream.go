@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,10 +51,29 @@ command line others see it: give it to curl in a file (curl -H @FILE, or -K).`,
 	}
 }
 
-// begun is what evidence begin remembers for evidence seal.
+// begun is what is remembered of an item that was announced, for evidence seal.
 type begun struct {
-	Acquisition custody.Acquisition `json:"acquisition"`
-	Purpose     string              `json:"purpose"`
+	Acquisition custody.Acquisition   `json:"acquisition"`
+	Purpose     string                `json:"purpose"`
+	Measured    *custody.SealEvidence `json:"measured,omitempty"` // what evidence add sent and measured, and was to sign
+}
+
+// remember keeps what evidence seal is to know.
+func (a *app) remember(id custody.EvidenceID, what begun) error {
+	b, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	return a.writeFile(begunFile(id), b)
+}
+
+// recall returns what was remembered of an item; nothing when that is not here.
+func (a *app) recall(id custody.EvidenceID) (what begun, known bool) {
+	b, err := a.readFile(begunFile(id))
+	if err != nil || json.Unmarshal(b, &what, json.RejectUnknownMembers(true)) != nil {
+		return begun{}, false
+	}
+	return what, true
 }
 
 func begunFile(id custody.EvidenceID) string { return filepath.Join("begun", string(id)) }
@@ -113,11 +134,7 @@ func (a *app) beginItem(ctx context.Context, in *intake) error {
 		return err
 	}
 	id := custody.NewEvidenceID(said.Payload)
-	b, err := json.Marshal(begun{in.acquired, in.purpose})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(a.writeFile(begunFile(id), b), a.keep(ctx, cl)); err != nil {
+	if err := errors.Join(a.remember(id, begun{Acquisition: in.acquired, Purpose: in.purpose}), a.keep(ctx, cl)); err != nil {
 		return err
 	}
 	put := cl.Server + "/v1/evidence/" + string(id) + "/content"
@@ -134,12 +151,13 @@ type sealing struct {
 	intake
 	sha256     string
 	asReceived bool
+	measured   *custody.SealEvidence // by evidence add; nil when something else is given
 }
 
 func (a *app) evidenceSeal() *cobra.Command {
 	var in sealing
 	c := &cobra.Command{
-		Use: "seal e-… (FILE… | --sha256 DIGEST | --as-received)", Short: "Sign for an item whose bytes another program sent", Args: atLeast(1),
+		Use: "seal e-… [FILE… | --sha256 DIGEST | --as-received]", Short: "Sign for an item whose bytes have arrived", Args: atLeast(1),
 		Long: `Signs for what was sent to an item of custody evidence begin, with the facts given
 there; facts that are given here come before them. What your signature proves
 depends on who measured the bytes, and the record says who did:
@@ -157,12 +175,16 @@ depends on who measured the bytes, and the record says who did:
                   these are the bytes that you had, nobody can be shown.
                   Record: asReceived root, sha256.
 
+Of an item that custody evidence add sent whole and could not seal, nothing need
+be given: it is signed for as it was measured then.
+
 A SHA-256 that the service measured differently is refused. When it does not know
 one, as of a stream that went on after it was restarted, a wrong --sha256 is found
 when the service reads the bytes back, and the item is on record as damaged.`,
 		Example: `  custody evidence seal e-abcdefghijklmnop --sha256 "$(cut -d' ' -f1 web01.dd.sha256)"
   custody evidence seal e-abcdefghijklmnop web01.dd --md5
-  custody evidence seal e-abcdefghijklmnop --as-received --json`,
+  custody evidence seal e-abcdefghijklmnop --as-received --json
+  custody evidence seal e-abcdefghijklmnop`,
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := custody.ParseEvidenceID(args[0])
 			if err != nil {
@@ -174,7 +196,8 @@ when the service reads the bytes back, and the item is on record as damaged.`,
 	f := c.Flags()
 	f.StringVar(&in.sha256, "sha256", "", "the SHA-256 that you measured, in hexadecimal digits")
 	f.BoolVar(&in.asReceived, "as-received", false, "sign for what the service says that it received")
-	f.StringVar(&in.purpose, "purpose", "", "why (default: as in evidence begin)")
+	f.StringVar(&in.purpose, "purpose", "", "why (default: as when it was announced)")
+	in.patience(c)
 	in.reading.flags(c)
 	in.facts.flags(c)
 	return c
@@ -187,7 +210,8 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 			ways++
 		}
 	}
-	if ways != 1 {
+	before, known := a.recall(id)
+	if ways > 1 || ways == 0 && before.Measured == nil {
 		return usagef("say who measured the bytes: name the FILE, or give --sha256, or --as-received; one of them")
 	}
 	if len(files) == 0 && (in.reading.expect != "" || in.reading.md5 || in.reading.sha1) {
@@ -208,8 +232,16 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 		return refusedf("%s was withdrawn", id)
 	}
 	a.lookAhead(ctx, &in.intake, files)
-	if err := a.recall(in, item); err != nil {
+	if known {
+		in.facts.before = &before.Acquisition
+		in.purpose = cmp.Or(in.purpose, before.Purpose)
+	}
+	in.incident, in.exhibit, in.kind, in.name = string(item.Incident), item.Exhibit, item.Type, string(item.Name.Raw())
+	if err := a.complete(&in.intake, "-"); err != nil {
 		return err
+	}
+	if ways == 0 {
+		in.measured = before.Measured
 	}
 	got, err := cl.Received(ctx, id)
 	if err != nil {
@@ -219,7 +251,8 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	if err != nil {
 		return err
 	}
-	said, err := cl.Say(ctx, in.purpose, seal)
+	cl.Patience = in.retry
+	said, err := sealNow(ctx, cl, in.purpose, seal)
 	if err != nil {
 		return err
 	}
@@ -232,24 +265,6 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	})
 }
 
-// recall puts the facts that were given with evidence begin behind those that
-// are given now.
-func (a *app) recall(in *sealing, item api.Evidence) error {
-	var before begun
-	b, err := a.readFile(begunFile(item.ID))
-	if err == nil {
-		err = json.Unmarshal(b, &before, json.RejectUnknownMembers(true))
-	}
-	if err == nil {
-		in.facts.before = &before.Acquisition
-		if in.purpose == "" {
-			in.purpose = before.Purpose
-		}
-	}
-	in.incident, in.exhibit, in.kind, in.name = string(item.Incident), item.Exhibit, item.Type, string(item.Name.Raw())
-	return a.complete(&in.intake, "-")
-}
-
 // sealOf makes the statement, from what was measured and what is believed.
 func (a *app) sealOf(ctx context.Context, in *sealing, item api.Evidence, got api.Received, files []string) (*custody.SealEvidence, error) {
 	seal := &custody.SealEvidence{
@@ -258,6 +273,14 @@ func (a *app) sealOf(ctx context.Context, in *sealing, item api.Evidence, got ap
 		AsReceived: []string{custody.DigestRoot},
 	}
 	switch {
+	case in.measured != nil:
+		was := in.measured.Artifact
+		if got.Root != was.Root || got.Size != was.Size {
+			return nil, refusedf("what arrived, %d bytes, is not what was measured here, %d bytes; nothing was sealed", got.Size, was.Size)
+		}
+		again := *in.measured
+		again.Acquisition = in.acquired
+		return &again, nil
 	case len(files) > 0:
 		return seal, a.measureFiles(ctx, in, seal, files)
 	case in.sha256 != "":
@@ -368,18 +391,63 @@ func (o otherBytes) Unwrap() error { return o.error }
 // withdrawWithin is how long the end of a command waits for a withdrawal.
 const withdrawWithin = 10 * time.Second
 
-// unfinished says what became of an item that was announced and not sealed. One
-// that the same command could not finish is withdrawn: of bytes that are not
-// those that were to come, or that came through a pipe.
-func (a *app) unfinished(ctx context.Context, cl *client.Client, in *intake, resume string, id custody.EvidenceID, cause error) error {
-	byHand := fmt.Sprintf("custody evidence withdraw %s frees the exhibit number %s", id, in.exhibit)
-	if resume != "" && !errors.As(cause, new(otherBytes)) {
-		return fmt.Errorf("%w; %s stays announced: run the same command again to continue, or %s", cause, id, byHand)
+// decided says whether an error is the service's decision against something,
+// which it would make again. Everything else may be over soon, or is not known.
+func decided(err error) bool {
+	problem := new(client.Error)
+	if !errors.As(err, &problem) {
+		return false
 	}
+	switch problem.Status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusRequestEntityTooLarge:
+		return true
+	}
+	return false
+}
+
+// freedBy says what frees an item's exhibit number.
+func freedBy(id custody.EvidenceID, exhibit string) string {
+	return fmt.Sprintf("custody evidence withdraw %s frees the exhibit number %s", id, exhibit)
+}
+
+// unfinished says what becomes of an item that was announced, and of which not
+// all was sent. It is withdrawn when the bytes are not those that were to come;
+// of a pipe, which the same command cannot continue, also when the service
+// decided against it. Otherwise it stays, with what arrived.
+func (a *app) unfinished(ctx context.Context, cl *client.Client, in *intake, resume string, id custody.EvidenceID, cause error) error {
+	switch {
+	case errors.As(cause, new(otherBytes)), resume == "" && decided(cause):
+		return a.withdraw(ctx, cl, in, resume, id, cause)
+	case resume != "":
+		return fmt.Errorf("%w; %s stays announced: run the same command again to continue, or %s", cause, id, freedBy(id, in.exhibit))
+	}
+	return fmt.Errorf("%w; %s stays announced, with what arrived of it: custody evidence begin --help says how the rest is sent as a stream, "+
+		"and custody evidence seal %s … seals it then; %s", cause, id, id, freedBy(id, in.exhibit))
+}
+
+// unsealed says what becomes of an item that was sent whole, and of which it is
+// not known that it is sealed.
+func (a *app) unsealed(ctx context.Context, cl *client.Client, in *intake, resume string, seal *custody.SealEvidence, cause error) error {
+	id := seal.Evidence
+	again := fmt.Sprintf("custody evidence seal %s seals the %d bytes that were measured here, with the SHA-256 %s", id, seal.Artifact.Size, seal.Artifact.SHA256.Hex())
+	if !decided(cause) {
+		return fmt.Errorf("sent; whether it is sealed is not known: %w; custody evidence show %s says. If it is not, it stays announced, and all of it is there: %s; %s",
+			cause, id, again, freedBy(id, in.exhibit))
+	}
+	cause = fmt.Errorf("sent, not sealed: %w", cause)
+	if resume == "" {
+		return a.withdraw(ctx, cl, in, resume, id, cause)
+	}
+	return fmt.Errorf("%w; %s stays announced, and all of it is there: when that is set right %s; %s", cause, id, again, freedBy(id, in.exhibit))
+}
+
+// withdraw ends the upload of an item for a cause, and says what became of it.
+func (a *app) withdraw(ctx context.Context, cl *client.Client, in *intake, resume string, id custody.EvidenceID, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWithin)
 	defer cancel()
 	if _, err := cl.Say(ctx, reasonOf(cause), &custody.WithdrawEvidence{Evidence: id, Incident: custody.IncidentID(in.incident)}); err != nil {
-		return fmt.Errorf("%w; %s stays announced: %s", cause, id, byHand)
+		return fmt.Errorf("%w; %s stays announced: %s", cause, id, freedBy(id, in.exhibit))
 	}
-	return errors.Join(fmt.Errorf("%w; %s was withdrawn, and the exhibit number %s is free again", cause, id, in.exhibit), a.forgetUpload(resume))
+	return errors.Join(fmt.Errorf("%w; %s was withdrawn, and the exhibit number %s is free again", cause, id, in.exhibit),
+		a.forgetUpload(resume), a.forgetUpload(begunFile(id)))
 }
