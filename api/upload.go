@@ -145,10 +145,10 @@ func (u upload) takes(index uint64) error {
 	return nil
 }
 
-// maxBodies is how many chunks are taken in at once, and maxOwnBodies how many of
-// one person. Each is read into a buffer of the vault: however slowly one person's
-// come, others' are read meanwhile. mostOwnWaiting more of his can wait for their
-// turn.
+// maxBodies is how many chunks are taken in at once, each in a buffer of the vault,
+// which has more of them, so that chunks that come slowly leave some for those
+// who read; and maxOwnBodies how many of one person, so that his leave some for
+// others. mostOwnWaiting more of his can wait for their turn.
 const (
 	maxBodies      = 8
 	maxOwnBodies   = 3
