@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -63,7 +67,12 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 		if err != nil {
 			return err
 		}
-		if err := d.step(ctx, func(others *keepers) error { return d.deleteChunks(ctx, rows, others) }); err != nil {
+		named := map[string]string{}
+		d.name(named, rows)
+		if d.strays, err = v.strays(ctx, named); err == nil {
+			err = d.step(ctx, func(others *keepers) error { return d.deleteChunks(ctx, rows, others) })
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -71,9 +80,10 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 }
 
 // Dispose removes a sealed artifact: first its manifest's head, from when on
-// nothing of it can be read, then those of its chunks that keep does not name.
-// Before it removes anything it looks at all of them: *LockedError when one is
-// locked. When it was interrupted, calling it again goes on; it returns nil when
+// nothing of it can be read, then those of its chunks that keep does not name:
+// every version that the bucket has of each, also what was written over it or
+// restored beside it. Before it removes anything it looks at all of them:
+// *LockedError when one is locked. When it was interrupted, calling it again goes on; it returns nil when
 // the artifact is gone already, or never was. When keep names the artifact
 // itself, it stays. As with Discard, nothing may be taken into the incident
 // meanwhile through another vault, and this one says ErrBusy now and then.
@@ -128,6 +138,7 @@ type disposal struct {
 	root       custody.Digest // and size: of what goes; zero for mere chunks
 	size       uint64
 	head, note address
+	strays     strays // of the chunks that are next
 	done       Removed
 }
 
@@ -172,12 +183,12 @@ func (d *disposal) begin(ctx context.Context) (*manifest, error) {
 	m, err := d.vault.findManifest(ctx, d.keys, d.head)
 	if errors.Is(err, ErrNotFound) {
 		if m, err = d.vault.findManifest(ctx, d.keys, d.note); errors.Is(err, ErrNotFound) {
-			return nil, nil
+			return nil, d.checkGone(ctx)
 		}
 	} else if err == nil {
 		var others *keepers
 		if others, err = d.others(ctx); err == nil && !others.same {
-			err = d.vault.condemn(ctx, d.keys, m, others)
+			err = d.condemn(ctx, m, others)
 		}
 	}
 	if err == nil && (m.root != d.root || m.size != d.size) {
@@ -186,14 +197,35 @@ func (d *disposal) begin(ctx context.Context) (*manifest, error) {
 	return m, err
 }
 
+// checkGone returns nil when the manifest's head is not merely hidden: what it
+// names would stay.
+func (d *disposal) checkGone(ctx context.Context) error {
+	all, err := d.vault.versions(ctx, d.head.key())
+	for _, o := range all {
+		if !o.Marker {
+			return &DamageError{Key: o.Key, Reason: errors.New("a delete marker hides it: remove the marker")}
+		}
+	}
+	return err
+}
+
 // behead removes the manifest's head.
 func (d *disposal) behead(ctx context.Context, _ *manifest) error {
 	return d.step(ctx, func(*keepers) error { return d.vault.deleteAll(ctx, d.head.key()) })
 }
 
+// sweepPages is for how many pages of chunks strays are looked for at one time:
+// those of 512 GiB.
+const sweepPages = 16
+
 // removeChunks removes the chunks that nobody keeps, a page of them at a time.
 func (d *disposal) removeChunks(ctx context.Context, m *manifest) error {
 	for i, p := range m.pages {
+		if i%sweepPages == 0 {
+			if err := d.sweep(ctx, m, i); err != nil {
+				return err
+			}
+		}
 		rows, err := d.vault.readRows(ctx, d.keys, p, uint64(i), m.size)
 		if errors.Is(err, ErrNotFound) { // a page goes after all chunks
 			d.done.Whole = false
@@ -209,14 +241,50 @@ func (d *disposal) removeChunks(ctx context.Context, m *manifest) error {
 	return nil
 }
 
+// sweep finds the strays of the chunks of the pages from one on.
+func (d *disposal) sweep(ctx context.Context, m *manifest, from int) (err error) {
+	named := map[string]string{}
+	for i := from; i < min(from+sweepPages, len(m.pages)); i++ {
+		rows, err := d.vault.readRows(ctx, d.keys, m.pages[i], uint64(i), m.size)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		d.name(named, rows)
+	}
+	d.strays, err = d.vault.strays(ctx, named)
+	return err
+}
+
+// name adds the keys of chunks, and the versions that their rows name.
+func (d *disposal) name(named map[string]string, rows []Chunk) {
+	for _, c := range rows {
+		if !c.Zero() {
+			named[chunkAddress(d.keys, c).key()] = c.Version
+		}
+	}
+}
+
+// pageStrays finds the strays of a manifest's pages.
+func (d *disposal) pageStrays(ctx context.Context, m *manifest) (strays, error) {
+	named := map[string]string{}
+	for _, p := range m.pages {
+		named[pageAddress(d.keys, p.digest).key()] = p.version
+	}
+	return d.vault.strays(ctx, named)
+}
+
 // removePages removes the pages that nobody keeps, and last the note.
 func (d *disposal) removePages(ctx context.Context, m *manifest) error {
+	beside, err := d.pageStrays(ctx, m)
+	if err != nil {
+		return err
+	}
 	return d.step(ctx, func(others *keepers) error {
 		for _, p := range m.pages {
 			if others.pages[p.digest] {
 				continue
 			}
-			if err := d.vault.bucket.Delete(ctx, pageAddress(d.keys, p.digest).key(), p.version); err != nil {
+			if err := d.vault.deleteWith(ctx, pageAddress(d.keys, p.digest).key(), p.version, beside); err != nil {
 				return err
 			}
 		}
@@ -227,16 +295,15 @@ func (d *disposal) removePages(ctx context.Context, m *manifest) error {
 	})
 }
 
-// deleteChunks removes those of the rows that nobody keeps, and counts. It
-// removes the version that a row names: bringing the same bytes again puts them
-// anew.
+// deleteChunks removes those of the rows that nobody keeps, in all versions, and
+// counts.
 func (d *disposal) deleteChunks(ctx context.Context, rows []Chunk, others *keepers) error {
 	gone, err := others.without(ctx, rows)
 	if err != nil {
 		return err
 	}
 	err = forEach(ctx, gone, func(ctx context.Context, c Chunk) error {
-		return d.vault.bucket.Delete(ctx, chunkAddress(d.keys, c).key(), c.Version)
+		return d.vault.deleteWith(ctx, chunkAddress(d.keys, c).key(), c.Version, d.strays)
 	})
 	if err != nil {
 		return err
@@ -261,9 +328,18 @@ func (d *disposal) deleteChunks(ctx context.Context, rows []Chunk, others *keepe
 
 // condemn checks that nothing that is to go is locked, and leaves a note of what
 // is to go, which is durable when it returns nil.
-func (v *Vault) condemn(ctx context.Context, k *incidentKeys, m *manifest, others *keepers) error {
+func (d *disposal) condemn(ctx context.Context, m *manifest, others *keepers) error {
+	beside, err := d.pageStrays(ctx, m)
+	if err != nil {
+		return err
+	}
 	for i, p := range m.pages {
-		rows, err := v.readPage(ctx, k, m, uint64(i))
+		if i%sweepPages == 0 {
+			if err := d.sweep(ctx, m, i); err != nil {
+				return err
+			}
+		}
+		rows, err := d.vault.readPage(ctx, d.keys, m, uint64(i))
 		if err != nil {
 			return err
 		}
@@ -271,54 +347,116 @@ func (v *Vault) condemn(ctx context.Context, k *incidentKeys, m *manifest, other
 			return err
 		}
 		err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
-			return v.checkUnlocked(ctx, chunkAddress(k, c).key(), c.Version)
+			return d.vault.checkUnlocked(ctx, chunkAddress(d.keys, c).key(), c.Version, d.strays)
 		})
 		if err == nil && !others.pages[p.digest] {
-			err = v.checkUnlocked(ctx, pageAddress(k, p.digest).key(), p.version)
+			err = d.vault.checkUnlocked(ctx, pageAddress(d.keys, p.digest).key(), p.version, beside)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := v.checkUnlocked(ctx, m.object.Key, m.object.Version); err != nil {
+	beside, err = d.vault.strays(ctx, map[string]string{m.object.Key: m.object.Version})
+	if err == nil {
+		err = d.vault.checkUnlocked(ctx, m.object.Key, m.object.Version, beside)
+	}
+	if err != nil {
 		return err
 	}
 	plain, err := m.marshal()
 	if err != nil {
 		return err
 	}
-	if _, err := v.putObject(ctx, k, disposalAddress(k, m.root, m.size), plain); err != nil && !errors.Is(err, ErrExists) {
+	if _, err := d.vault.putObject(ctx, d.keys, d.note, plain); err != nil && !errors.Is(err, ErrExists) {
 		return err
 	}
-	return v.bucket.Barrier(ctx)
+	return d.vault.bucket.Barrier(ctx)
 }
 
-// checkUnlocked returns nil when an object can be removed or is not there.
-func (v *Vault) checkUnlocked(ctx context.Context, key, version string) error {
-	o, err := v.bucket.Stat(ctx, key, version)
-	if errors.Is(err, ErrNotFound) {
-		return nil
+// strays are versions of objects beside the one that a manifest names, by the
+// objects' keys: what was written over an object, restored or replicated, and
+// what hides it.
+type strays map[string][]Object
+
+// strays finds them, given the versions that are named. It lists each folder that
+// has one of the objects once.
+func (v *Vault) strays(ctx context.Context, named map[string]string) (strays, error) {
+	folders := map[string]bool{}
+	for key := range named {
+		folders[folderOf(key)] = true
 	}
-	if err == nil && (o.Hold || o.Until.After(v.now())) {
-		err = &LockedError{Key: key, Until: o.Until, Hold: o.Hold}
+	var mu sync.Mutex
+	found := strays{}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for folder := range folders {
+		group.Go(func() error {
+			return v.bucket.Versions(inner, folder, func(o Object) error {
+				if version, ok := named[o.Key]; ok && o.Version != version {
+					mu.Lock()
+					defer mu.Unlock()
+					found[o.Key] = append(found[o.Key], o)
+				}
+				return nil
+			})
+		})
 	}
-	return err
+	return found, group.Wait()
 }
 
-// deleteAll removes one version of an object after the other.
-func (v *Vault) deleteAll(ctx context.Context, key string) error {
-	for {
-		o, err := v.bucket.Stat(ctx, key, "")
-		if errors.Is(err, ErrNotFound) {
-			return nil
+func folderOf(key string) string { return key[:strings.LastIndexByte(key, '/')+1] }
+
+// versions returns all versions of one object.
+func (v *Vault) versions(ctx context.Context, key string) (all []Object, err error) {
+	err = v.bucket.Versions(ctx, folderOf(key), func(o Object) error {
+		if o.Key == key {
+			all = append(all, o)
 		}
-		if err == nil {
-			err = v.bucket.Delete(ctx, key, o.Version)
+		return nil
+	})
+	return all, err
+}
+
+// checkUnlocked returns nil when an object can be removed, in the version given
+// and in those beside it, or is not there.
+func (v *Vault) checkUnlocked(ctx context.Context, key, version string, beside strays) error {
+	for _, o := range append([]Object{{Key: key, Version: version}}, beside[key]...) {
+		if o.Marker {
+			continue
+		}
+		o, err := v.bucket.Stat(ctx, key, o.Version)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err == nil && (o.Hold || o.Until.After(v.now())) {
+			err = &LockedError{Key: key, Until: o.Until, Hold: o.Hold}
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// deleteWith removes an object in the version given and in those beside it.
+func (v *Vault) deleteWith(ctx context.Context, key, version string, beside strays) error {
+	for _, o := range append([]Object{{Version: version}}, beside[key]...) {
+		if err := v.bucket.Delete(ctx, key, o.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteAll removes all versions of an object.
+func (v *Vault) deleteAll(ctx context.Context, key string) error {
+	all, err := v.versions(ctx, key)
+	for _, o := range all {
+		if err == nil {
+			err = v.bucket.Delete(ctx, key, o.Version)
+		}
+	}
+	return err
 }
 
 // keepers are the chunks and pages that must stay. Rows of manifests are read

@@ -302,3 +302,67 @@ func TestDiscardingARefusedSeal(t *testing.T) {
 		})
 	}
 }
+
+// TestADisposalRemovesEveryVersion: of a chunk, a page and a head that were
+// written over, restored or hidden no version stays, and a locked one is found
+// before anything is removed.
+func TestADisposalRemovesEveryVersion(t *testing.T) {
+	server := buckettest.StartMinIO(t)
+	c := server.NewBucket(t)
+	b := openS3(t, c)
+	v := lockingVault(t, b)
+	data, a := bytesOf(chunk+100, 1)
+	prefix := "v1/" + string(burglary) + "/"
+	again := func() {
+		for _, kind := range []string{"c/", "p/", "m/"} {
+			for key := range buckettest.List(t, b, prefix+kind) {
+				server.Replace(t, c.Bucket, key, buckettest.Get(t, b, key, ""))
+			}
+		}
+	}
+	chunks := take(t, v, burglary, data, a)
+	again()
+	key := ""
+	for key = range buckettest.List(t, b, prefix+"c/") { // one of them
+		server.Hide(t, c.Bucket, key)
+		break
+	}
+	require.NoError(t, checkOf(t, v, a))
+	require.Len(t, buckettest.Versions(t, b, prefix), 1+2*4+1)
+
+	var stray storage.Object
+	for _, o := range buckettest.Versions(t, b, prefix+"c/") {
+		if o.Key == key && !o.Marker && o.Version != chunks[0].Version && o.Version != chunks[1].Version {
+			stray = o
+		}
+	}
+	until := soon(4)
+	require.NoError(t, b.Retain(t.Context(), key, stray.Version, until))
+	var locked *storage.LockedError
+	require.ErrorAs(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})), &locked)
+	require.True(t, until.Equal(locked.Until))
+	require.NoError(t, checkOf(t, v, a), "nothing was removed")
+
+	short := artifactOf(data[:chunk])
+	take(t, v, burglary, data[:chunk], short)
+	require.Eventually(t, func() bool {
+		return dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{Artifacts: []custody.Artifact{short}})) == nil
+	}, 20*time.Second, 100*time.Millisecond)
+	require.NoError(t, checkOf(t, v, short))
+	require.NoError(t, dispose(t, v, burglary, short.Root, short.Size, keep(storage.Kept{})))
+	require.Len(t, buckettest.Versions(t, b, prefix), 1, "the keys")
+
+	// An upload that was given up.
+	chunks, err := putAll(t.Context(), v, burglary, data)
+	require.NoError(t, err)
+	again()
+	require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), keep(storage.Kept{})))
+	require.Len(t, buckettest.Versions(t, b, prefix), 1, "the keys")
+
+	// What is merely hidden is not gone.
+	take(t, v, burglary, data, a)
+	for key := range buckettest.List(t, b, prefix+"m/") {
+		server.Hide(t, c.Bucket, key)
+	}
+	require.ErrorIs(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})), storage.ErrDamaged)
+}
