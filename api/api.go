@@ -174,9 +174,16 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 		a.problem(w, r, problemUnavailable.with(whyUnavailable(err)))
 		return
 	}
+	is, err := a.Guard.Witnessed(r.Context())
+	if err != nil {
+		a.Logger.WarnContext(r.Context(), "not ready", "error", err)
+		a.problem(w, r, problemUnavailable.with("who cosigned the log cannot be told"))
+		return
+	}
 	a.reply(w, r, http.StatusOK, struct {
-		Status string `json:"status"`
-	}{"ready"})
+		Status    string `json:"status"`
+		Witnesses string `json:"witnesses"`
+	}{"ready", is.String()})
 }
 
 func (a *API) openAPI(w http.ResponseWriter, r *http.Request) {

@@ -129,25 +129,31 @@ func parseWitnessKey(text string) (*cosigner, error) {
 // that name and Ed25519 key says that it saw a checkpoint at a time, of which
 // whole seconds count.
 func Cosign(name string, key crypto.Signer, c Checkpoint, at Time) (string, error) {
+	return CosignText(name, key, c.String(), at)
+}
+
+// CosignText is Cosign for the text of any log's checkpoint, which may have further
+// lines.
+func CosignText(name string, key crypto.Signer, text string, at Time) (string, error) {
 	public, ok := key.Public().(ed25519.PublicKey)
 	if !ok {
 		return "", errors.New("cosign: not an Ed25519 key")
 	}
-	text, err := WitnessKey(name, public)
+	witness, err := WitnessKey(name, public)
 	if err != nil {
 		return "", err
 	}
-	v, err := parseWitnessKey(text)
+	v, err := parseWitnessKey(witness)
 	if err != nil {
 		return "", err
 	}
 	seconds := uint64(at.Time().Unix())
-	sig, err := key.Sign(nil, cosignatureMessage(seconds, []byte(c.String())), crypto.Hash(0))
+	sig, err := key.Sign(nil, cosignatureMessage(seconds, []byte(text)), crypto.Hash(0))
 	if err != nil {
 		return "", fmt.Errorf("cosign: %w", err)
 	}
 	sig = append(binary.BigEndian.AppendUint64(nil, seconds), sig...)
-	if !v.Verify([]byte(c.String()), sig) {
+	if !v.Verify([]byte(text), sig) {
 		return "", fmt.Errorf("cosign: a signature that does not verify, or a time that cannot be, %s", at)
 	}
 	return signatureLine(name, append(binary.BigEndian.AppendUint32(nil, v.id), sig...)), nil
@@ -200,8 +206,19 @@ func openNote(signed []byte, known ...note.Verifier) (text string, good map[note
 }
 
 // time is when a cosignature was made that has been verified.
-func (l noteLine) time() Time {
-	return Time(binary.BigEndian.Uint64(l.sig)) * Time(time.Second/time.Microsecond)
+func (l noteLine) time() Time { return secondsOf(l.sig) }
+
+func secondsOf(sig []byte) Time {
+	return Time(binary.BigEndian.Uint64(sig)) * Time(time.Second/time.Microsecond)
+}
+
+// CosignatureTime returns when a cosignature was made that has been verified: of
+// the bytes of its line, key ID included.
+func CosignatureTime(raw []byte) Time {
+	if len(raw) != 4+cosignatureSize {
+		return 0
+	}
+	return secondsOf(raw[4:])
 }
 
 func indexOfKey(known []note.Verifier, name string, id uint32) int {

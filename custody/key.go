@@ -90,6 +90,17 @@ func (k PublicKey) Bytes() []byte { return bytes.Clone(k.der) }
 // ID names the key.
 func (k PublicKey) ID() KeyID { return k.id }
 
+// Ed25519 returns the key as crypto/ed25519 has it, or nil when it is of another
+// kind.
+func (k PublicKey) Ed25519() ed25519.PublicKey {
+	if key, err := x509.ParsePKIXPublicKey(k.der); err == nil {
+		if ed, ok := key.(ed25519.PublicKey); ok {
+			return ed
+		}
+	}
+	return nil
+}
+
 // Algorithm names what the key signs with.
 func (k PublicKey) Algorithm() string {
 	if k.ecdsa {

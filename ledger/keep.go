@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"time"
+
+	"github.com/forensic-custody/custody/custody"
 )
 
 // Lock keeps the last checkpoint that the log signed, apart from the engine's
@@ -52,4 +54,19 @@ type Archive interface {
 	// before. After an error or a crash it is called again with the same leaves
 	// and perhaps more after them.
 	Keep(ctx context.Context, first uint64, entries []Entry) error
+}
+
+// Witnesses are those outside who cosign checkpoints, so that nobody can be shown
+// another log unseen. Package ledger/witness asks them.
+type Witnesses interface {
+	// Cosign asks for cosignatures over a checkpoint that the log signed and that is
+	// in the lock, and returns those it has, as verified signature lines: when they are
+	// a quorum, or when none is to be had in time. prove returns a consistency
+	// proof from an earlier size, and may be called after Cosign has returned.
+	// ErrRollback when a witness has seen a larger tree of this log, ErrFork when
+	// one has seen another.
+	Cosign(ctx context.Context, signed []byte, prove func(ctx context.Context, from uint64) ([]custody.Digest, error)) ([]byte, error)
+	// Late tells that Cosign has more to return for the checkpoint it was asked for
+	// last.
+	Late() <-chan struct{}
 }

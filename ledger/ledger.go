@@ -15,9 +15,10 @@
 //   - everything public follows c2sp.org/tlog-tiles, tlog-checkpoint and
 //     tlog-proof: nothing shows which engine is behind it.
 //
-// It does not know what a leaf means, asks no witnesses, and cannot see that
+// It does not know what a leaf means, and cannot see by itself that
 // engine, lock store and tiles were all set back together: that takes somebody
-// outside who remembers a checkpoint.
+// outside who remembers a checkpoint. Where it is given witnesses it asks them, at every
+// start and for every checkpoint, and stops when one has seen more than it signed.
 //
 // Begin reading at Log in log.go; publish.go is the life of a batch, read.go
 // what is served, tree.go the arithmetic. DESIGN.md tells the whole.

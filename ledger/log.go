@@ -13,7 +13,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// Config says what a log is made of; every field but Archive is required. The log closes
+// Config says what a log is made of; every field but Archive and Witnesses is required. The log closes
 // none of it: whoever opened the parts closes them, after the log.
 type Config struct {
 	Origin   string        // name of the log, and of its key
@@ -24,6 +24,8 @@ type Config struct {
 	Tiles    Tiles
 	Archive  Archive          // where leaves are kept before they are signed for; nil: nowhere
 	Now      func() time.Time // the wall clock
+
+	Witnesses Witnesses // who cosigns checkpoints; nil: nobody
 }
 
 // Log is an open log. Its methods may be called at once.
@@ -47,7 +49,8 @@ type Log struct {
 type head struct {
 	tree       *tree
 	checkpoint custody.Checkpoint
-	signed     []byte
+	signed     []byte // by the log alone, as it is in the lock
+	shown      []byte // with the cosignatures of witnesses, as it is published
 }
 
 // Create begins a log: it signs the checkpoint of size 0. It refuses with
@@ -117,7 +120,9 @@ func (c *Config) vacant(ctx context.Context) error {
 // was signed, and publishes what the engine holds beyond it. It fails with
 // ErrNoHead where Create never was, and with ErrRollback or ErrFork where the
 // parts contradict what was signed. A clock that is behind does not keep the
-// log from being read.
+// log from being read. It asks the witnesses before it signs anything: when one of
+// them has seen a larger tree than the lock says, it fails with ErrRollback. One that
+// does not answer is waited for as long as for any checkpoint.
 //
 // How long it takes depends on what was not published when the log was last
 // open, and not on the size of the log, unless the tiles are lost.
@@ -146,6 +151,9 @@ func (l *Log) load(ctx context.Context) error {
 	if err := l.follow(ctx); err != nil {
 		return err
 	}
+	if err := l.cosignAgain(ctx); err != nil { // before anything new is signed
+		return err
+	}
 	if l.clock() != nil {
 		return nil
 	}
@@ -165,7 +173,7 @@ func (l *Log) loadPublished(ctx context.Context) (*head, error) {
 	if len(signed) == 0 {
 		return l.c.sign(emptyTree())
 	}
-	h, err := l.c.open(signed)
+	h, err := l.c.openShown(signed)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the published one: %w", ErrFork, err)
 	}
@@ -259,7 +267,7 @@ func (c *Config) open(signed []byte) (*head, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &head{checkpoint: cp, signed: signed}, nil
+	return &head{checkpoint: cp, signed: signed, shown: signed}, nil
 }
 
 // check compares a head's tree with its checkpoint.
@@ -275,7 +283,7 @@ func (h *head) check() error {
 }
 
 // Checkpoint returns the latest published checkpoint, signed.
-func (l *Log) Checkpoint() []byte { return append([]byte(nil), l.published.Load().signed...) }
+func (l *Log) Checkpoint() []byte { return append([]byte(nil), l.published.Load().shown...) }
 
 // Ready returns nil, or why nothing can be appended now: ErrRollback, ErrFork
 // or ErrConflict when the log has stopped until it is opened again, ErrClock,

@@ -87,6 +87,10 @@ func (l *Log) publisher() {
 			return
 		case <-retry:
 			_ = l.serve(l.ctx, nil) // Ready tells how it went
+		case <-l.late():
+			if err := l.cosignAgain(l.ctx); err != nil {
+				l.note(err)
+			}
 		case first := <-l.requests:
 			batch := l.gather(first)
 			err := l.serve(l.ctx, batch)
@@ -176,7 +180,7 @@ func halts(err error) bool {
 }
 
 // publish is the life of a batch: queue, integrate, read back and compute,
-// archive, sign, lock, store the tiles, show, prove.
+// archive, sign, lock, store the tiles, have it cosigned, show, prove.
 func (l *Log) publish(ctx context.Context, batch []*request) error {
 	if entries := entriesOf(batch); len(entries) > 0 {
 		if err := l.c.Engine.Queue(ctx, entries); err != nil {
@@ -203,7 +207,7 @@ func (l *Log) publish(ctx context.Context, batch []*request) error {
 		if err := l.lockIn(ctx, before, after); err != nil {
 			return err
 		}
-		if err := l.show(ctx, after, grown.tiles); err != nil {
+		if after, err = l.release(ctx, after, grown.tiles); err != nil {
 			return err
 		}
 	}
@@ -283,9 +287,26 @@ func (l *Log) locked(at time.Time) {
 	l.signedAt = at
 }
 
+// release has a head that is in the lock cosigned, and publishes it.
+func (l *Log) release(ctx context.Context, h *head, tiles []Tile) (*head, error) {
+	if l.c.Witnesses == nil {
+		return h, l.show(ctx, h, tiles)
+	}
+	if len(tiles) > 0 { // proofs for the witnesses are read from them
+		if err := l.c.Tiles.Put(ctx, tiles, nil); err != nil {
+			return nil, err
+		}
+	}
+	h, err := l.cosigned(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return h, l.show(ctx, h, nil)
+}
+
 // show publishes a head that is in the lock.
 func (l *Log) show(ctx context.Context, h *head, tiles []Tile) error {
-	if err := l.c.Tiles.Put(ctx, tiles, h.signed); err != nil {
+	if err := l.c.Tiles.Put(ctx, tiles, h.shown); err != nil {
 		return err
 	}
 	l.published.Store(h)
@@ -319,7 +340,7 @@ func (l *Log) follow(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(to.signed, from.signed) {
-		if err := l.show(ctx, to, tiles); err != nil {
+		if _, err := l.release(ctx, to, tiles); err != nil {
 			return err
 		}
 	}

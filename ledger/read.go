@@ -46,7 +46,7 @@ func (l *Log) Prove(ctx context.Context, identities []custody.Digest) (receipts 
 		}
 		receipts = append(receipts, r)
 	}
-	return receipts, v.signed, nil
+	return receipts, v.shown, nil
 }
 
 // find returns the index of a leaf in the view.
@@ -70,7 +70,7 @@ func (v view) receipt(ctx context.Context, index uint64, leaf tlog.Hash) (*custo
 	if err := tlog.CheckRecord(proof, int64(v.tree.size), tlog.Hash(v.checkpoint.Root), int64(index), leaf); err != nil {
 		return nil, fmt.Errorf("%w: at index %d is another leaf: %w", ErrFork, index, err)
 	}
-	r := &custody.Receipt{Index: index, Checkpoint: v.signed, Proof: make([]custody.Digest, len(proof))}
+	r := &custody.Receipt{Index: index, Checkpoint: v.shown, Proof: make([]custody.Digest, len(proof))}
 	for i, h := range proof {
 		r.Proof[i] = custody.Digest(h)
 	}
@@ -212,7 +212,7 @@ func (v view) hashes(ctx context.Context) tlog.HashReaderFunc {
 func (l *Log) Tile(ctx context.Context, path string) ([]byte, error) {
 	v := l.view()
 	if path == "checkpoint" {
-		return bytes.Clone(v.signed), nil
+		return bytes.Clone(v.shown), nil
 	}
 	p, ok := parsePath(path)
 	if !ok {

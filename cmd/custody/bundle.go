@@ -236,7 +236,7 @@ func (a *app) logCommand() *cobra.Command {
 				string(signed)+fmt.Sprintf("\n%s\n", point))
 		},
 	}
-	return group("log", "The public log", checkpoint)
+	return group("log", "The public log", checkpoint, a.logAdopt())
 }
 
 // jsonTopic documents what --json prints.

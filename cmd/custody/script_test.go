@@ -47,6 +47,24 @@ func begin(t testing.TB, home string, args ...string) *running {
 	return r
 }
 
+// beginFor is begin of a command that nobody's home is for, for so long at most.
+// What it says goes to a file.
+func beginFor(t testing.TB, atMost time.Duration, stderr io.Writer, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
+	r := &running{t: t, process: exec.CommandContext(ctx, os.Args[0], args...), ended: make(chan struct{})}
+	r.process.Env = append(os.Environ(), asProgram+"=1")
+	r.process.Stderr = stderr
+	require.NoError(t, r.process.Start())
+	go func() {
+		defer cancel()
+		_ = r.process.Wait()
+		close(r.ended)
+	}()
+	t.Cleanup(r.kill)
+	return r
+}
+
 // kill ends the command as the kernel would, out of memory.
 func (r *running) kill() {
 	_ = r.process.Process.Kill()
@@ -106,6 +124,13 @@ type desk struct {
 func newDesk(t testing.TB, dir string, more ...string) *desk {
 	t.Helper()
 	d := &desk{service: newService(t, dir, more...), gate: newGate(t)}
+	d.settle(t)
+	return d
+}
+
+// settle starts a new service and lets its people in.
+func (d *desk) settle(t testing.TB) {
+	t.Helper()
 	d.serve()
 	d.ada = d.home(t, "ada", "Ada", "ed25519")
 	require.Eventually(t, func() bool { return firstCode.MatchString(d.log.String()) }, patience, 5*time.Millisecond)
@@ -120,7 +145,6 @@ func newDesk(t testing.TB, dir string, more ...string) *desk {
 	manager := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(mona, requestFile), "--role", "incident-manager"), "id")
 	done(t, mona, "login", "--principal", manager)
 	done(t, mona, "incident", "assign", d.incident, eve, "--purpose", "disk forensics")
-	return d
 }
 
 // serve starts the service, and leads the people's address to it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
 )
 
 func (a *app) initCommand() *cobra.Command {
 	var dir, origin, listen string
 	var s3 house.S3
+	var witnesses string
 	var escrow []string
 	var unlocked, create bool
 	c := &cobra.Command{
@@ -23,6 +26,7 @@ func (a *app) initCommand() *cobra.Command {
 Prints the fingerprint of the trust file: write it on paper. Whoever verifies
 anything later compares it with the trust file he was given.`,
 		Example: `  custody init --dir ./service --origin custody.example/team
+  custody init --dir ./service --origin custody.example/team --witnesses policy.txt
   custody init --dir ./service --origin custody.example/team --s3-create \
     --s3-endpoint https://s3.example --s3-bucket evidence \
     --s3-access-key-file a.key --s3-secret-key-file s.key`,
@@ -43,7 +47,11 @@ anything later compares it with the trust file he was given.`,
 					}
 				}
 			}
-			trust, err := house.Create(c.Context(), dir, config)
+			policy, err := readWitnessPolicy(witnesses, "")
+			if err != nil {
+				return err
+			}
+			trust, err := house.CreateWitnessed(c.Context(), dir, config, policy)
 			if err != nil {
 				return err
 			}
@@ -66,6 +74,7 @@ anything later compares it with the trust file he was given.`,
 	f.StringVar(&dir, "dir", "", "the new folder")
 	f.StringVar(&origin, "origin", "", "name of the log: like custody.example/team, used by nobody else, never changed")
 	f.StringVar(&listen, "listen", "127.0.0.1:8420", "address to serve at; beyond loopback only with TLS (config.json)")
+	f.StringVar(&witnesses, "witnesses", "", "file with the log's witness policy (c2sp.org/tlog-policy): without its quorum nothing is handed out")
 	f.StringVar(&s3.Endpoint, "s3-endpoint", "", "keep evidence on this S3 server: https://host[:port], or http:// on loopback")
 	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versions and object lock")
 	f.BoolVar(&create, "s3-create", false, "make the bucket, with versions and object lock")
@@ -159,7 +168,16 @@ func (a *app) serving(h *house.House, dir string, at net.Addr, begun time.Time) 
 	}
 	url := scheme + "://" + at.String()
 	a.say("custody: serving %s at %s (ready in %d ms)", h.Config.Origin, url, time.Since(begun).Milliseconds())
-	a.say("custody: no outside witness: a rollback of this log can be told only by whoever kept a receipt")
+	switch is, err := h.Witnessed(context.Background()); {
+	case err != nil:
+		a.say("custody: who cosigned the log cannot be told: %v", err)
+	case is.Quorum == custody.NoWitness:
+		a.say("custody: no outside witness: a rollback of this log can be told only by whoever kept a receipt")
+	case is.Quorum == custody.QuorumNotMet:
+		a.say("custody: NOTHING IS HANDED OUT until the witnesses answer: the log at size %d is %s", is.Size, is)
+	default:
+		a.say("custody: the log at size %d is %s", is.Size, is)
+	}
 	if h.Code != "" {
 		a.say(`custody: nobody is enrolled yet. The first administrator runs, within 15 minutes:
   custody key new --server %s --trust %s --name "…" --title "…" --contact "…"

@@ -85,8 +85,8 @@ func (l publicLog) Ready() error {
 		why string
 	}{
 		{ledger.ErrClock, "the service's clock is behind the log's last checkpoint: it must be set right"},
-		{ledger.ErrRollback, "the log is older than what it has signed: an administrator must look"},
-		{ledger.ErrFork, "the log is not what it has signed: an administrator must look"},
+		{ledger.ErrRollback, "the log is older than what it has signed, or than what a witness has seen of it: an administrator must look"},
+		{ledger.ErrFork, "the log is not what it has signed, or not what a witness has seen of it: an administrator must look"},
 		{sqlite.ErrFull, "the log's disk is full"},
 		{errArchive, "what is recorded cannot be archived in the store, and nothing is signed that is not"},
 		{storage.ErrFull, "the store is full, and nothing is signed that is not archived in it"},

@@ -65,6 +65,11 @@ type Config struct {
 	// shortened for what is kept already.
 	Archive int `json:"archiveDays,omitempty"`
 
+	// SpareWitnesses are names of witnesses of the policy in force that are not asked:
+	// the way out when one is wrong about this log and keeps it from starting. What
+	// they would cosign is missing from the quorum.
+	SpareWitnesses []string `json:"spareWitnesses,omitempty"`
+
 	// Escrow lists age recipients to whom the keys of evidence are wrapped
 	// beside the service's own, so that losing the service's key loses
 	// nothing. Their identities are to be kept offline.

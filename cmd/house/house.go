@@ -23,6 +23,7 @@ import (
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/keep"
 	"github.com/forensic-custody/custody/ledger/trillian"
+	"github.com/forensic-custody/custody/ledger/witness"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/file"
 	"github.com/forensic-custody/custody/storage/intake"
@@ -49,13 +50,14 @@ type House struct {
 	Trust  *custody.Trust
 	Code   string // one-time code for the first administrator; empty when there is one
 
-	dir     string
-	api     *api.API
-	guard   *guard.Guard
-	log     *ledger.Log
-	intake  *intake.Intake
-	vault   *storage.Vault
-	keeping *keeping
+	dir       string
+	api       *api.API
+	guard     *guard.Guard
+	log       *ledger.Log
+	witnesses *witness.Client
+	intake    *intake.Intake
+	vault     *storage.Vault
+	keeping   *keeping
 
 	store   *watched    // the bucket, where that is on a server
 	items   *items      // that are kept
@@ -75,6 +77,14 @@ type House struct {
 // trust file. The configuration is written last: a folder without one is not a
 // service, and Create refuses a folder with anything in it.
 func Create(ctx context.Context, dir string, c Config) (*custody.Trust, error) {
+	return CreateWitnessed(ctx, dir, c, custody.NoWitnesses)
+}
+
+// CreateWitnessed is Create with a first witness policy.
+func CreateWitnessed(ctx context.Context, dir string, c Config, witnesses string) (*custody.Trust, error) {
+	if _, err := custody.ParseWitnessPolicy(witnesses); err != nil {
+		return nil, err
+	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -92,7 +102,7 @@ func Create(ctx context.Context, dir string, c Config) (*custody.Trust, error) {
 		return nil, err
 	}
 	h := &House{Config: c, now: time.Now, logger: slog.New(slog.DiscardHandler)}
-	trust, err := h.create(ctx, dir)
+	trust, err := h.create(ctx, dir, witnesses)
 	if err := errors.Join(err, h.Close()); err != nil {
 		return nil, err
 	}
@@ -111,7 +121,7 @@ func Create(ctx context.Context, dir string, c Config) (*custody.Trust, error) {
 	)
 }
 
-func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) {
+func (h *House) create(ctx context.Context, dir, witnesses string) (*custody.Trust, error) {
 	k, err := readKeys(dir)
 	if err != nil {
 		return nil, err
@@ -138,7 +148,7 @@ func (h *House) create(ctx context.Context, dir string) (*custody.Trust, error) 
 	}
 	h.closing(h.log.Close)
 	gc := h.guardConfig(rows, k)
-	return guard.Create(ctx, gc, k.logKey, policy.Default, custody.NoWitnesses)
+	return guard.Create(ctx, gc, k.logKey, policy.Default, witnesses)
 }
 
 // logConfig opens what the log is made of.
@@ -239,6 +249,10 @@ func (h *House) open(ctx context.Context, dir string) error {
 		return err
 	}
 	lc.Archive = archiver{s.archive, rows}
+	if err := h.askWitnesses(ctx, rows, k); err != nil {
+		return err
+	}
+	lc.Witnesses = h.witnesses
 	if h.log, err = ledger.Open(ctx, lc); err != nil {
 		return err
 	}
@@ -277,11 +291,13 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	gc := h.guardConfig(records{rows, s.archive}, k)
 	gc.EnrolmentCode, gc.CodeExpires = custody.Hash([]byte(code)), h.now().Add(codeLife)
+	gc.Adopted = h.witnesses.Adopt
 	gc.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{custody.KindSealEvidence: h.seal}
 	if h.guard, err = guard.Open(ctx, gc); err != nil {
 		return err
 	}
 	h.closing(h.guard.Close)
+	h.registry.MustRegister(newWitnessMetrics(h))
 	if err := h.recordStore(ctx, s.proven); err != nil {
 		return err
 	}

@@ -133,9 +133,11 @@ func (h *House) marks(ctx context.Context, dir string, earlier []byte) ([]custod
 	}
 	list := make([]custody.Checkpoint, len(notes))
 	for i, n := range notes {
-		if list[i], err = custody.OpenCheckpoint(n, v); err != nil {
+		c, err := custody.OpenOwn(n, v) // whoever else signed it
+		if err != nil {
 			return nil, fmt.Errorf("the earlier checkpoint: %w", err)
 		}
+		list[i] = c.Checkpoint
 	}
 	slices.SortFunc(list, func(a, b custody.Checkpoint) int { return int(a.Size) - int(b.Size) })
 	return list, nil
