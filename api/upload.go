@@ -168,6 +168,16 @@ func (a *API) body(w http.ResponseWriter, r *http.Request, by custody.PrincipalI
 	return http.MaxBytesReader(w, r.Body, custody.ChunkSize), done, nil
 }
 
+// hearOut reads what still comes of a chunk that is refused, if it comes at once:
+// who is cut short while he sends sees a broken connection, and not the answer.
+func hearOut(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hearWithin))
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, custody.ChunkSize)) // what does not come is not missed
+}
+
+// hearWithin is how long the rest of a chunk that is refused is read.
+const hearWithin = 5 * time.Second
+
 // chunkWithin is how long the bytes of a chunk may take to come.
 const chunkWithin = shortestWait + custody.ChunkSize/slowest*time.Second
 
@@ -197,8 +207,12 @@ func (a *API) putChunk(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	defer done()
-	if err := a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, source); err != nil {
+	err = func() error {
+		defer done()
+		return a.Intake.Put(r.Context(), u.incident, u.evidence, index, digest, source)
+	}()
+	if err != nil {
+		hearOut(w, r)
 		a.fail(w, r, err)
 		return
 	}
