@@ -162,4 +162,12 @@ byte=$(od -An -tu1 -j 2000 -N1 forged.bundle | tr -d ' ')
 printf "$(printf '\\%03o' $((byte ^ 1)))" | dd of=forged.bundle bs=1 seek=2000 conv=notrunc status=none
 refused 'NOT VERIFIED' custody bundle verify forged.bundle --trust trust.json
 
+step "The database and the log are lost, and made again from the bucket"
+printf '\n$ rm service/records.db* service/log.db* service/tiles.db*\n'
+rm service/records.db* service/log.db* service/tiles.db*
+run custody rebuild --dir service
+must 'it goes on from the checkpoint of size'
+run custody fsck --dir service
+must 'database, log and archive agree on'
+
 printf '\ndemo: done, every step did what it says\n'
