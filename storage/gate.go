@@ -11,7 +11,9 @@ import (
 )
 
 // ErrBusy says that something of the incident is being removed, and nothing is
-// taken into it meanwhile. It is over within seconds: try again.
+// taken into it meanwhile. It is over with the step that is being done: the look
+// at what the incident's other items name, and the removal of 4096 objects at
+// most. That takes seconds, or minutes in an incident of many TiB: try again.
 var ErrBusy = errors.New("something of the incident is being destroyed")
 
 // gate is shut while something of an incident is removed, and open for what is

@@ -33,21 +33,22 @@ func (v *Vault) Retain(ctx context.Context, incident custody.IncidentID, root cu
 	return nil
 }
 
-// LockedUntil returns until when all of a sealed artifact is locked at least: its
-// manifest's head is locked last, so it tells for the rest, in one request. Zero
-// when it is not locked, or was not to its end. ErrDamaged when the head is
-// missing.
-func (v *Vault) LockedUntil(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (time.Time, error) {
+// Locked returns until when all of a sealed artifact is locked at least, and
+// whether all of it is on hold: its manifest's head is locked, held and released
+// last, so it tells for the rest, in one request. Zero when it is not locked, or
+// was not to its end; a hold that was set in part is not told. ErrDamaged when the
+// head is missing.
+func (v *Vault) Locked(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (until time.Time, held bool, err error) {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("look at the lock of the artifact %s: %w", root, err)
+		return time.Time{}, false, fmt.Errorf("look at the lock of the artifact %s: %w", root, err)
 	}
 	key := manifestAddress(k, root, size).key()
 	o, err := v.bucket.Stat(ctx, key, "")
 	if err != nil {
-		return time.Time{}, fmt.Errorf("look at the lock of the artifact %s: %w", root, damage(err, key, guard.Range{Length: size}))
+		return time.Time{}, false, fmt.Errorf("look at the lock of the artifact %s: %w", root, damage(err, key, guard.Range{Length: size}))
 	}
-	return o.Until, nil
+	return o.Until, o.Hold, nil
 }
 
 // retain locks an object as Stat found it. A zero time locks nothing.

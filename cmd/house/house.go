@@ -64,9 +64,9 @@ type House struct {
 	guarded *protection // of what is kept
 	now     func() time.Time
 
-	withdrawnList []withdrawnItem                  // disposeLoop's own, with the two below
-	withdrawnAt   uint64                           // after which change it was made
-	discardAfter  map[custody.EvidenceID]time.Time // of what was withdrawn: locked until then
+	withdrawnList []withdrawnItem // disposeLoop's own, with the two below
+	withdrawnAt   uint64          // after which change it was made
+	pending       *pending        // what is to be destroyed, and waits
 
 	logger   *slog.Logger
 	registry *prometheus.Registry
@@ -284,7 +284,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	h.vault, h.keeping, h.guarded = vault, newKeeping(h.registry), newProtection()
 	h.items = newItems(rows)
 	h.intake = &intake.Intake{Vault: vault, Bucket: s.bucket, Rows: rows, Now: h.now}
-	h.discardAfter = map[custody.EvidenceID]time.Time{}
+	h.pending = &pending{now: h.now, logger: h.logger, items: map[custody.EvidenceID]*wait{}}
 	code, err := newCode()
 	if err != nil {
 		return err

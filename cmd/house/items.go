@@ -35,6 +35,21 @@ type kept struct {
 // gone says whether the item's bytes are to be had no more.
 func (k kept) gone() bool { return k.disposal.Approved() || k.shredded }
 
+// same says whether two items of an incident are the same bytes.
+func (k kept) same(o kept) bool {
+	return k.incident == o.incident && k.artifact == o.artifact && !k.thing && !o.thing
+}
+
+// comesAfter says whether the item has yet to be destroyed after another one of
+// the list that is the same bytes.
+func (k kept) comesAfter(other custody.EvidenceID, list []kept) bool {
+	is := func(id custody.EvidenceID) int {
+		return slices.IndexFunc(list, func(o kept) bool { return o.id == id })
+	}
+	n := is(other)
+	return n >= 0 && !k.disposal.Done && k.same(list[n]) && is(k.id) > n
+}
+
 // items are the sealed items as the keeper knows them. Only streams that have
 // grown since are looked at again.
 type items struct {
@@ -82,15 +97,21 @@ func (s *items) grown(ctx context.Context) (*grown, error) {
 
 // survey lists the sealed items by their proven records, the first sealed first.
 func (h *House) survey(ctx context.Context) ([]kept, error) {
+	list, _, err := h.surveyed(ctx)
+	return list, err
+}
+
+// surveyed is survey, and tells how often something new was found up to this list.
+func (h *House) surveyed(ctx context.Context) ([]kept, uint64, error) {
 	s := h.items
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	grown, err := s.grown(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(grown.lengths) == 0 {
-		return s.sorted, nil
+		return s.sorted, s.rounds, nil
 	}
 	found := []kept{}
 	err = h.guard.Survey(ctx, func(v custody.View) error {
@@ -115,7 +136,7 @@ func (h *House) survey(ctx context.Context) ([]kept, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	maps.Copy(s.lengths, grown.lengths)
 	s.rounds++
@@ -125,7 +146,7 @@ func (h *House) survey(ctx context.Context) ([]kept, error) {
 	s.sorted = slices.SortedFunc(maps.Values(s.known), func(a, b kept) int {
 		return cmp.Or(cmp.Compare(a.sealed, b.sealed), cmp.Compare(a.id, b.id))
 	})
-	return s.sorted, nil
+	return s.sorted, s.rounds, nil
 }
 
 // changes counts how often survey has found something new.

@@ -28,6 +28,7 @@ type keeping struct {
 	damaged prometheus.Gauge
 	overdue prometheus.Gauge
 	oldest  prometheus.Gauge
+	waiting prometheus.Gauge
 }
 
 func newKeeping(r *prometheus.Registry) *keeping {
@@ -44,8 +45,11 @@ func newKeeping(r *prometheus.Registry) *keeping {
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "custody_fixity_oldest_seconds", Help: "Age of the oldest last check.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "custody_destruction_waiting", Help: "Items that were ordered destroyed, or withdrawn, and are still stored after five minutes. The log says why.",
+		}),
 	}
-	r.MustRegister(k.checks, k.damaged, k.overdue, k.oldest)
+	r.MustRegister(k.checks, k.damaged, k.overdue, k.oldest, k.waiting)
 	return k
 }
 
@@ -82,15 +86,24 @@ func (h *House) readLoop(ctx context.Context) {
 // disposeLoop destroys what two people ordered destroyed, and what arrived of items
 // that were withdrawn.
 func (h *House) disposeLoop(ctx context.Context) {
-	var done uint64 // up to which change nothing is ordered that is not done
+	var shredded, disposed uint64 // up to which change nothing is ordered that is not done
 	every(ctx, keepEvery, func() {
-		list, err := h.survey(ctx)
-		if now := h.items.changes(); err == nil && now != done {
-			if err = errors.Join(h.shredOrdered(ctx), h.disposeOrdered(ctx, list)); err == nil {
-				done = now
+		list, now, err := h.surveyed(ctx)
+		if err == nil && now != shredded {
+			if err = h.shredOrdered(ctx); err == nil {
+				shredded = now
+			}
+		}
+		if list != nil && now != disposed {
+			switch failed := h.disposeOrdered(ctx, list); {
+			case failed == nil:
+				disposed = now
+			case !errors.Is(failed, errWaits): // which is logged, once for each lock
+				err = errors.Join(err, failed)
 			}
 		}
 		err = errors.Join(err, h.discardWithdrawn(ctx))
+		h.keeping.waiting.Set(float64(h.pending.late()))
 		h.notYet(ctx, "what is to be destroyed could not be yet", err)
 	})
 }
@@ -181,8 +194,11 @@ func (h *House) mostUrgent(list []kept, tried map[custody.EvidenceID]bool) (next
 		if k.thing || k.gone() || tried[k.id] {
 			continue
 		}
-		if k.asked || h.guarded.missing(k.id) && !k.damaged {
+		if k.asked {
 			return k, "read back because somebody asked", true
+		}
+		if h.guarded.missing(k.id) && !k.damaged {
+			return k, "read back because a part was found missing", true
 		}
 		due := !k.first && now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
 		if due && (!any || k.checked.Before(next.checked)) {

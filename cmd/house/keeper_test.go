@@ -544,3 +544,186 @@ func TestRefusedSeals(t *testing.T) {
 		confirmed(t, engineer, id)
 	}
 }
+
+// onHold counts an incident's objects that are on hold in the bucket.
+func onHold(t *testing.T, b storage.Bucket, i custody.IncidentID) (n int) {
+	t.Helper()
+	for _, o := range objectsOf(t, b, i) {
+		if o.Hold {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAHoldAcrossStarts: what is on hold is not held again object by object after
+// a start, and a hold that was lifted comes off the bucket though the service
+// ended before it had done that. While it lasts, the objects are locked too, for
+// longer and longer; afterwards no more.
+func TestAHoldAcrossStarts(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucket(t)
+	direct, err := s3.Open(bucket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	l := newLine(t, &bucket)
+	dir, clock := createOnS3(t, bucket, nil), &moved{}
+	r := startAt(t, dir, slog.DiscardHandler, clock.now)
+	administrator, engineer, incident := r.team()
+	lee, kim := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor), r.colleague(administrator, "Kim", custody.RoleIncidentManager)
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: incident, Seconds: d}
+	})
+	id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, id)
+	said, err := lee.Say(t.Context(), "litigation", &custody.HoldEvidence{Authority: "court", Evidence: id})
+	require.NoError(t, err)
+	locked := func(days int) func() bool {
+		return func() bool {
+			for _, o := range objectsOf(t, direct, incident) {
+				if !o.Hold || o.Until.Before(clock.now().Add(time.Duration(days)*24*time.Hour)) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	require.Eventually(t, locked(29), patience, 100*time.Millisecond)
+	clock.pass(16 * 24 * time.Hour)
+	require.Eventually(t, locked(29), patience, 100*time.Millisecond, "it is renewed")
+
+	r.stop()
+	var mu sync.Mutex
+	looked := map[string]int{}
+	l.slow(func(q *http.Request) <-chan struct{} {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, kind := range []string{"/c/", "/m/"} {
+			if q.Method == http.MethodHead && strings.Contains(q.URL.Path, string(incident)+kind) {
+				looked[kind]++
+			}
+		}
+		return nil
+	})
+	r = startAt(t, dir, slog.DiscardHandler, clock.now)
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return looked["/m/"] > 0 }, patience, 100*time.Millisecond)
+	time.Sleep(5 * time.Second)
+	mu.Lock()
+	require.Zero(t, looked["/c/"], "the head tells")
+	mu.Unlock()
+
+	// The hold cannot be taken off until the service has ended.
+	never, releasing := make(chan struct{}), make(chan struct{}, 100)
+	defer close(never)
+	l.slow(func(q *http.Request) <-chan struct{} {
+		if q.Method == http.MethodPut && q.URL.Query().Has("legal-hold") {
+			releasing <- struct{}{}
+			return never
+		}
+		return nil
+	})
+	lee, kim = r.as(lee), r.as(kim)
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &custody.LiftHold{Authority: "court", Evidence: id, Hold: said.Payload, Seconds: d}
+	})
+	<-releasing
+	r.stop()
+	l.slow(nil)
+	require.Equal(t, 3, onHold(t, direct, incident))
+	r = startAt(t, dir, slog.DiscardHandler, clock.now)
+	require.Eventually(t, func() bool { return onHold(t, direct, incident) == 0 }, patience, 100*time.Millisecond)
+
+	// What was locked for the hold stays locked, and is not renewed.
+	before := objectsOf(t, direct, incident)
+	clock.pass(20 * 24 * time.Hour)
+	time.Sleep(5 * time.Second)
+	require.Equal(t, before, objectsOf(t, direct, incident))
+
+	// A destruction waits for that lock, which is told once it takes long.
+	lee, kim = r.as(lee), r.as(kim)
+	two(t, lee, kim, func(d custody.Digest) custody.Act { return &custody.DisposeEvidence{Evidence: id, Seconds: d} })
+	time.Sleep(5 * time.Second)
+	require.Zero(t, r.metric("custody_destruction_waiting"))
+	clock.pass(6 * time.Minute)
+	require.Eventually(t, func() bool { return r.metric("custody_destruction_waiting") == 1 }, patience, 100*time.Millisecond)
+	require.Equal(t, before, objectsOf(t, direct, incident))
+}
+
+// TestTheSameBytesTwice are ordered destroyed as two items at one time: the last
+// one's certificate counts what went, the other's says that it was there.
+func TestTheSameBytesTwice(t *testing.T) {
+	bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+	direct, err := s3.Open(bucket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	l := newLine(t, &bucket)
+	r := start(t, createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true }))
+	administrator, engineer, incident := r.team()
+	lee, kim := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor), r.colleague(administrator, "Kim", custody.RoleIncidentManager)
+	two(t, lee, kim, func(d custody.Digest) custody.Act {
+		return &investigate.Retain{Days: 0, Incident: incident, Seconds: d}
+	})
+	ids := []custody.EvidenceID{}
+	for _, exhibit := range []string{"EX-1", "EX-2"} {
+		id := takeIn(t, engineer, incident, exhibit, noise(1000, 1))
+		confirmed(t, engineer, id)
+		ids = append(ids, id)
+	}
+	release := make(chan struct{})
+	l.slow(func(q *http.Request) <-chan struct{} { // no disposal begins before both are ordered
+		if strings.Contains(q.URL.Path, string(incident)+"/m/") {
+			return release
+		}
+		return nil
+	})
+	for _, id := range ids {
+		two(t, lee, kim, func(d custody.Digest) custody.Act { return &custody.DisposeEvidence{Evidence: id, Seconds: d} })
+	}
+	close(release)
+	says := []string{}
+	for _, id := range ids {
+		destroyed(t, lee, id)
+		act, _ := lastSaid[*custody.DisposedEvidence](t, lee, id)
+		says = append(says, act.Method)
+	}
+	require.Equal(t, []string{
+		"nothing deleted: another item of the incident is the same bytes",
+		"every version deleted from an S3 bucket: 1 chunks of 1000 bytes together; 0 chunks of 0 bytes together stay, which other items of the incident share",
+	}, says)
+	require.Empty(t, objectsOf(t, direct, incident))
+}
+
+// lastSaid returns the last act on an item's record, and its purpose.
+func lastSaid[A custody.Act](t *testing.T, c *client.Client, id custody.EvidenceID) (act A, purpose string) {
+	t.Helper()
+	said, err := c.Records(t.Context(), id.Stream())
+	require.NoError(t, err)
+	st, err := said[len(said)-1].Record.Envelope.Statement(house.Words())
+	require.NoError(t, err)
+	act, ok := st.Act.(A)
+	require.True(t, ok, "%s", st.Kind)
+	return act, st.Purpose
+}
+
+// TestAPartIsMissing: what the keeper finds missing when it puts an item on hold
+// is read back, and the record does not say that somebody asked.
+func TestAPartIsMissing(t *testing.T) {
+	server := buckettest.StartMinIO(t)
+	bucket := server.NewBucket(t)
+	direct, err := s3.Open(bucket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	r := start(t, createOnS3(t, bucket, nil))
+	administrator, engineer, incident := r.team()
+	lee := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor)
+	id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, id)
+	for key := range buckettest.List(t, direct, "v1/"+string(incident)+"/m/") {
+		server.Hide(t, bucket.Bucket, key)
+	}
+	_, err = lee.Say(t.Context(), "litigation", &custody.HoldEvidence{Authority: "court", Evidence: id})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(checks(t, engineer, id)) == 2 }, patience, 100*time.Millisecond)
+	act, purpose := lastSaid[*custody.CheckEvidence](t, engineer, id)
+	require.False(t, act.Intact)
+	require.Equal(t, "read back because a part was found missing", purpose)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,66 +34,66 @@ func (h *House) recordStore(ctx context.Context, a storage.Abilities) error {
 	return nil
 }
 
-// protection is what the keeper has done for items in this run, so that it does
-// it once. What was done before a start is known from the bucket, where it is
-// cheap to ask, and else done again.
+// protection is what is known of the locks and holds of items in this run, so that
+// the bucket is asked once: after a start the head of an item's manifest tells for
+// all of it.
 type protection struct {
 	mu    sync.Mutex
-	until map[custody.EvidenceID]time.Time // to when all objects of the item are locked
-	held  map[custody.EvidenceID]bool      // whether they are on hold; not known: absent
-	gone  map[custody.EvidenceID]bool      // a part of it is missing
+	known map[custody.EvidenceID]guarding
+	gone  map[custody.EvidenceID]bool // a part of it is missing
+	freed map[custody.EvidenceID]bool // every object of it was released, since it is to be destroyed
 
-	lifted map[custody.IncidentID]int // how often a hold was taken off something
+	turns map[custody.IncidentID]*sync.RWMutex // nothing is put on hold while something is released, for what they share
+}
+
+// guarding is what protects an item's objects.
+type guarding struct {
+	until time.Time // to when all of them are locked
+	held  bool      // all of them are on hold
 }
 
 func newProtection() *protection {
 	return &protection{
-		until: map[custody.EvidenceID]time.Time{}, held: map[custody.EvidenceID]bool{}, gone: map[custody.EvidenceID]bool{},
-		lifted: map[custody.IncidentID]int{},
+		known: map[custody.EvidenceID]guarding{}, gone: map[custody.EvidenceID]bool{}, freed: map[custody.EvidenceID]bool{},
+		turns: map[custody.IncidentID]*sync.RWMutex{},
 	}
 }
 
-func (p *protection) of(id custody.EvidenceID) (until time.Time, held, known bool) {
+func (p *protection) of(id custody.EvidenceID) (g guarding, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	held, known = p.held[id]
-	return p.until[id], held, known
+	g, known = p.known[id]
+	return g, known
 }
 
-func (p *protection) locked(id custody.EvidenceID, until time.Time) {
+func (p *protection) note(id custody.EvidenceID, g guarding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until[id] = until
+	p.known[id] = g
 }
 
-// released counts how often a hold was taken off something of an incident.
-func (p *protection) released(i custody.IncidentID) int {
+// turn is an incident's: whoever holds something there reads, whoever releases
+// writes.
+func (p *protection) turn(i custody.IncidentID) *sync.RWMutex {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.lifted[i]
-}
-
-// hold notes whether an item's objects are on hold; when something of its
-// incident was released since, that is not known, for what they share.
-func (p *protection) hold(k kept, since int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lifted[k.incident] == since {
-		p.held[k.id] = k.holds > 0
+	if p.turns[i] == nil {
+		p.turns[i] = new(sync.RWMutex)
 	}
+	return p.turns[i]
 }
 
-// release notes that something of an incident was released: what is on hold there
-// is looked at again.
-func (p *protection) release(i custody.IncidentID, list []kept) {
+// free notes whether every object of an item was released.
+func (p *protection) free(id custody.EvidenceID, freed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lifted[i]++
-	for _, k := range list {
-		if k.incident == i && k.holds > 0 {
-			delete(p.held, k.id)
-		}
-	}
+	p.freed[id] = freed
+}
+
+func (p *protection) isFree(id custody.EvidenceID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.freed[id]
 }
 
 // lost notes that a part of an item is missing, found that none is.
@@ -143,68 +144,91 @@ func (h *House) protect(ctx context.Context, list []kept) error {
 	return errors.Join(failed...)
 }
 
-// toLock says whether an item's objects are to be locked for longer.
-func (h *House) toLock(k kept, until time.Time) bool {
-	return h.vault.Locks() && k.until.After(until) && k.until.After(h.now())
+// While an item is on hold it is locked too, for holdLock from when less than
+// holdRenew is left: whoever may set a hold may take it off, and not every server
+// heeds it once a lock has ended.
+const (
+	holdLock  = 30 * 24 * time.Hour
+	holdRenew = holdLock / 2
+)
+
+// toLock says until when an item's objects, which are locked until a time, are to
+// be locked; zero when they are for long enough.
+func (h *House) toLock(k kept, until time.Time) time.Time {
+	now := h.now()
+	to := k.until
+	if longer := now.Add(holdLock).Truncate(time.Second); k.holds > 0 && until.Before(now.Add(holdRenew)) && to.Before(longer) {
+		to = longer
+	}
+	if !h.vault.Locks() || !to.After(until) || !to.After(now) {
+		return time.Time{}
+	}
+	return to
 }
+
+// toHold says whether an item's hold is to be set, or taken off.
+func (h *House) toHold(k kept, held bool) bool { return h.vault.Holds() && held != (k.holds > 0) }
 
 // protected says whether nothing is to be done for an item.
 func (h *House) protected(k kept) bool {
-	until, held, known := h.guarded.of(k.id)
-	return !h.toLock(k, until) && (!h.vault.Holds() || known && held == (k.holds > 0))
+	if !h.vault.Locks() && !h.vault.Holds() {
+		return true
+	}
+	g, known := h.guarded.of(k.id)
+	return known && h.toLock(k, g.until).IsZero() && !h.toHold(k, g.held)
 }
 
-// protectOne brings about retention to its full term, and a legal hold for as
-// long as there is one.
-func (h *House) protectOne(ctx context.Context, k kept) error {
-	until, held, known := h.guarded.of(k.id)
-	if h.toLock(k, until) && until.IsZero() {
-		var err error
-		if until, err = h.vault.LockedUntil(ctx, k.incident, k.artifact.Root, k.artifact.Size); err != nil {
+// protectOne brings about a legal hold for as long as there is one, and retention
+// to its full term.
+func (h *House) protectOne(ctx context.Context, k kept) (err error) {
+	g, known := h.guarded.of(k.id)
+	if !known {
+		if g.until, g.held, err = h.vault.Locked(ctx, k.incident, k.artifact.Root, k.artifact.Size); err != nil {
 			return err
 		}
 	}
-	if h.toLock(k, until) {
-		if err := h.vault.Retain(ctx, k.incident, k.artifact.Root, k.artifact.Size, k.until); err != nil {
+	if h.toHold(k, g.held) {
+		if k.holds > 0 {
+			err = h.hold(ctx, k)
+		} else { // it was lifted
+			err = h.release(ctx, k)
+		}
+		if err != nil {
+			return fmt.Errorf("bring its hold about: %w", err)
+		}
+		g.held = k.holds > 0
+		h.guarded.note(k.id, g)
+	}
+	if until := h.toLock(k, g.until); !until.IsZero() {
+		if err := h.vault.Retain(ctx, k.incident, k.artifact.Root, k.artifact.Size, until); err != nil {
 			return fmt.Errorf("extend its retention: %w", err)
 		}
-		until = k.until
+		g.until = until
 	}
-	h.guarded.locked(k.id, until)
-	if !h.vault.Holds() || known && held == (k.holds > 0) {
-		return nil
-	}
-	since := h.guarded.released(k.incident)
-	var err error
-	switch {
-	case k.holds > 0:
-		err = h.vault.Hold(ctx, k.incident, k.artifact.Root, k.artifact.Size)
-	case known: // one was lifted
-		err = h.release(ctx, k)
-		since = h.guarded.released(k.incident)
-	}
-	if err != nil {
-		return fmt.Errorf("bring its hold about: %w", err)
-	}
-	h.guarded.hold(k, since)
+	h.guarded.note(k.id, g)
 	return nil
 }
 
+// hold puts an item's objects on hold.
+func (h *House) hold(ctx context.Context, k kept) error {
+	turn := h.guarded.turn(k.incident)
+	turn.RLock()
+	defer turn.RUnlock()
+	return h.vault.Hold(ctx, k.incident, k.artifact.Root, k.artifact.Size)
+}
+
 // release takes the hold off an item's objects, but for what it shares with others
-// of its incident on hold. What is put on hold at the same time is looked at again
-// afterwards.
+// of its incident on hold. Whatever is held already is on record by then, and what
+// is put on hold afterwards is held afterwards.
 func (h *House) release(ctx context.Context, k kept) error {
+	turn := h.guarded.turn(k.incident)
+	turn.Lock()
+	defer turn.Unlock()
 	all, err := h.survey(ctx)
 	if err != nil {
 		return err
 	}
-	err = h.vault.Release(ctx, k.incident, k.artifact.Root, k.artifact.Size, onHold(k, all))
-	after, failed := h.survey(ctx)
-	if failed != nil {
-		after = all
-	}
-	h.guarded.release(k.incident, after)
-	return errors.Join(err, failed)
+	return h.vault.Release(ctx, k.incident, k.artifact.Root, k.artifact.Size, onHold(k, all))
 }
 
 // onHold returns the other artifacts of the item's incident that are on hold:
@@ -218,18 +242,44 @@ func onHold(k kept, all []kept) (held []custody.Artifact) {
 	return held
 }
 
-// disposeOrdered destroys what two people ordered destroyed.
+// errWaits says that something that is ordered destroyed is locked, or comes after
+// something that failed.
+var errWaits = errors.New("what is ordered destroyed has to wait")
+
+// disposeOrdered destroys what two people ordered destroyed, of items that are the
+// same bytes the last one last. It returns errWaits when all that is left has to
+// wait.
 func (h *House) disposeOrdered(ctx context.Context, list []kept) error {
 	var failed []error
+	var waits error
+	undone := []kept{}
 	for _, k := range list {
-		if !k.disposal.Approved() || k.disposal.Done || k.shredded || ctx.Err() != nil {
+		if !k.disposal.Approved() || ctx.Err() != nil {
 			continue
 		}
-		if err := h.dispose(ctx, k); err != nil {
+		if k.disposal.Done || k.shredded {
+			h.pending.over(k.id)
+			continue
+		}
+		var err error
+		if !h.postponed(k.id) && !slices.ContainsFunc(undone, k.same) {
+			if err = h.dispose(ctx, k); err == nil {
+				h.pending.over(k.id)
+				continue
+			}
+		}
+		undone = append(undone, k)
+		h.pending.still(ctx, k.id)
+		if err == nil || h.postpone(ctx, k.id, err) {
+			waits = errWaits
+		} else {
 			failed = append(failed, fmt.Errorf("%s: %w", k.id, err))
 		}
 	}
-	return errors.Join(failed...)
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return waits
 }
 
 // dispose destroys the bytes of an item as two people ordered, and certifies it.
@@ -239,8 +289,11 @@ func (h *House) dispose(ctx context.Context, k kept) error {
 	}
 	method := "a physical item: the service had no bytes of it"
 	if !k.thing {
-		if err := h.release(ctx, k); err != nil && !errors.Is(err, storage.ErrDamaged) {
-			return err
+		if !h.guarded.isFree(k.id) { // object by object, also where the head is not held: a hold may have been set in part
+			if err := h.release(ctx, k); err != nil && !errors.Is(err, storage.ErrDamaged) {
+				return err
+			}
+			h.guarded.free(k.id, true)
 		}
 		done, err := h.vault.Dispose(ctx, k.incident, k.artifact.Root, k.artifact.Size, h.others(k.incident, k.id))
 		if err != nil {
@@ -268,7 +321,7 @@ func (h *House) method(done storage.Removed) string {
 	case done.Same:
 		return "nothing deleted: another item of the incident is the same bytes"
 	case !done.Whole && done.Chunks+done.SharedChunks == 0:
-		return how + ", by a run that was interrupted before it had counted"
+		return how + ": nothing was left to delete; what was deleted before is not counted"
 	}
 	how = fmt.Sprintf("%s: %s; %s stay, which other items of the incident share", how,
 		chunks(done.Chunks, done.Bytes), chunks(done.SharedChunks, done.SharedBytes))
@@ -294,8 +347,8 @@ func (h *House) others(incident custody.IncidentID, but custody.EvidenceID) stor
 			return storage.Kept{}, err
 		}
 		must := storage.Kept{}
-		for _, o := range all {
-			if o.incident == incident && o.id != but && !o.thing && !o.disposal.Approved() {
+		for _, o := range all { // of the same bytes the last one destroys and counts
+			if o.incident == incident && o.id != but && !o.thing && (!o.disposal.Approved() || o.comesAfter(but, all)) {
 				must.Artifacts = append(must.Artifacts, o.artifact)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
@@ -30,17 +29,15 @@ func (h *House) discardWithdrawn(ctx context.Context) error {
 	}
 	var failed []error
 	for _, w := range h.withdrawnList {
-		if h.now().Before(h.discardAfter[w.id]) {
-			continue
+		var err error
+		if !h.postponed(w.id) {
+			if err = h.discard(ctx, w); err == nil {
+				h.pending.over(w.id)
+				continue
+			}
 		}
-		err := h.discard(ctx, w)
-		locked := new(storage.LockedError)
-		if errors.As(err, &locked) { // by a seal that was refused
-			h.discardAfter[w.id] = locked.Until.Add(time.Second)
-			h.logger.InfoContext(ctx, "what arrived of a withdrawn item is locked", "evidence", w.id, "until", locked.Until)
-			continue
-		}
-		if err != nil {
+		h.pending.still(ctx, w.id)
+		if err != nil && !h.postpone(ctx, w.id, err) { // locked by a seal that was refused
 			failed = append(failed, fmt.Errorf("%s: %w", w.id, err))
 		}
 	}
