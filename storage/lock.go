@@ -78,8 +78,8 @@ func (v *Vault) Hold(ctx context.Context, incident custody.IncidentID, root cust
 }
 
 // Release takes the legal hold off a sealed artifact, but not off what it shares
-// with an artifact of the incident that is still held. Of those only root and
-// size count.
+// with an artifact of the incident that is still held, which may be the same one.
+// Of those only root and size count.
 func (v *Vault) Release(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, held []custody.Artifact) error {
 	if !v.Holds() {
 		return nil
@@ -100,7 +100,7 @@ func (v *Vault) release(ctx context.Context, incident custody.IncidentID, root c
 		return err
 	}
 	others, err := v.keepers(ctx, k, held, root, size)
-	if err != nil {
+	if err != nil || others.same {
 		return err
 	}
 	err = v.eachUnshared(ctx, k, m, others, func(ctx context.Context, o Object) error {

@@ -162,6 +162,8 @@ func testHolds(t *testing.T, b storage.Bucket) {
 	require.ErrorAs(t, err, &locked)
 	require.True(t, locked.Hold)
 
+	require.NoError(t, v.Release(t.Context(), burglary, whole.Root, whole.Size, []custody.Artifact{whole}))
+	require.Equal(t, 6, held(), "the same artifact is held for somebody else")
 	require.NoError(t, v.Release(t.Context(), burglary, whole.Root, whole.Size, []custody.Artifact{short}))
 	require.Equal(t, 3, held(), "the chunk that the held one uses")
 	require.NoError(t, dispose(t, v, burglary, whole.Root, whole.Size, keep(storage.Kept{Artifacts: []custody.Artifact{short}})))
