@@ -106,7 +106,7 @@ func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 	require.False(t, strings.Contains(shown, "  hold "), shown)
 
 	// Ordered by two, the bytes are destroyed, and the records say so.
-	before := objects(t, filepath.Join(d.dir, "bucket"))
+	before := objects(t, filepath.Join(d.dir, "bucket", "v1"))
 	first = word(t, done(t, lee, dispose...), "payload")
 	done(t, kim, append(dispose, "--second", first)...)
 	refused(t, exitRefused, d.eve, []string{"evidence", "get", id, "-o", filepath.Join(t.TempDir(), "x"), "--purpose", "look"}, "is disposed of")
@@ -114,7 +114,7 @@ func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 		shown, _, _ = run(t, lee, "evidence", "show", id)
 		return strings.Contains(shown, "(destroyed)")
 	}, patience, 200*time.Millisecond, "%s", shown)
-	require.Less(t, objects(t, filepath.Join(d.dir, "bucket")), before)
+	require.Less(t, objects(t, filepath.Join(d.dir, "bucket", "v1")), before)
 	proof := filepath.Join(t.TempDir(), "EX-1.bundle")
 	done(t, lee, "bundle", "export", id, "-o", proof, "--purpose", "the file is closed")
 	text, _, code := run(t, "", "bundle", "verify", proof, "--trust", filepath.Join(d.dir, "trust.json"))
