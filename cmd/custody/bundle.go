@@ -221,6 +221,9 @@ func (a *app) logCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.follow(c.Context(), cl); err != nil {
+				return err
+			}
 			point, signed, err := cl.Checkpoint(c.Context())
 			if err != nil {
 				return err
@@ -236,7 +239,7 @@ func (a *app) logCommand() *cobra.Command {
 				string(signed)+fmt.Sprintf("\n%s\n", point))
 		},
 	}
-	return group("log", "The public log", checkpoint, a.logAdopt())
+	return group("log", "The public log", checkpoint, a.logAdopt(), a.logJudge())
 }
 
 // jsonTopic documents what --json prints.
@@ -264,6 +267,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   evidence get             grant and receipt (each payload, stream, index, size, receipt), bytes, sha256
   evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
                            purpose, permitted, reason, act
+  log judge                proven, origin, sizes, quorum
   log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
   bundle export, verify    a verdict: verified, origin, size, root, complete, quorum, cosigned, incident, evidence,
                            exhibit, name, type, artifact, acquisition, artifactState, confirmed,

@@ -158,7 +158,8 @@ func (s *asker) Sign(message []byte) ([]byte, error) {
 	return s.signer.Sign(message)
 }
 
-// dial returns a client for the user, who must be enrolled.
+// dial returns a client for the user, who must be enrolled, once the log has shown
+// that it goes on from what he saw of it last.
 func (a *app) dial(ctx context.Context) (*client.Client, profile, error) {
 	p, err := a.readProfile()
 	if err != nil {
@@ -168,6 +169,9 @@ func (a *app) dial(ctx context.Context) (*client.Client, profile, error) {
 		return nil, p, usagef("you are not enrolled yet: give %s to an administrator, then custody login --principal p-…", requestFile)
 	}
 	c, err := a.client(ctx, p)
+	if err == nil {
+		err = a.follow(ctx, c)
+	}
 	return c, p, err
 }
 
