@@ -63,7 +63,7 @@ func TestARecordIsErased(t *testing.T) {
 	refused(t, exitUsage, lee, erase(at), "is erased")
 
 	said, v := d.verdict(t, lee, id)
-	require.Contains(t, said, "ERASED      record "+at+" of "+stream+" (evidence.export), by order of lee (p-")
+	require.Contains(t, said, "ERASED      record "+at+" of "+stream+" (said to have been evidence.export), by order of lee (p-")
 	require.Contains(t, said, "and kim (p-")
 	require.Len(t, v["erased"], 1)
 	d.stop()
