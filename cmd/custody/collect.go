@@ -63,7 +63,7 @@ func (a *app) collect(ctx context.Context, in *intake, paths []string, out strin
 	if err != nil {
 		return usageError{err}
 	}
-	cl, _, err := a.dial(ctx) // which asks nobody yet
+	cl, _, err := a.alone(ctx)
 	if err != nil {
 		return err
 	}

@@ -161,6 +161,15 @@ func (s *asker) Sign(message []byte) ([]byte, error) {
 // dial returns a client for the user, who must be enrolled, once the log has shown
 // that it goes on from what he saw of it last.
 func (a *app) dial(ctx context.Context) (*client.Client, profile, error) {
+	c, p, err := a.alone(ctx)
+	if err == nil {
+		err = a.follow(ctx, c)
+	}
+	return c, p, err
+}
+
+// alone is dial for who has no network yet: nobody is asked.
+func (a *app) alone(ctx context.Context) (*client.Client, profile, error) {
 	p, err := a.readProfile()
 	if err != nil {
 		return nil, p, err
@@ -169,9 +178,6 @@ func (a *app) dial(ctx context.Context) (*client.Client, profile, error) {
 		return nil, p, usagef("you are not enrolled yet: give %s to an administrator, then custody login --principal p-…", requestFile)
 	}
 	c, err := a.client(ctx, p)
-	if err == nil {
-		err = a.follow(ctx, c)
-	}
 	return c, p, err
 }
 
