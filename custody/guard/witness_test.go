@@ -78,8 +78,8 @@ func TestALaterCheckpointServes(t *testing.T) {
 
 // TestTwoAdministratorsAdoptWitnesses, and nobody else, and not one alone.
 func TestTwoAdministratorsAdoptWitnesses(t *testing.T) {
-	s := newStage(t)
 	told := make(chan *custody.WitnessPolicy, 100)
+	s := newStage(t, func(u *guardtest.Setup) { u.Adopted = func(p *custody.WitnessPolicy) { told <- p } })
 	w := witness(t, "w.example")
 	act := &custody.AdoptWitnesses{Policy: quorumOf(w)}
 	for _, p := range []*guardtest.Person{s.Engineer, s.Lead, s.Counsel} {
@@ -90,7 +90,6 @@ func TestTwoAdministratorsAdoptWitnesses(t *testing.T) {
 		require.NoError(t, err)
 		return p.String()
 	}
-	s.Adopted = func(p *custody.WitnessPolicy) { told <- p }
 	ada := s.as(s.Administrator)
 	bert := s.newcomer("Bert Administrator")
 	require.NoError(t, s.Administrator.Enrols(t.Context(), bert, custody.RoleAdministrator))

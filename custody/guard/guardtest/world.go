@@ -32,7 +32,8 @@ type Setup struct {
 
 	Witnesses string // the first witness policy: custody.NoWitnesses
 
-	Before map[custody.Kind]func(context.Context, *custody.Statement) error // as in guard.Config
+	Before  map[custody.Kind]func(context.Context, *custody.Statement) error // as in guard.Config
+	Adopted func(*custody.WitnessPolicy)                                     // likewise
 }
 
 // Code is the one-time code of every World, valid for 15 minutes.
@@ -78,7 +79,7 @@ func New(ctx context.Context, s Setup) (*World, error) {
 	w := &World{Store: s.Store, Log: log, clock: &clock{now: start}, seed: s.Seed}
 	w.config = guard.Config{
 		Origin: s.Origin, Store: s.Store, Log: log, Words: s.Words, States: s.States, Service: service,
-		Rand: randomness(s.Seed, "the service"), Now: w.clock.read, Before: s.Before,
+		Rand: randomness(s.Seed, "the service"), Now: w.clock.read, Before: s.Before, Adopted: s.Adopted,
 		EnrolmentCode: custody.Hash([]byte(Code)), CodeExpires: start.Add(15 * time.Minute),
 	}
 	if w.Trust, err = guard.Create(ctx, w.config, logKey, s.Policy, s.Witnesses); err != nil {
