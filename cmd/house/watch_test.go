@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,14 +113,14 @@ func TestTheStoresCredentialsExpire(t *testing.T) {
 		q, _ := get(t, engineer.HTTP, "http://"+r.address+"/readyz")
 		return q.StatusCode == http.StatusOK
 	}, patience, 100*time.Millisecond, "though nobody asks for anything")
-	sent := 0
+	var sent atomic.Int32
 	_, err = r.as(engineer).Upload(t.Context(), id, bytes.NewReader(data), func(_ int, s bool) {
 		if s {
-			sent++
+			sent.Add(1)
 		}
 	})
 	require.NoError(t, err)
-	require.Equal(t, 2, sent, "what was acknowledged is not sent again")
+	require.EqualValues(t, 2, sent.Load(), "what was acknowledged is not sent again")
 	var back bytes.Buffer
 	_, err = r.as(engineer).Retrieve(t.Context(), "to examine it", sealed, 0, 0, &back, nil)
 	require.NoError(t, err)
