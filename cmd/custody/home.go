@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -181,7 +182,12 @@ func (a *app) alone(ctx context.Context) (*client.Client, profile, error) {
 	return c, p, err
 }
 
+// memory is from how many bytes on a command of a person's collects its garbage
+// whatever it costs: what it needs is less, whatever the size of what it moves.
+const memory = 136 << 20
+
 func (a *app) client(ctx context.Context, p profile) (*client.Client, error) {
+	debug.SetMemoryLimit(memory)
 	trust, err := a.readTrust()
 	if err != nil {
 		return nil, err

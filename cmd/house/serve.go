@@ -25,7 +25,8 @@ const (
 	headerAtMost  = 32 << 10
 	stopWithin    = 30 * time.Second
 	streamsAtMost = 100
-	collectAt     = 35 // percent of garbage beside what is in use: most of that is buffers of 8 MiB
+	collectFrom   = 136 << 20 // bytes, from where on garbage is collected whatever it costs
+	collectAt     = 35        // percent of garbage beside what is in use: most of that is buffers of 8 MiB
 )
 
 // Serve serves until ctx ends, then lets what is under way come to its end.
@@ -35,6 +36,7 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 		return err
 	}
 	debug.SetGCPercent(collectAt)
+	debug.SetMemoryLimit(collectFrom)
 	server := h.server(h.api)
 	if h.Config.Certificate != "" {
 		pair, err := h.certificate()
