@@ -150,7 +150,7 @@ func (u upload) takes(index uint64) error {
 // who read; and maxOwnBodies how many of one person, so that his leave some for
 // others. mostOwnWaiting more of his can wait for their turn.
 const (
-	maxBodies      = 5
+	maxBodies      = 4
 	maxOwnBodies   = 3
 	mostOwnWaiting = 64
 )

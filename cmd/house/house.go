@@ -322,7 +322,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 
 // vaultBuffers is how many chunks the vault holds at once, 8 MiB each. With
 // those that come in, they are most of the service's memory.
-const vaultBuffers = 8
+const vaultBuffers = 6
 
 // codeLife is how long the code for the first administrator is valid.
 const codeLife = 15 * time.Minute
