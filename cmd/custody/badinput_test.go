@@ -48,10 +48,10 @@ func wrongPassphrase(t *testing.T, d *desk) {
 	image(t, file, 1000)
 	other := filepath.Join(t.TempDir(), "other")
 	require.NoError(t, os.WriteFile(other, []byte("battery staple\n"), 0o600))
-	before := done(t, d.eve, "log", "checkpoint")["size"]
+	before := d.exhibits(t)
 	refused(t, exitRefused, d.eve, d.add(file, "EX-P", "--passphrase-file", other), "wrong passphrase", "nothing was sent")
 	refused(t, exitRefused, d.eve, d.add(file, "EX-P", "--passphrase-file", other+".none"), other+".none", "no such file")
-	require.Equal(t, before, done(t, d.eve, "log", "checkpoint")["size"], "nothing is on record")
+	require.Equal(t, before, d.exhibits(t), "nothing was announced")
 }
 
 func unknownIncident(t *testing.T, d *desk) {

@@ -265,6 +265,17 @@ func (d *desk) items(t testing.TB) (list []map[string]any) {
 	return list
 }
 
+// exhibits are the numbers of all that was announced in the incident, sealed or
+// not. The log itself grows by what the keeper finds, whenever it finds it.
+func (d *desk) exhibits(t testing.TB) []string {
+	t.Helper()
+	numbers := []string{}
+	for _, item := range d.items(t) {
+		numbers = append(numbers, word(t, item, "exhibit"))
+	}
+	return numbers
+}
+
 // badFile is a file of a FUSE mount in which some sectors cannot be read.
 type badFile struct {
 	fs.Inode

@@ -255,14 +255,13 @@ func notAsExpected(t *testing.T, d *desk) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
-	size := func() any { return done(t, d.eve, "log", "checkpoint")["size"] }
-	before := size()
+	before := d.exhibits(t)
 	wrong := beside("wrong", fmt.Sprintf("%x  sdc.dd\n", sha256.Sum256(nil)))
 	refused(t, exitRefused, d.eve, d.add(file, "EX-NE", "--expect", wrong), "wrong states")
 	ftk := "[Drive Geometry]\r\n Bytes per Sector: 512\r\n Sector Count: 1,024\r\n MD5 checksum:    d41d8cd98f00b204e9800998ecf8427e\r\n"
 	refused(t, exitRefused, d.eve, d.add(file, "EX-NE", "--expect", beside("sdc.dd.txt", ftk)), "100000 bytes", "states 524288")
 	refused(t, exitUsage, d.eve, d.add(file, "EX-NE", "--expect", beside("none", "nothing\n")), "has no MD5")
-	require.Equal(t, before, size(), "nothing is on record, and nothing announced")
+	require.Equal(t, before, d.exhibits(t), "nothing was announced")
 
 	// Of a pipe it is known at the end.
 	c := exec.Command("sh", "-c", `exec "$0" "$@" < `+file, os.Args[0])
