@@ -16,12 +16,16 @@ import (
 // PageChunks is how many chunks a page of digests is about: 32 GiB of them.
 const PageChunks = 4096
 
-// Digests are the digests of the chunks on one page of an artifact. The roots of
-// all pages give the artifact's root, the digests that of their page, so that
-// whoever knows the root from the seal need not believe them.
+// Digests are the digests of those chunks on one page of an artifact that a ticket
+// touches, and the proofs that make it unnecessary to believe them: Chunks and
+// Rest give the artifact's root (custody.RangeRoot, among all its chunks). Of a
+// chunk of which the ticket is for a part, First and Last complete the digests of
+// the part's whole blocks to the chunk's.
 type Digests struct {
-	Pages  []custody.Digest `json:"pages"`  // root of each page
-	Chunks []custody.Digest `json:"chunks"` // of the page that was asked for
+	Chunks []custody.Digest `json:"chunks"`          // in order, from the one at the ticket's first byte, or at the page's
+	Rest   []custody.Digest `json:"rest"`            // may be empty
+	First  []custody.Digest `json:"first,omitempty"` // of the first chunk; none where that is whole, or zeros
+	Last   []custody.Digest `json:"last,omitempty"`  // of the last chunk, if that is another
 }
 
 // digests tells the holder of a ticket what the chunks are, so that he can
@@ -47,7 +51,7 @@ func (a *API) digests(w http.ResponseWriter, r *http.Request) {
 	list, err := a.digestsOf(r, use, page)
 	var told []guard.Range
 	if err == nil {
-		told = zeros(list.Chunks, page, use.Pass)
+		told = zeros(list.Chunks, max(page*PageChunks, use.Pass.Span().Offset/custody.ChunkSize), use.Pass)
 	}
 	// What is told is counted before it is told: it is little, and certain.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
@@ -76,12 +80,12 @@ func (a *API) digestsOf(r *http.Request, use *guard.Use, page uint64) (Digests, 
 	return a.Vault.Digests(r.Context(), use.Pass, page)
 }
 
-// zeros returns the stretches of a page that are zeros and lie within what the
-// pass is for.
-func zeros(chunks []custody.Digest, page uint64, pass guard.Pass) (list []guard.Range) {
+// zeros returns the stretches of the chunks from number first on that are zeros
+// and lie within what the pass is for.
+func zeros(chunks []custody.Digest, first uint64, pass guard.Pass) (list []guard.Range) {
 	span := pass.Span()
 	for n, d := range chunks {
-		begin := (page*PageChunks + uint64(n)) * custody.ChunkSize
+		begin := (first + uint64(n)) * custody.ChunkSize
 		length := min(custody.ChunkSize, pass.Artifact().Size-begin)
 		if d != custody.ZeroChunk(length) {
 			continue

@@ -28,16 +28,21 @@ func ChunkCount(size uint64) uint64 {
 // a longer b is that of no chunk.
 func ChunkDigest(b []byte) Digest {
 	var t hashTree
+	eachBlock(b, t.add)
+	return t.root()
+}
+
+// eachBlock calls do with the leaf hash of each block of b.
+func eachBlock(b []byte, do func(Digest)) {
 	h := sha256.New()
 	for len(b) > 0 {
 		n := min(BlockSize, len(b))
 		h.Reset()
 		h.Write(leafPrefix)
 		h.Write(b[:n])
-		t.add(sum(h))
+		do(sum(h))
 		b = b[n:]
 	}
-	return t.root()
 }
 
 // ZeroChunk returns the digest of a chunk of length bytes that are all zero,
@@ -86,11 +91,7 @@ func RootOfChunks(digests []Digest, size uint64) (Digest, error) {
 	if n := ChunkCount(size); uint64(len(digests)) != n {
 		return Digest{}, fmt.Errorf("an artifact of %d bytes has %d chunks, not %d", size, n, len(digests))
 	}
-	var t hashTree
-	for _, d := range digests {
-		t.add(d)
-	}
-	return t.root(), nil
+	return SubtreeRoot(digests), nil
 }
 
 // TreeHash measures an artifact as its bytes are written to it: the tree and,

@@ -406,10 +406,11 @@ func TestUploadAndRetrieve(t *testing.T) {
 		})
 		if size > 100 {
 			w.Reset()
-			received, err = s.engineer.Retrieve(t.Context(), "the partition table", e, 50, 40, &w, nil)
+			received, err = s.engineer.Retrieve(t.Context(), "the partition table", e, 0, min(custody.BlockSize, uint64(size)), &w, nil)
 			require.NoError(t, err)
-			require.Equal(t, data[50:90], w.Bytes())
-			require.Equal(t, custody.Hash(data[50:90]), received.SHA256)
+			first := data[:min(custody.BlockSize, size)]
+			require.Equal(t, first, w.Bytes())
+			require.Equal(t, custody.Hash(first), received.SHA256)
 		}
 	}
 }
@@ -505,12 +506,13 @@ func TestLiesAboutEvidence(t *testing.T) {
 				})
 			}
 		}, "bytes 8388608 to 8388707"},
-		"the digests, to fit":     {tampered(func(d *api.Digests) { d.Chunks[1] = custody.ChunkDigest(other[custody.ChunkSize:]) }), digests},
-		"a chunk is said zeros":   {tampered(func(d *api.Digests) { d.Chunks[0] = custody.ZeroChunk(custody.ChunkSize) }), digests},
-		"digests of another page": {tampered(func(d *api.Digests) { d.Pages = append(d.Pages, d.Pages[0]) }), digests},
-		"no digests":              {tampered(func(d *api.Digests) { *d = api.Digests{} }), digests},
-		"less came":               {content(func(r *http.Response) { instead(r, data[:1000]) }), "broke off at byte 1000"},
-		"more came":               {content(func(r *http.Response) { instead(r, append(bytes.Clone(data), 0)) }), "more than were asked for"},
+		"the digests, to fit":   {tampered(func(d *api.Digests) { d.Chunks[1] = custody.ChunkDigest(other[custody.ChunkSize:]) }), digests},
+		"a chunk is said zeros": {tampered(func(d *api.Digests) { d.Chunks[0] = custody.ZeroChunk(custody.ChunkSize) }), digests},
+		"a proof too long":      {tampered(func(d *api.Digests) { d.Rest = append(d.Rest, d.Chunks[0]) }), digests},
+		"a digest too few":      {tampered(func(d *api.Digests) { d.Chunks, d.Rest = d.Chunks[:1], d.Chunks[1:] }), digests},
+		"no digests":            {tampered(func(d *api.Digests) { *d = api.Digests{} }), digests},
+		"less came":             {content(func(r *http.Response) { instead(r, data[:1000]) }), "broke off at byte 1000"},
+		"more came":             {content(func(r *http.Response) { instead(r, append(bytes.Clone(data), 0)) }), "more than were asked for"},
 		"it broke off": {content(func(r *http.Response) {
 			_ = r.Body.Close()
 			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data[:1000]), broken{}))
@@ -579,13 +581,82 @@ func TestRetrieveInto(t *testing.T) {
 
 	// A stretch alone, from inside a chunk to inside another.
 	require.NoError(t, file.Truncate(0))
-	const from, length = 2*custody.ChunkSize - 9, 6*custody.ChunkSize + 20
+	const from, length = 2*custody.ChunkSize - 9*custody.BlockSize, 6*custody.ChunkSize + 20*custody.BlockSize
 	received, err = s.engineer.RetrieveInto(t.Context(), "to examine it", e, from, length, file, false, nil)
 	require.NoError(t, err)
 	back, err = os.ReadFile(file.Name())
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data[from:from+length], back))
 	require.Equal(t, custody.Hash(back), received.SHA256)
+}
+
+// TestAStretch: of an item of several chunks every kind of stretch of whole blocks
+// arrives, verified, with the digests of no chunk that it does not touch; and what
+// is not the item's is refused, be it one byte.
+func TestAStretch(t *testing.T) {
+	const b, c = custody.BlockSize, custody.ChunkSize
+	s := newService(t)
+	data := bytes.Join([][]byte{noise(2*c, 1), make([]byte, c+3*b), noise(2*c+5, 2)}, nil)
+	size := uint64(len(data))
+	e := s.takeIn("EX-1", data)
+	var told []api.Digests
+	note := func(q *http.Request, r *http.Response) {
+		if strings.HasSuffix(q.URL.Path, "/digests") {
+			edit(t, r, func(b []byte) []byte {
+				var d api.Digests
+				require.NoError(t, json.Unmarshal(b, &d))
+				told = append(told, d)
+				return b
+			})
+		}
+	}
+	for _, x := range []struct{ from, to uint64 }{
+		{0, b}, {b, 2 * b}, {127 * b, c}, {127 * b, 129 * b}, {5 * b, 3*c + 7*b}, {c, 2 * c}, {2 * c, 3 * c}, {2*c + b, 2*c + 2*b},
+		{3 * c, 3*c + 3*b}, {3*c + 2*b, 3*c + 4*b}, {size - size%b, size}, {4*c + b, size}, {0, size},
+	} {
+		told = nil
+		var w bytes.Buffer
+		received, err := s.liar(s.engineer, note).Retrieve(t.Context(), "a stretch", e, x.from, x.to-x.from, &w, nil)
+		require.NoError(t, err, "%d to %d", x.from, x.to)
+		require.True(t, bytes.Equal(data[x.from:x.to], w.Bytes()), "%d to %d", x.from, x.to)
+		require.Equal(t, custody.Hash(data[x.from:x.to]), received.SHA256)
+		require.Len(t, told, 1)
+		require.EqualValues(t, custody.ChunkCount(x.to)-x.from/c, len(told[0].Chunks), "%d to %d", x.from, x.to)
+
+		zeros := x.from >= 2*c && x.to <= 3*c
+		for _, at := range []uint64{x.from, (x.from + x.to) / 2, x.to - 1} {
+			if zeros || at >= 2*c && at < 3*c { // never sent
+				continue
+			}
+			lie := s.liar(s.engineer, func(q *http.Request, r *http.Response) {
+				var first, last uint64
+				if n, _ := fmt.Sscanf(q.Header.Get("Range"), "bytes=%d-%d", &first, &last); n == 2 && first <= at && at <= last {
+					edit(t, r, func(b []byte) []byte { b[at-first] ^= 1; return b })
+				}
+			})
+			w.Reset()
+			_, err = lie.Retrieve(t.Context(), "a stretch", e, x.from, x.to-x.from, &w, nil)
+			require.ErrorIs(t, err, client.ErrWrongBytes, "byte %d of %d to %d", at, x.from, x.to)
+			require.LessOrEqual(t, uint64(w.Len()), at-x.from, "no wrong byte is written")
+		}
+	}
+	for _, x := range []struct{ from, length uint64 }{{1, b}, {b - 1, 0}, {0, b - 1}, {0, size - 1}, {c, b + 1}} {
+		var w bytes.Buffer
+		_, err := s.engineer.Retrieve(t.Context(), "a stretch", e, x.from, x.length, &w, nil)
+		require.ErrorContains(t, err, "within a block")
+		require.Zero(t, w.Len())
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	const b = custody.BlockSize
+	for _, x := range []struct{ offset, length, size, from, span uint64 }{
+		{0, 0, 5, 0, 0}, {0, 1, 5, 0, 5}, {4, 1, 5, 0, 5}, {0, 512, 9 * b, 0, b}, {b - 1, 2, 9 * b, 0, 2 * b}, {b, b, 9 * b, b, b},
+		{b + 1, 0, 9 * b, b, 0}, {8*b + 7, 1, 8*b + 9, 8 * b, 9}, {8*b + 7, 99, 8*b + 9, 8 * b, b},
+	} {
+		from, span := client.Blocks(x.offset, x.length, x.size)
+		require.Equal(t, [2]uint64{x.from, x.span}, [2]uint64{from, span}, "%+v", x)
+	}
 }
 
 // TestTransferCutShort: the connection ends before the length that was said.

@@ -48,9 +48,10 @@ var ErrWrongBytes = fmt.Errorf("%w: bytes came that are not those that were seal
 // Retrieve fetches a stretch of an item's bytes, length 0 meaning to its end,
 // into w, in order, and confirms with a signed statement what arrived; got,
 // unless nil, is told of every stretch as it comes, and whether it had to be
-// sent. Each whole chunk is verified before any of it is written to w; of a
-// chunk of which only a part was asked for, the service's own check has to do.
-// Only without an error is w what was asked for.
+// sent. The stretch must begin where a block of 64 KiB does, and end where one
+// does or the item (Blocks): less than that cannot be verified. Each chunk, or
+// the part of one that was asked for, is verified before any of it is written to
+// w. Only without an error is w what was asked for.
 func (c *Client) Retrieve(ctx context.Context, purpose string, id custody.EvidenceID, offset, length uint64, w io.Writer, got func(n int, sent bool)) (*Received, error) {
 	g, err := c.grant(ctx, purpose, id, offset, length, got)
 	if err != nil {
@@ -122,6 +123,23 @@ func (c *Client) RetrieveInto(ctx context.Context, purpose string, id custody.Ev
 	return g.confirm(ctx, whole)
 }
 
+// Blocks returns the smallest stretch of whole blocks that holds the one asked
+// for, of an item of size bytes; length 0 means to its end.
+func Blocks(offset, length, size uint64) (uint64, uint64) {
+	from := offset / custody.BlockSize * custody.BlockSize
+	if length == 0 {
+		return from, 0
+	}
+	end := offset + length
+	if over := end % custody.BlockSize; over > 0 {
+		end += custody.BlockSize - over
+	}
+	if end >= size && offset+length <= size {
+		end = size
+	}
+	return from, end - from
+}
+
 // retrieval is a retrieval under way.
 type retrieval struct {
 	client         *Client
@@ -134,6 +152,9 @@ type retrieval struct {
 
 // grant earns the ticket, and finds out from the log what was sealed.
 func (c *Client) grant(ctx context.Context, purpose string, id custody.EvidenceID, offset, length uint64, got func(int, bool)) (*retrieval, error) {
+	if offset%custody.BlockSize != 0 {
+		return nil, fmt.Errorf("a stretch from byte %d begins within a block of %d bytes: it could not be verified", offset, custody.BlockSize)
+	}
 	act := &custody.RetrieveEvidence{Evidence: id, Offset: offset, Length: length}
 	said, err := c.Say(ctx, purpose, act)
 	if err != nil {
@@ -146,6 +167,9 @@ func (c *Client) grant(ctx context.Context, purpose string, id custody.EvidenceI
 	if offset > artifact.Size || length > artifact.Size-offset {
 		return nil, fmt.Errorf("%w: the item is not what was granted", ErrUntrusted)
 	}
+	if end := offset + act.Span(artifact.Size); end%custody.BlockSize != 0 && end != artifact.Size {
+		return nil, fmt.Errorf("a stretch to byte %d ends within a block of %d bytes: it cannot be verified", end-1, custody.BlockSize)
+	}
 	if got == nil {
 		got = func(int, bool) {}
 	}
@@ -154,9 +178,16 @@ func (c *Client) grant(ctx context.Context, purpose string, id custody.EvidenceI
 
 // run is a stretch of an artifact that is fetched with one request, or zeros.
 type run struct {
-	offset, length uint64           // in the artifact
-	zeros          bool             // all of it
-	digests        []custody.Digest // of the chunks that it touches
+	offset, length uint64  // in the artifact
+	zeros          bool    // all of it
+	chunks         []chunk // that it touches
+}
+
+// chunk is what the bytes of a chunk, or of the part of it that is in the stretch,
+// are verified against.
+type chunk struct {
+	digest custody.Digest
+	rest   []custody.Digest // completes a part's blocks to the digest
 }
 
 // walk calls do with the runs of the stretch, in order. It holds the digests of
@@ -172,10 +203,10 @@ func (g *retrieval) walk(ctx context.Context, do func(run) error) error {
 		if err != nil {
 			return err
 		}
-		begin := at / page * page
-		stop := min(end, begin+page)
+		stop := min(end, at/page*page+page)
 		for at < stop {
-			r := g.next(at, stop, chunks[(at-begin)/custody.ChunkSize:])
+			r := g.next(at, stop, chunks)
+			chunks = chunks[len(r.chunks):]
 			if err := do(r); err != nil {
 				return err
 			}
@@ -185,14 +216,14 @@ func (g *retrieval) walk(ctx context.Context, do func(run) error) error {
 	return nil
 }
 
-// next returns the run at an offset, of which chunks are the digests on.
-func (g *retrieval) next(at, stop uint64, chunks []custody.Digest) run {
-	r := run{offset: at, zeros: chunks[0] == g.zero(at)}
-	for _, d := range chunks {
-		if at == stop || (d == g.zero(at)) != r.zeros || !r.zeros && len(r.digests) == runChunks {
+// next returns the run at an offset, which is that of the first of chunks.
+func (g *retrieval) next(at, stop uint64, chunks []chunk) run {
+	r := run{offset: at, zeros: chunks[0].digest == g.zero(at)}
+	for _, c := range chunks {
+		if at == stop || (c.digest == g.zero(at)) != r.zeros || !r.zeros && len(r.chunks) == runChunks {
 			break
 		}
-		r.digests = append(r.digests, d)
+		r.chunks = append(r.chunks, c)
 		at = min(stop, (at/custody.ChunkSize+1)*custody.ChunkSize)
 	}
 	r.length = at - r.offset
@@ -201,18 +232,18 @@ func (g *retrieval) next(at, stop uint64, chunks []custody.Digest) run {
 
 // zero returns the digest that the chunk at an offset has if it is zeros.
 func (g *retrieval) zero(at uint64) custody.Digest {
-	return custody.ZeroChunk(g.chunk(at))
+	return custody.ZeroChunk(g.chunkAt(at))
 }
 
-// chunk returns the length of the chunk at an offset.
-func (g *retrieval) chunk(at uint64) uint64 {
+// chunkAt returns the length of the chunk at an offset.
+func (g *retrieval) chunkAt(at uint64) uint64 {
 	begin := at / custody.ChunkSize * custody.ChunkSize
 	return min(custody.ChunkSize, g.artifact.Size-begin)
 }
 
-// page fetches a page of the chunks' digests, and verifies that they are the
-// artifact's.
-func (g *retrieval) page(ctx context.Context, number uint64) ([]custody.Digest, error) {
+// page fetches the digests of the chunks on a page that the stretch touches, and
+// verifies that they are the artifact's.
+func (g *retrieval) page(ctx context.Context, number uint64) ([]chunk, error) {
 	var d api.Digests
 	err := g.client.persist(ctx, func() error {
 		r, err := g.request(ctx, fmt.Sprintf("digests?page=%d", number), "") //nolint:bodyclose // decode closes it
@@ -224,20 +255,33 @@ func (g *retrieval) page(ctx context.Context, number uint64) ([]custody.Digest, 
 	if err != nil {
 		return nil, err
 	}
-	var all, own custody.RootHash
-	for _, p := range d.Pages {
-		all.Add(p)
-	}
-	for _, c := range d.Chunks {
-		own.Add(c)
-	}
-	of := custody.ChunkCount(g.artifact.Size)
-	want := min(api.PageChunks, of-number*api.PageChunks)
-	if all.Root() != g.artifact.Root || all.Count() != (of+api.PageChunks-1)/api.PageChunks ||
-		own.Count() != want || own.Root() != d.Pages[number] {
+	first := max(number*api.PageChunks, g.offset/custody.ChunkSize)
+	end := min((number+1)*api.PageChunks, custody.ChunkCount(g.offset+g.length))
+	root, err := custody.RangeRoot(custody.ChunkCount(g.artifact.Size), first, d.Chunks, d.Rest)
+	if err != nil || root != g.artifact.Root || uint64(len(d.Chunks)) != end-first {
 		return nil, fmt.Errorf("%w: the digests of page %d are not those of what was sealed", ErrUntrusted, number)
 	}
-	return d.Chunks, nil
+	chunks := make([]chunk, len(d.Chunks))
+	for i, c := range d.Chunks {
+		chunks[i].digest = c
+	}
+	chunks[len(chunks)-1].rest = d.Last
+	if len(chunks) == 1 || d.First != nil {
+		chunks[0].rest = d.First
+	}
+	return chunks, nil
+}
+
+// verify says whether b, at an offset, is the part of a chunk that it has to be.
+// Between a chunk's ends a part begins and ends where blocks do.
+func (g *retrieval) verify(offset uint64, b []byte, c chunk) bool {
+	length := g.chunkAt(offset)
+	if uint64(len(b)) == length {
+		return custody.ChunkDigest(b) == c.digest
+	}
+	first := offset % custody.ChunkSize / custody.BlockSize
+	d, err := custody.RangeRoot(custody.BlockCount(length), first, custody.BlockDigests(b), c.rest)
+	return err == nil && d == c.digest
 }
 
 // touch uses the ticket for an artifact without bytes, so that the release goes
@@ -303,14 +347,14 @@ func (g *retrieval) fetchOnce(ctx context.Context, r *run, buffer *[custody.Chun
 			}
 			return fmt.Errorf("%w: the transfer broke off at byte %d: %w", ErrUnreachable, r.offset+uint64(n), err)
 		}
-		if part == g.chunk(r.offset) && custody.ChunkDigest(b) != r.digests[0] {
+		if !g.verify(r.offset, b, r.chunks[0]) {
 			return fmt.Errorf("%w: bytes %d to %d", ErrWrongBytes, r.offset, r.offset+part-1)
 		}
 		if err := keep(r.offset, b); err != nil {
 			return err
 		}
 		g.got(int(part), true)
-		r.offset, r.length, r.digests = r.offset+part, r.length-part, r.digests[1:]
+		r.offset, r.length, r.chunks = r.offset+part, r.length-part, r.chunks[1:]
 	}
 	if n, _ := answer.Body.Read(buffer[:1]); n > 0 {
 		return fmt.Errorf("%w: more than were asked for", ErrWrongBytes)
@@ -339,16 +383,13 @@ func (g *retrieval) place(ctx context.Context, r run, buffer *[custody.ChunkSize
 	}
 	for resume && r.length > 0 { // what is there, from an earlier try, or as a hole
 		part := min(r.length, custody.ChunkSize-r.offset%custody.ChunkSize)
-		if part != g.chunk(r.offset) && !r.zeros { // it cannot be verified here
-			break
-		}
 		b := buffer[:part]
 		if _, err := file.ReadAt(b, int64(r.offset-g.offset)); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		there := isZero(b)
 		if !r.zeros {
-			there = !there && custody.ChunkDigest(b) == r.digests[0]
+			there = !there && g.verify(r.offset, b, r.chunks[0])
 		} else if !there {
 			if _, err := file.WriteAt(make([]byte, part), int64(r.offset-g.offset)); err != nil {
 				return err
@@ -360,7 +401,7 @@ func (g *retrieval) place(ctx context.Context, r run, buffer *[custody.ChunkSize
 		}
 		g.got(int(part), false)
 		t.note(r.offset-g.offset, stretch{part, r.zeros})
-		r.offset, r.length, r.digests = r.offset+part, r.length-part, r.digests[1:]
+		r.offset, r.length, r.chunks = r.offset+part, r.length-part, r.chunks[1:]
 	}
 	return g.fetch(ctx, r, buffer, func(offset uint64, b []byte) error {
 		if _, err := file.WriteAt(b, int64(offset-g.offset)); err != nil {

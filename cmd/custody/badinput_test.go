@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("bundles that do not verify", func(t *testing.T) { badBundles(t, d) })
 	t.Run("keys", func(t *testing.T) { keys(t, d) })
 	t.Run("json", func(t *testing.T) { jsonEverywhere(t, d) })
+	t.Run("ranges", func(t *testing.T) { ranges(t, d) })
 	t.Run("a second server", func(t *testing.T) { secondServer(t, d) })
 	t.Run("a server that is killed", func(t *testing.T) { serverKilled(t, d) })
 	t.Run("no server", func(t *testing.T) { noServer(t, d) })
@@ -378,6 +380,7 @@ func jsonEverywhere(t *testing.T, d *desk) {
 	id := word(t, done(t, d.eve, d.add(file, "EX-J")...), "id")
 	got := done(t, d.eve, "evidence", "get", id, "-o", out, "--range", "0-511", "--purpose", "partition table")
 	require.EqualValues(t, 512, got["bytes"])
+	require.Equal(t, read(t, file)[:512], read(t, out))
 	for _, c := range [][]string{
 		{"evidence", "show", id}, {"evidence", "history", id}, {"evidence", "list", "--incident", d.incident},
 		{"incident", "show", d.incident}, {"incident", "list"},
@@ -408,6 +411,44 @@ func jsonEverywhere(t *testing.T, d *desk) {
 	stdout, stderr, code = run(t, "", "completion", "bash")
 	require.Equal(t, exitDone, code, stderr)
 	require.Contains(t, stdout, "__start_custody")
+}
+
+// ranges: the file gets the range alone, the record says which blocks came, and
+// what was broken off goes on.
+func ranges(t *testing.T, d *desk) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "in")
+	image(t, file, 2*custody.ChunkSize+100_001)
+	id, all := word(t, done(t, d.eve, d.add(file, "EX-R")...), "id"), read(t, file)
+	get := func(out string, from, to int) []string {
+		return []string{"evidence", "get", id, "-o", out, "--range", fmt.Sprintf("%d-%d", from, to-1), "--purpose", "a part"}
+	}
+	for i, r := range [][2]int{
+		{0, 1}, {512, 1024}, {custody.ChunkSize - 1, custody.ChunkSize + 1}, {custody.BlockSize, 2 * custody.BlockSize},
+		{70_000, 2*custody.ChunkSize + 100_000}, {len(all) - 1, len(all)}, {0, len(all)},
+	} {
+		out, want := filepath.Join(dir, fmt.Sprint("out", i)), all[r[0]:r[1]]
+		if i == 4 { // something of an earlier try is there
+			require.NoError(t, os.WriteFile(out+".part", bytes.Clone(all[custody.BlockSize:custody.ChunkSize+7]), 0o600))
+		}
+		got := done(t, d.eve, get(out, r[0], r[1])...)
+		require.True(t, bytes.Equal(want, read(t, out)), "%v", r)
+		require.EqualValues(t, len(want), got["bytes"])
+		require.Equal(t, custody.Hash(want).String(), got["sha256"])
+		came, ok := got["retrieved"].(map[string]any)
+		require.True(t, ok)
+		from, n := int(came["offset"].(float64)), int(came["bytes"].(float64)) //nolint:errcheck,forcetypeassert // numbers, or the test fails
+		require.True(t, from%custody.BlockSize == 0 && from <= r[0] && r[0]-from < custody.BlockSize, "%v: %v", r, came)
+		require.True(t, from+n >= r[1] && from+n-r[1] < custody.BlockSize && from+n <= len(all), "%v: %v", r, came)
+		require.Equal(t, custody.Hash(all[from:from+n]).String(), came["sha256"])
+
+		stdout, stderr, code := run(t, d.eve, get("-", r[0], r[1])...)
+		require.Equal(t, exitDone, code, stderr)
+		require.True(t, string(want) == stdout, "%v", r)
+		require.Contains(t, stderr, custody.Hash(want).Hex())
+	}
+	refused(t, exitRefused, d.eve, get(filepath.Join(dir, "no"), len(all), len(all)+1), "not within")
+	refused(t, exitUsage, d.eve, get(filepath.Join(dir, "no"), 9, 9), "FIRST-LAST")
 }
 
 // TestDiskFull fills the volume of a service.

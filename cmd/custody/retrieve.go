@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -24,6 +27,9 @@ func (a *app) evidenceGet() *cobra.Command {
 		Long: `Retrieves an artifact. The retrieval is put on record before the first byte
 leaves; what arrives is verified here chunk by chunk, and confirmed with your
 signature. Holes stay holes. Broken off, the same command continues where it was.
+Of a range, the whole blocks of 64 KiB that it lies in are retrieved, so that they
+can be verified against what was sealed; that is what the record says. The file
+gets the range alone.
 The file is a copy to work with and not forced to the disk: run sync before you
 take the disk away.`,
 		Example: `  custody evidence get e-abcdefghijklmnop -o disk.img --purpose "timeline of the intrusion"
@@ -63,23 +69,43 @@ func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose
 		return err
 	}
 	cl.Patience = patience
-	total := length
+	size := offset + length
+	if e, err := cl.Evidence(ctx, id); err == nil && e.Artifact != nil { // whether it is to be had, the retrieval says
+		size = e.Artifact.Size
+	}
+	from, blocks := client.Blocks(offset, length, size)
+	total := blocks
 	if total == 0 {
-		e, err := cl.Evidence(ctx, id)
-		if err == nil && e.Artifact != nil { // for the progress; whether it is to be had, the retrieval says
-			total = e.Artifact.Size - min(offset, e.Artifact.Size)
-		}
+		total = size - min(from, size)
 	}
 	bar := a.progress("getting "+string(id), total, total > 0)
 	var got *client.Received
+	skip, whole := offset-from, sha256.New()
 	if into == nil {
-		got, err = cl.Retrieve(ctx, purpose, id, offset, length, a.stdout, bar.settled)
+		w := &window{w: io.MultiWriter(a.stdout, whole), skip: skip, left: length}
+		if length == 0 {
+			w.left = math.MaxUint64
+		}
+		got, err = cl.Retrieve(ctx, purpose, id, from, blocks, w, bar.settled)
 	} else {
-		got, err = cl.RetrieveInto(ctx, purpose, id, offset, length, into.file, into.resumed, bar.settled)
+		got, err = cl.RetrieveInto(ctx, purpose, id, from, blocks, into.file, into.resumed, bar.settled)
 	}
 	bar.done()
-	if err == nil && into != nil {
-		err = into.close(true)
+	if err != nil {
+		return err
+	}
+	if length == 0 {
+		length = got.Size - skip
+	}
+	sum := got.SHA256
+	if length != got.Size {
+		if into != nil {
+			err = into.cut(int64(skip), int64(length), whole)
+		}
+		whole.Sum(sum[:0])
+	}
+	if into != nil {
+		err = errors.Join(err, into.close(err == nil))
 	}
 	if err != nil {
 		return err
@@ -92,14 +118,42 @@ func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose
 		Receipt proof          `json:"receipt"`
 		Size    uint64         `json:"bytes"`
 		SHA256  custody.Digest `json:"sha256"`
-	}{proofOf(got.Grant, ""), proofOf(got.Receipt, ""), got.Size, got.SHA256}
-	text := fmt.Sprintf("%d bytes, SHA-256 %s\nretrieval on record as leaf %d, your confirmation as leaf %d\n",
-		got.Size, got.SHA256.Hex(), got.Grant.Receipt.Index, got.Receipt.Receipt.Index)
+		Release release        `json:"retrieved"`
+	}{proofOf(got.Grant, ""), proofOf(got.Receipt, ""), length, sum, release{from, got.Size, got.SHA256}}
+	text := fmt.Sprintf("%d bytes, SHA-256 %s\n", length, sum.Hex())
+	if length != got.Size {
+		text += fmt.Sprintf("retrieved, for its proof: %d bytes from byte %d, SHA-256 %s\n", got.Size, from, got.SHA256.Hex())
+	}
+	text += fmt.Sprintf("retrieval on record as leaf %d, your confirmation as leaf %d\n", got.Grant.Receipt.Index, got.Receipt.Receipt.Index)
 	if out == "-" { // stdout is the artifact's
 		a.say("%s", strings.TrimSpace(text))
 		return nil
 	}
 	return a.answer(answer, text)
+}
+
+// release is what was retrieved: whole blocks.
+type release struct {
+	Offset uint64         `json:"offset"`
+	Bytes  uint64         `json:"bytes"`
+	SHA256 custody.Digest `json:"sha256"`
+}
+
+// window lets through what comes after skip bytes, at most left bytes of it.
+type window struct {
+	w          io.Writer
+	skip, left uint64
+}
+
+func (w *window) Write(p []byte) (int, error) {
+	n := min(w.skip, uint64(len(p)))
+	through := p[n:]
+	through = through[:min(w.left, uint64(len(through)))]
+	w.skip, w.left = w.skip-n, w.left-uint64(len(through))
+	if _, err := w.w.Write(through); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // part is the file beside the one that was asked for, until that is whole.
@@ -128,6 +182,14 @@ func openPart(path string) (*part, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &part{file: f, path: path, resumed: info.Size() > 0}, nil
+}
+
+// cut leaves in the file the length bytes from skip on, and writes them to whole.
+func (p *part) cut(skip, length int64, whole io.Writer) error {
+	if _, err := io.Copy(io.MultiWriter(io.NewOffsetWriter(p.file, 0), whole), io.NewSectionReader(p.file, skip, length)); err != nil {
+		return err
+	}
+	return p.file.Truncate(length)
 }
 
 // close gives the file its name when it is good. Otherwise it stays, with what
