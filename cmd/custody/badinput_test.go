@@ -50,10 +50,15 @@ func wrongPassphrase(t *testing.T, d *desk) {
 	image(t, file, 1000)
 	other := filepath.Join(t.TempDir(), "other")
 	require.NoError(t, os.WriteFile(other, []byte("battery staple\n"), 0o600))
+	ida := d.home(t, "ida", "Ida", "ed25519")
+	id := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(ida, requestFile), "--role", "forensic-engineer"), "id")
+	done(t, ida, "login", "--principal", id)
+	done(t, d.mona, "incident", "assign", d.incident, id, "--purpose", "disk forensics")
 	before := d.exhibits(t)
-	refused(t, exitRefused, d.eve, d.add(file, "EX-P", "--passphrase-file", other), "wrong passphrase", "nothing was sent")
-	refused(t, exitRefused, d.eve, d.add(file, "EX-P", "--passphrase-file", other+".none"), other+".none", "no such file")
+	refused(t, exitRefused, ida, d.add(file, "EX-P", "--passphrase-file", other), "wrong passphrase", "nothing was sent")
+	refused(t, exitRefused, ida, d.add(file, "EX-P", "--passphrase-file", other+".none"), other+".none", "no such file")
 	require.Equal(t, before, d.exhibits(t), "nothing was announced")
+	require.Equal(t, id, done(t, ida, "whoami")["id"], "the right one opens it")
 }
 
 func unknownIncident(t *testing.T, d *desk) {
@@ -388,7 +393,7 @@ func jsonEverywhere(t *testing.T, d *desk) {
 	} {
 		done(t, d.eve, c...)
 	}
-	finn := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(d.home(t, "finn", "Finn", "ed25519"), requestFile)), "id")
+	finn := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(d.home(t, "finn", "Finn", inAgent), requestFile)), "id")
 	for _, c := range [][]string{
 		{"role", "grant", finn, "external-auditor"}, {"role", "revoke", finn, "external-auditor"},
 		{"principal", "suspend", finn, "--purpose", "away"}, {"principal", "reinstate", finn, "--purpose", "back"},

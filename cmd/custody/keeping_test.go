@@ -61,7 +61,7 @@ func spoil(t *testing.T, bucket string) {
 // enrol makes somebody with a role, logged in, and returns his home.
 func (d *desk) enrol(t *testing.T, name string, role custody.Role) string {
 	t.Helper()
-	home := d.home(t, name, name, "ed25519")
+	home := d.home(t, name, name, inAgent)
 	id := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(home, requestFile), "--role", string(role)), "id")
 	done(t, home, "login", "--principal", id)
 	return home

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"io"
 	"net"
@@ -16,6 +17,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/forensic-custody/custody/custody"
 )
 
 // patience is the longest that one command may take in these tests.
@@ -132,15 +136,16 @@ func newDesk(t testing.TB, dir string, more ...string) *desk {
 func (d *desk) settle(t testing.TB) {
 	t.Helper()
 	d.serve()
-	d.ada = d.home(t, "ada", "Ada", "ed25519")
+	startAgent(t)
+	d.ada = d.home(t, "ada", "Ada", inAgent)
 	require.Eventually(t, func() bool { return firstCode.MatchString(d.log.String()) }, patience, 5*time.Millisecond)
 	done(t, d.ada, "principal", "enroll", "--first", "--code", firstCode.FindStringSubmatch(d.log.String())[1])
-	d.eve = d.home(t, "eve", "Eve", "ed25519")
+	d.eve = d.home(t, "eve", "Eve", inAgent)
 	eve := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(d.eve, requestFile),
 		"--role", "incident-manager,forensic-engineer,legal-advisor"), "id")
 	done(t, d.eve, "login", "--principal", eve)
 	d.incident = word(t, done(t, d.eve, "incident", "open", "--title", "bad input"), "id")
-	mona := d.home(t, "mona", "Mona", "ed25519") // nobody assigns himself
+	mona := d.home(t, "mona", "Mona", inAgent) // nobody assigns himself
 	d.mona = mona
 	manager := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(mona, requestFile), "--role", "incident-manager"), "id")
 	done(t, mona, "login", "--principal", manager)
@@ -154,15 +159,54 @@ func (d *desk) serve() {
 	d.gate.lead(strings.TrimPrefix(d.url, "http://"))
 }
 
+// inAgent is a kind of key that is in ssh-agent. A file under a passphrase takes a
+// tenth of a second and more to open, which every command would pay.
+const inAgent = "agent"
+
 // home makes a home with a new key.
 func (d *desk) home(t testing.TB, folder, name, kind string) string {
 	t.Helper()
 	home := filepath.Join(t.TempDir(), folder)
 	require.NoError(t, os.Mkdir(home, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "passphrase"), []byte("correct horse "+folder+"\n"), 0o600))
-	done(t, home, "key", "new", "--server", "http://"+d.gate.address(), "--trust", filepath.Join(d.dir, "trust.json"),
-		"--type", kind, "--name", name, "--title", "test", "--contact", "nobody")
+	which := []string{"--type", kind}
+	if kind == inAgent {
+		which = []string{"--agent", "--agent-key", addToAgent(t).String()}
+	}
+	done(t, home, append([]string{"key", "new", "--server", "http://" + d.gate.address(), "--trust", filepath.Join(d.dir, "trust.json"),
+		"--name", name, "--title", "test", "--contact", "nobody"}, which...)...)
 	return home
+}
+
+// startAgent starts an ssh-agent for the test's commands.
+func startAgent(t testing.TB) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	socket := filepath.Join(dir, "s")
+	process := exec.Command("ssh-agent", "-D", "-a", socket)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() {
+		_ = process.Process.Kill()
+		_ = process.Wait() // killed
+	})
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, patience, time.Millisecond)
+}
+
+// addToAgent gives the test's ssh-agent a new key.
+func addToAgent(t testing.TB) custody.KeyID {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	c, err := new(net.Dialer).DialContext(t.Context(), "unix", os.Getenv("SSH_AUTH_SOCK"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	require.NoError(t, agent.NewClient(c).Add(agent.AddedKey{PrivateKey: &key}))
+	known, err := custody.NewPublicKey(public)
+	require.NoError(t, err)
+	return known.ID()
 }
 
 // add is the command that takes a file in; more flags may follow, and replace.

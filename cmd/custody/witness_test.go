@@ -151,7 +151,7 @@ func TestAdministratorsAdoptAWitness(t *testing.T) {
 	w := newWitness(t, "w")
 	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
 	w.knows(t, d.trust)
-	bob := d.home(t, "bob", "Bob", "ed25519")
+	bob := d.home(t, "bob", "Bob", inAgent)
 	id := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(bob, requestFile), "--role", "administrator"), "id")
 	done(t, bob, "login", "--principal", id)
 	policy := policyFile(t, "quorum w", w)
