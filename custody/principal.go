@@ -373,13 +373,13 @@ func (a *EnrolKey) Check(s *Statement) error {
 	return checkPossession(key, s.Audience, string(s.Actor), a.Possession)
 }
 
-// Lawful implements Act.
+// Lawful implements Act. The service changes its key as people do.
 func (a *EnrolKey) Lawful(v View, s *Statement) (Outcome, error) {
-	p, out, err := onPrincipal(v, s.Actor)
+	p, err := PrincipalOf(v, s.Actor)
 	if err != nil {
-		return out, err
+		return Outcome{}, err
 	}
-	out.Stream = PolicyStream
+	out := Outcome{Stream: PolicyStream, Resource: Resource{Type: "Principal", ID: string(s.Actor)}}
 	policy, err := stateOf[*Policy](v, PolicyStream)
 	if err != nil {
 		return out, err
@@ -394,7 +394,8 @@ func (a *EnrolKey) Lawful(v View, s *Statement) (Outcome, error) {
 	return out, nil
 }
 
-// RevokeKey makes a key unusable, at once. What it signed before stays valid.
+// RevokeKey makes a key unusable, at once. What it signed before stays valid. A key
+// of the service is revoked by the service, with another of its keys.
 type RevokeKey struct {
 	Key       KeyID       `json:"key"`
 	Principal PrincipalID `json:"principal"`
@@ -409,12 +410,17 @@ func (a *RevokeKey) Check(*Statement) error { return checkPrincipal("principal",
 
 // Lawful implements Act.
 func (a *RevokeKey) Lawful(v View, s *Statement) (Outcome, error) {
-	p, out, err := onPrincipal(v, a.Principal)
+	p, err := PrincipalOf(v, a.Principal)
 	if err != nil {
-		return out, err
+		return Outcome{}, err
 	}
+	out := Outcome{Stream: a.Principal.Stream(), Resource: Resource{Type: "Principal", ID: string(a.Principal)}}
 	_, further := p.further[a.Key]
 	switch {
+	case p.Has(RoleService) && s.Actor != a.Principal:
+		return out, unlawful("the service revokes its keys itself")
+	case p.Has(RoleService) && s.Signer == a.Key:
+		return out, unlawful("the service revokes a key with the one that takes its place")
 	case p.Enrolment.Key.ID() != a.Key && !further:
 		return out, unlawful("key %s is not one of %s", a.Key, a.Principal)
 	case p.revoked[a.Key]:

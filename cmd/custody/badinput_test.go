@@ -442,7 +442,7 @@ func ranges(t *testing.T, d *desk) {
 		require.Equal(t, custody.Hash(want).String(), got["sha256"])
 		came, ok := got["retrieved"].(map[string]any)
 		require.True(t, ok)
-		from, n := int(came["offset"].(float64)), int(came["bytes"].(float64)) //nolint:errcheck,forcetypeassert // numbers, or the test fails
+		from, n := int(came["offset"].(float64)), int(came["bytes"].(float64)) //nolint:forcetypeassert // numbers, or the test fails
 		require.True(t, from%custody.BlockSize == 0 && from <= r[0] && r[0]-from < custody.BlockSize, "%v: %v", r, came)
 		require.True(t, from+n >= r[1] && from+n-r[1] < custody.BlockSize && from+n <= len(all), "%v: %v", r, came)
 		require.Equal(t, custody.Hash(all[from:from+n]).String(), came["sha256"])

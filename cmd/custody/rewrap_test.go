@@ -45,3 +45,34 @@ func TestTheServicesKeyIsChangedAndLost(t *testing.T) {
 	require.Equal(t, true, done(t, d.eve, "evidence", "verify", id, "--purpose", "after the loss")["intact"])
 	d.same(t, id, file)
 }
+
+// TestTheServiceSignsWithAnotherKey: what it says is under the new key, what it
+// said is as good as before, and whoever has the old one has nothing.
+func TestTheServiceSignsWithAnotherKey(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	dir := t.TempDir()
+	file, before, after := filepath.Join(dir, "web01.dd"), filepath.Join(dir, "before"), filepath.Join(dir, "after")
+	image(t, file, 9*mib)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	d.same(t, id, file)
+	export := func(to string) { done(t, d.eve, "bundle", "export", id, "-o", to, "--purpose", "disclosure") }
+	export(before)
+	refused(t, exitRefused, "", []string{"rekey", "--dir", d.dir}, "is in use by another process")
+	refused(t, exitUsage, "", []string{"rekey"}, "give --dir")
+	d.stop()
+	old := read(t, filepath.Join(d.dir, "keys", "service.pem"))
+	key := word(t, done(t, "", "rekey", "--dir", d.dir), "key")
+	d.serve()
+	d.same(t, id, file)
+	require.Equal(t, true, done(t, d.eve, "evidence", "verify", id, "--purpose", "after the change")["intact"])
+	export(after)
+	for _, proof := range []string{before, after} {
+		done(t, "", "bundle", "verify", proof, "--trust", filepath.Join(d.dir, "trust.json"), "--artifact", file)
+	}
+	require.Contains(t, string(read(t, after)), key, "it is the one that signed")
+	refused(t, exitRefused, d.ada, []string{"key", "revoke", key, "--purpose", "mine now"}, "not one of")
+
+	d.stop()
+	require.NoError(t, os.WriteFile(filepath.Join(d.dir, "keys", "service.pem"), old, 0o600))
+	require.ErrorContains(t, d.tryStart(), "is revoked")
+}

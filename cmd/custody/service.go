@@ -114,6 +114,32 @@ is read or written. Interrupted, the same command goes on.`,
 	return c
 }
 
+func (a *app) rekeyCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use: "rekey --dir DIR", Short: "Give a stopped service a new key for what it says", Args: exactly(0),
+		Long: `Makes a new key for the statements of a service that does not run: after a theft,
+a change of staff, or from time to time. The old key enrols the new one, the new
+one revokes the old, both on record. What the old one signed stays valid.
+Interrupted, the same command goes on.`,
+		Example: `  custody rekey --dir ./service`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usagef("give --dir")
+			}
+			id, err := house.Rekey(c.Context(), dir, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+			if err != nil {
+				return err
+			}
+			return a.answer(struct {
+				Key custody.KeyID `json:"key"`
+			}{id}, fmt.Sprintf("the service signs with the key %s from now on, which is in keys/service.pem: back it up\n", id))
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "the service's folder")
+	return c
+}
+
 func absolute(paths ...*string) error {
 	for _, p := range paths {
 		full, err := filepath.Abs(*p)

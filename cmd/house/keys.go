@@ -1,12 +1,8 @@
 package house
 
 import (
-	"crypto"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,11 +33,7 @@ func makeKeys(dir, origin string) error {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(serviceKey)), 0o700); err != nil {
 		return err
 	}
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	service, err := newServiceKey()
 	if err != nil {
 		return err
 	}
@@ -58,7 +50,7 @@ func makeKeys(dir, origin string) error {
 		return err
 	}
 	return errors.Join(
-		writeNew(filepath.Join(dir, serviceKey), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		writeNew(filepath.Join(dir, serviceKey), service),
 		writeNew(filepath.Join(dir, logKey), []byte(logSecret+"\n"+logPublic+"\n")),
 		writeNew(filepath.Join(dir, storageKey), []byte(identity.String()+"\n")),
 		writeNew(filepath.Join(dir, rowKey), []byte(hex.EncodeToString(rows[:])+"\n")),
@@ -67,24 +59,9 @@ func makeKeys(dir, origin string) error {
 
 func readKeys(dir string) (*keys, error) {
 	k := new(keys)
-	pemBytes, err := readSecret(filepath.Join(dir, serviceKey))
-	if err != nil {
+	var err error
+	if k.service, err = readServiceKey(filepath.Join(dir, serviceKey)); err != nil {
 		return nil, err
-	}
-	block, _ := pem.Decode(pemBytes)
-	if block == nil {
-		return nil, fmt.Errorf("%s is not PEM", serviceKey)
-	}
-	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", serviceKey, err)
-	}
-	signer, ok := private.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("%s: not a signing key", serviceKey)
-	}
-	if k.service, err = custody.NewSigner(signer); err != nil {
-		return nil, fmt.Errorf("%s: %w", serviceKey, err)
 	}
 	text, err := readSecret(filepath.Join(dir, logKey))
 	if err != nil {

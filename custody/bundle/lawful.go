@@ -26,7 +26,11 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 	case *custody.EnrolPrincipal, *custody.GrantRole, *custody.RevokeRole, *custody.SuspendPrincipal, *custody.ReinstatePrincipal,
 		*custody.AdoptWitnesses:
 		return administrator(p.Has(custody.RoleAdministrator))
+	case *custody.EnrolKey:
 	case *custody.RevokeKey:
+		if act.Principal == c.service && !service {
+			return errors.New("only the service revokes a key of the service")
+		}
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
 	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore,
 		*custody.ShreddedEvidence, *custody.ShreddedIncident, *custody.LoseKeys, *custody.ErasedRecord:
@@ -39,7 +43,7 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 		}
 	default:
 		if service {
-			return errors.New("the service says what it checked, released, destroyed and refused, and nothing else")
+			return errors.New("the service says what it checked, released, destroyed and refused, changes its keys, and nothing else")
 		}
 	}
 	return nil

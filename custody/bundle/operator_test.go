@@ -359,3 +359,34 @@ func TestSecondedTooLate(t *testing.T) {
 		require.Equal(t, late > 0, slices.ContainsFunc(v.Problems, says), "%v", v.Problems)
 	}
 }
+
+// TestTheServicesKeys: it changes them itself, and nobody else revokes one.
+func TestTheServicesKeys(t *testing.T) {
+	s := newStory(t, 1)
+	key, err := guardtest.Key(77, "the service's next")
+	require.NoError(t, err)
+	proof, err := custody.ProvePossession(key, "custody.example/test", string(s.ServiceID()))
+	require.NoError(t, err)
+	attests(t, s, &custody.EnrolKey{Key: key.Public().Bytes(), Possession: proof})
+	attests(t, s, &custody.RevokeKey{Key: key.Public().ID(), Principal: s.ServiceID()})
+	f, c := forgerOf(t, s)
+	require.Empty(t, verify(written(t, c), s.Trust).Problems)
+	own := slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.ServiceID().Stream() })
+	admin := slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.Administrator.ID.Stream() })
+	d := edited(c, own, func(list []bundle.Record) []bundle.Record {
+		last := &list[len(list)-1]
+		r, err := custody.ParseRecord(last.Bytes)
+		require.NoError(t, err)
+		by(t, r, s, s.Administrator.ID, s.Administrator.Key, &custody.RevokeKey{Key: key.Public().ID(), Principal: s.ServiceID()})
+		theirs := c.Streams[admin].Records
+		head := custody.Head{Stream: s.Administrator.ID.Stream(), Length: uint64(len(theirs))}
+		if n := len(theirs); n > 0 {
+			l, _ := theirs[n-1].Receipt.Leaf(theirs[n-1].Bytes)
+			head.Commitment = l.Commitment()
+		}
+		rest(r, head)
+		last.Bytes = replaced(t, f, *last, r)
+		return list
+	})
+	requireProblem(t, verify(written(t, anchorless(t, f, d)), s.Trust), "only the service revokes a key of the service")
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -193,6 +194,17 @@ func (g *Guard) Close() error {
 	g.stop()
 	g.done.Wait()
 	return g.refused.lost()
+}
+
+// ServiceKeys returns the name of the key that the service signs with, and those
+// of its other live keys.
+func (g *Guard) ServiceKeys(ctx context.Context) (own custody.KeyID, others []custody.KeyID, err error) {
+	own = g.Service.Public().ID()
+	p, err := custody.PrincipalOf(g.folds.view(ctx, g.now(), false), g.service)
+	if err != nil {
+		return own, nil, err
+	}
+	return own, slices.DeleteFunc(p.Keys(), func(k custody.KeyID) bool { return k == own }), nil
 }
 
 // ServiceID returns the service's own principal.

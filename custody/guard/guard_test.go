@@ -489,6 +489,12 @@ func TestTheServiceSpeaksForNobody(t *testing.T) {
 	check := &custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: custody.Hash(s.Artifact)}
 	s.as(s.Engineer).tries("I looked", check).refused(guard.RefusedText)
 	s.as(s.Administrator).tries("", &custody.GrantRole{Principal: s.ServiceID(), Role: custody.RoleForensicEngineer}).refused("not changed like a person's")
+	own, others, err := s.ServiceKeys(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, others)
+	s.as(s.Administrator).tries("why not", &custody.RevokeKey{Key: own, Principal: s.ServiceID()}).refused("the service revokes its keys itself")
+	_, err = s.Attest(t.Context(), "a mistake", &custody.RevokeKey{Key: own, Principal: s.ServiceID()})
+	require.ErrorContains(t, err, "with the one that takes its place")
 	s.as(s.Administrator).tries("why not", &custody.SuspendPrincipal{Principal: s.ServiceID()}).refused("not changed like a person's")
 	a, err := s.Attest(t.Context(), "read back", check)
 	require.NoError(t, err)
