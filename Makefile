@@ -40,7 +40,7 @@ gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIME
 endef
 
 test: ## Every test, with its own set-up
-	@deploy/tools.sh gcc gotestsum minio versitygw openssh-client e2fsprogs ewf-tools qemu-utils curl formats
+	@deploy/tools.sh gcc gotestsum minio versitygw litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log openssh-client e2fsprogs ewf-tools qemu-utils curl formats
 	$(call gotest,test,./...)
 	$(call gotest,race,-race $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
 

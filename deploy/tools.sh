@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -22,16 +22,17 @@ fail() {
 	exit 1
 }
 
-# from_go PACKAGE VERSION: install one Go program, unless it is there at this version.
+# from_go PACKAGE VERSION [NAME]: install one Go program, unless it is there at this version.
 from_go() {
-	local package=$1 version=$2
-	local program=$bin/${package##*/}
-	if [[ -x $program ]] && go version -m "$program" 2>/dev/null | grep -qP "^\tmod\t\S+\t\Q$version\E(\t|$)"; then
+	local package=$1 version=$2 name=${3:-${1##*/}} made
+	if [[ -x $bin/$name ]] && go version -m "$bin/$name" 2>/dev/null | grep -qP "^\tmod\t\S+\t\Q$version\E(\t|$)"; then
 		return
 	fi
-	echo "tools.sh: building ${package##*/} $version"
-	(cd / && CGO_ENABLED=0 GOBIN=$bin go install -trimpath -ldflags "-s -w" "$package@$version") >"$log" 2>&1 ||
-		fail "could not build ${package##*/} $version; see $log"
+	echo "tools.sh: building $name $version"
+	made=$(mktemp -d "$bin/.made.XXXXXX")
+	(cd / && CGO_ENABLED=0 GOBIN=$made go install -trimpath -ldflags "-s -w" "$package@$version") >"$log" 2>&1 ||
+		{ rm -rf "$made"; fail "could not build $name $version; see $log"; }
+	mv "$made/${package##*/}" "$bin/$name" && rmdir "$made"
 }
 
 # from_debian PROGRAM PACKAGE...: install the packages, unless the program is there.
@@ -63,7 +64,15 @@ for name in "$@"; do
 	restic) from_debian restic restic ;;
 	# Witnesses of others, which cosign this log in tests.
 	litewitness) from_go filippo.io/torchwood/cmd/litewitness v0.9.0 ;;
+	# A verifier of others, for proofs.
+	spicy) from_go filippo.io/torchwood/cmd/spicy v0.9.0 ;;
 	omniwitness) from_go github.com/transparency-dev/witness/cmd/omniwitness v0.0.0-20260720115447-2e1c6971d19e ;;
+	# Readers of others: what they say of this log is tested.
+	tessera-fsck) from_go github.com/transparency-dev/tessera/cmd/fsck v1.0.4 "$name" ;;
+	tessera-mirror) from_go github.com/transparency-dev/tessera/cmd/experimental/mirror/posix v1.0.4 "$name" ;;
+	tessera-migrate) from_go github.com/transparency-dev/tessera/cmd/experimental/migrate/posix v1.0.4 "$name" ;;
+	# A log of others, which custody witness cosigns.
+	tessera-log) from_go github.com/transparency-dev/tessera/cmd/examples/posix-oneshot v1.0.4 "$name" ;;
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;

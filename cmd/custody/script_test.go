@@ -192,7 +192,10 @@ func startAgent(t testing.TB) {
 		_ = process.Wait() // killed
 	})
 	t.Setenv("SSH_AUTH_SOCK", socket)
-	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		c, err := new(net.Dialer).DialContext(t.Context(), "unix", socket)
+		return err == nil && c.Close() == nil
+	}, patience, time.Millisecond)
 }
 
 // addToAgent gives the test's ssh-agent a new key.
