@@ -45,6 +45,7 @@ var rows = map[string]row{
 	"ledger":            {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
 	"ledger/enginetest": {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
 	"ledger/witness":    {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
+	"ledger/monitor":    {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
 	"ledger/keep":       {"custody ledger storage/sqlite", ""},
 	"ledger/trillian":   {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
 
@@ -64,7 +65,7 @@ var rows = map[string]row{
 	"cmd/house": {"api custody custody/bundle custody/guard custody/policy investigate ledger ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
-	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/format custody/format/ewf investigate ledger/witness",
+	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/format custody/format/ewf investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},

@@ -61,23 +61,24 @@ func (a *app) logJudge() *cobra.Command {
 	c := &cobra.Command{
 		Use: "judge FILE --trust trust.json", Short: "Say what a contradiction that somebody kept proves", Args: exactly(1),
 		Long: `Reads what a command or a monitor kept when the log contradicted itself: two
-checkpoints that it signed. Exit code 0 when it proves that the log signed two
-trees of which neither goes on from the other; 1 when it does not.`,
+checkpoints that it signed, or two leaves with one tag. Exit code 0 when it proves
+that the log signed two trees of which neither goes on from the other, or holds two
+records for one place of a stream; 1 when it does not.`,
 		Example: `  custody log judge contradiction-0123456789abcdef.json --trust trust.json`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if trustPath == "" {
 				return usagef("give --trust")
 			}
-			b, err := os.ReadFile(trustPath)
+			trust, err := readTrust(trustPath)
+			if err != nil {
+				return err
+			}
+			b, err := os.ReadFile(args[0])
 			if err != nil {
 				return usageError{err}
 			}
-			trust, err := custody.ParseTrust(b)
-			if err != nil {
-				return usagef("%s is not a trust file: %w", trustPath, err)
-			}
-			if b, err = os.ReadFile(args[0]); err != nil {
-				return usageError{err}
+			if repeated, err := custody.ParseRepetition(b); err == nil {
+				return a.judgeRepetition(repeated, trust)
 			}
 			found, err := custody.ParseContradiction(b)
 			if err != nil {
@@ -108,4 +109,17 @@ trees of which neither goes on from the other; 1 when it does not.`,
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
 	return c
+}
+
+func (a *app) judgeRepetition(r *custody.Repetition, trust *custody.Trust) error {
+	first, second, err := r.Verify(trust)
+	if err != nil {
+		return err
+	}
+	return a.answer(struct {
+		Proven bool     `json:"proven"`
+		Origin string   `json:"origin"`
+		Leaves []uint64 `json:"leaves"`
+	}{true, trust.Origin, []uint64{first, second}},
+		fmt.Sprintf("PROVEN: the log %s holds two records for one place of one stream, its leaves %d and %d: that history is forked\n", trust.Origin, first, second))
 }

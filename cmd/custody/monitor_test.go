@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAMonitorOutside: somebody with the trust file and the address, and nothing
+// else, watches a service that is put back from a backup (T1) and goes on from
+// there (T2).
+func TestAMonitorOutside(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	trust, watch := filepath.Join(d.dir, "trust.json"), filepath.Join(t.TempDir(), "watch")
+	monitor := func(more ...string) []string {
+		return append([]string{"log", "monitor", "--trust", trust, "--log", "http://" + d.gate.address() + "/log/", "--dir", watch}, more...)
+	}
+	first := done(t, "", monitor()...)
+	require.Equal(t, first["size"], first["added"])
+	require.Empty(t, first["alarms"])
+	d.stop()
+	backup := filepath.Join(t.TempDir(), "backup")
+	copyFolder(t, d.dir, backup)
+	d.serve()
+	open := func(title string) { done(t, d.eve, "incident", "open", "--title", title) }
+	open("after the backup")
+	open("and one more")
+	kept := filepath.Join(t.TempDir(), "checkpoint")
+	require.NoError(t, os.WriteFile(kept, []byte(get(t, d.url+"/log/checkpoint")), 0o600))
+	text, stderr, code := run(t, "", monitor("--also", kept, "--also", d.url+"/log")...)
+	require.Equal(t, exitDone, code, "%s%s", text, stderr)
+	require.Contains(t, text, "compared with "+kept+", "+d.url)
+
+	judge := func(wantCode int, says string) {
+		t.Helper()
+		proofs, err := filepath.Glob(filepath.Join(watch, "proof-*.json"))
+		require.NoError(t, err)
+		require.Len(t, proofs, 1)
+		text, stderr, code := run(t, "", "log", "judge", proofs[0], "--trust", trust)
+		require.Equal(t, wantCode, code, "%s%s", text, stderr)
+		require.Contains(t, text, says)
+		require.NoError(t, os.Remove(proofs[0]))
+	}
+	d.stop()
+	require.NoError(t, os.RemoveAll(d.dir))
+	copyFolder(t, backup, d.dir)
+	d.serve()
+	text, _, code = run(t, "", monitor("--every", "1s")...) // it ends by itself
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, "ALARM: the log was set back")
+	judge(exitRefused, "NOT PROVEN by itself")
+	lee := d.home(t, "lee", "Lee", inAgent)
+	done(t, d.ada, "principal", "enroll", filepath.Join(lee, requestFile))
+	for _, n := range []string{"bob", "kim", "max"} {
+		done(t, d.ada, "principal", "enroll", filepath.Join(d.home(t, n, n, inAgent), requestFile))
+	}
+	text, _, code = run(t, "", monitor()...)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, "does not begin with that of size")
+	judge(exitDone, "PROVEN: the log")
+	fresh := filepath.Join(t.TempDir(), "another")
+	text, _, code = run(t, "", "log", "monitor", "--trust", trust, "--log", d.url+"/log", "--dir", fresh, "--also", kept)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, kept+" was shown another log")
+
+	d.stop()
+	refused(t, exitUnreachable, "", monitor(), "did not answer")
+	refused(t, exitUsage, "", monitor()[:6], "give --trust, --log and --dir")
+	refused(t, exitUsage, "", []string{"log", "monitor", "--trust", trust, "--log", "/nowhere", "--dir", watch}, "neither an address")
+	refused(t, exitUsage, "", monitor("--every", "1ms"), "at least a second")
+	refused(t, exitUsage, "", monitor("--also", "nobody"), "neither an address")
+}
