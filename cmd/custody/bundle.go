@@ -17,6 +17,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/ledger/monitor"
 )
 
 func words() custody.Vocabulary { return house.Words() }
@@ -132,7 +133,7 @@ func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, w
 	if out == "-" {
 		return nil
 	}
-	v, err := a.verify(out, cl.Trust, "")
+	v, err := a.verify(out, cl.Trust, "", nil)
 	if err != nil {
 		return err
 	}
@@ -143,30 +144,33 @@ func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, w
 }
 
 func (a *app) bundleVerify() *cobra.Command {
-	var trustPath, artifact string
+	var trustPath, artifact, log string
 	c := &cobra.Command{
-		Use: "verify BUNDLE --trust trust.json [--artifact FILE]", Short: "Verify a proof: no network, no service, no account", Args: exactly(1),
+		Use: "verify BUNDLE --trust trust.json [--artifact FILE] [--log ADDRESS]", Short: "Verify a proof: no network, no service, no account", Args: exactly(1),
 		Long: `Verifies a bundle against a trust file that reached you another way than the
 bundle. Says who did what to the item, when and why, and as of when that is
-complete. Exit code 0 only when everything verifies.`,
-		Example: `  custody bundle verify EX-1.bundle --trust trust.json --artifact disk.img`,
-		RunE: func(_ *cobra.Command, args []string) error {
+complete. Exit code 0 only when everything verifies. With --log it reads the public
+log too, all of it, and says how many records of the item it has by now.`,
+		Example: `  custody bundle verify EX-1.bundle --trust trust.json --artifact disk.img
+  custody bundle verify EX-1.bundle --trust trust.json --log https://custody.example/log/`,
+		RunE: func(c *cobra.Command, args []string) error {
 			if trustPath == "" {
 				return usagef("give --trust: the trust file is what you believe, and comes another way than the bundle")
 			}
-			b, err := os.ReadFile(trustPath)
+			trust, err := readTrust(trustPath)
 			if err != nil {
-				return usageError{err}
-			}
-			trust, err := custody.ParseTrust(b)
-			if err != nil {
-				return usagef("%s is not a trust file: %w", trustPath, err)
+				return err
 			}
 			print, err := trust.Fingerprint()
 			if err != nil {
 				return err
 			}
-			v, err := a.verify(args[0], trust, artifact)
+			public, release, err := publicLog(c.Context(), log)
+			if err != nil {
+				return err
+			}
+			defer release()
+			v, err := a.verify(args[0], trust, artifact, public)
 			if err != nil {
 				return err
 			}
@@ -186,17 +190,69 @@ complete. Exit code 0 only when everything verifies.`,
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
 	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes, to compare with what was sealed")
+	c.Flags().StringVar(&log, "log", "", "where the log is served (…/log/), or the folder of a mirror: is there anything later?")
 	return c
 }
 
+// publicLog fetches the log at an address or in a folder, whole, so that what does
+// not answer is not taken for what does not verify; nil when none is given. release
+// gives up what was fetched.
+func publicLog(ctx context.Context, where string) (log *bundle.PublicLog, release func(), err error) {
+	if where == "" {
+		return nil, func() {}, nil
+	}
+	source, err := sourceOf(where)
+	if err != nil {
+		return nil, nil, err
+	}
+	signed, err := source(ctx, "checkpoint")
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%w: %w", monitor.ErrUnreachable, err), failure{exitUnreachable})
+	}
+	at, err := custody.CheckpointBody(signed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("what %s serves as its checkpoint: %w", where, err)
+	}
+	file, err := os.CreateTemp("", "custody-leaves-")
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() { _ = file.Close() }
+	if err = os.Remove(file.Name()); err == nil {
+		w := bufio.NewWriterSize(file, 1<<20)
+		err = monitor.Leaves(ctx, source, at.Size, func(l custody.Leaf) error { _, err := w.Write(l[:]); return err })
+		err = errors.Join(err, w.Flush())
+	}
+	if errors.Is(err, monitor.ErrUnreachable) {
+		err = errors.Join(err, failure{exitUnreachable})
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return &bundle.PublicLog{Checkpoint: signed, Leaves: func(yield func(custody.Leaf) error) error {
+		r := bufio.NewReaderSize(io.NewSectionReader(file, 0, int64(at.Size*custody.LeafSize)), 1<<20)
+		for range at.Size {
+			var l custody.Leaf
+			if _, err := io.ReadFull(r, l[:]); err != nil {
+				return err
+			}
+			if err := yield(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}, release, nil
+}
+
 // verify verifies a bundle in a file.
-func (a *app) verify(path string, trust *custody.Trust, artifact string) (v *bundle.Verdict, err error) {
+func (a *app) verify(path string, trust *custody.Trust, artifact string, public *bundle.PublicLog) (v *bundle.Verdict, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	o := bundle.Options{Words: words()}
+	o := bundle.Options{Words: words(), Public: public}
 	if artifact != "" {
 		beside, err := os.Open(artifact)
 		if err != nil {

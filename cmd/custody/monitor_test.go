@@ -72,3 +72,24 @@ func TestAMonitorOutside(t *testing.T) {
 	refused(t, exitUsage, "", monitor("--every", "1ms"), "at least a second")
 	refused(t, exitUsage, "", monitor("--also", "nobody"), "neither an address")
 }
+
+// TestWhatTheLogHasSince: a bundle, and the public log long after.
+func TestWhatTheLogHasSince(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file, proof := filepath.Join(t.TempDir(), "sda.dd"), filepath.Join(t.TempDir(), "EX-1.bundle")
+	image(t, file, 100_000)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	d.same(t, id, file)
+	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "disclosure")
+	verify := []string{"bundle", "verify", proof, "--trust", filepath.Join(d.dir, "trust.json"), "--log", d.url + "/log/"}
+	text, stderr, code := run(t, "", verify...)
+	require.Equal(t, exitDone, code, "%s%s", text, stderr)
+	require.Contains(t, text, "those of this bundle")
+	done(t, d.eve, "evidence", "verify", id, "--purpose", "before the hearing")
+	text, stderr, code = run(t, "", verify...)
+	require.Equal(t, exitDone, code, "%s%s", text, stderr)
+	require.Contains(t, text, "LAST ARE NOT IN THIS BUNDLE")
+	d.stop()
+	refused(t, exitUnreachable, "", verify, "did not answer")
+	refused(t, exitUsage, "", append(verify[:6:6], "nowhere"), "neither an address")
+}

@@ -84,7 +84,7 @@ func (s *scan) anchorsAt(size uint64) error {
 	if len(s.sizes) == 0 || s.sizes[0] != size {
 		return nil
 	}
-	root, err := s.root()
+	root, err := treeRoot(s.tree)
 	if err != nil {
 		return err
 	}
@@ -97,11 +97,11 @@ func (s *scan) anchorsAt(size uint64) error {
 	return nil
 }
 
-func (s *scan) root() (custody.Digest, error) {
-	if s.tree.End() == 0 {
+func treeRoot(tree *compact.Range) (custody.Digest, error) {
+	if tree.End() == 0 {
 		return custody.Digest(rfc6962.DefaultHasher.EmptyRoot()), nil
 	}
-	h, err := s.tree.GetRootHash(nil)
+	h, err := tree.GetRootHash(nil)
 	return custody.Digest(h), err
 }
 
@@ -109,7 +109,7 @@ func (s *scan) finish(root custody.Digest) error {
 	if err := s.anchorsAt(s.tree.End()); err != nil {
 		return err
 	}
-	got, err := s.root()
+	got, err := treeRoot(s.tree)
 	if err != nil {
 		return err
 	}

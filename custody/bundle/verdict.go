@@ -16,6 +16,7 @@ type Verdict struct {
 	Size          uint64                `json:"size"`                   // of the log at the checkpoint
 	Root          custody.Digest        `json:"root"`                   // of the log at the checkpoint
 	Complete      bool                  `json:"complete"`               // all leaves were there: no later record is left out as of Size
+	Since         *Since                `json:"since,omitempty"`        // what the public log has of the bundle's streams, where it was read
 	Quorum        custody.Quorum        `json:"quorum"`                 // whether the witnesses cosigned the checkpoint that the trust file asks for
 	Cosigned      []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
 	AlsoCosigned  []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
@@ -231,6 +232,9 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
+	if v.Since != nil {
+		b.WriteString(v.Since.text(v.Evidence.Stream()))
+	}
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString(v.witnesses() + "\n")
 	for _, e := range v.Erased {
@@ -277,6 +281,27 @@ func (v *Verdict) completeness() string {
 	}
 	return fmt.Sprintf("unbroken through these %d records of the item and the one that announced it; later ones are not excluded\n"+
 		"            (the bundle has no leaves)", n)
+}
+
+// text says what the public log has, for people.
+func (s *Since) text(item custody.Stream) string {
+	var b strings.Builder
+	var others []string
+	fmt.Fprintf(&b, "Public log  read whole, %d records, quorum of witnesses %s\n", s.Size, s.Quorum)
+	for _, l := range s.Streams {
+		switch {
+		case l.Stream == item && l.Later == 0:
+			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: those of this bundle\n", l.Records, s.Size)
+		case l.Stream == item:
+			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: the %d LAST ARE NOT IN THIS BUNDLE; ask for a newer one\n", l.Records+l.Later, s.Size, l.Later)
+		case l.Later > 0:
+			others = append(others, fmt.Sprintf("%s (%d)", l.Stream, l.Later))
+		}
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(&b, "            later records of others too: %s\n", strings.Join(others, ", "))
+	}
+	return b.String()
 }
 
 // onlyArtifactDiffers says whether nothing is wrong but the artifact's bytes.

@@ -25,6 +25,7 @@ const (
 type Options struct {
 	Words    custody.Vocabulary // the kinds of statement that are understood
 	Artifact io.Reader          // the artifact's bytes, when they are not in the bundle; may be nil
+	Public   *PublicLog         // the log as everybody can read it, to say what it has since; may be nil
 }
 
 // Verify reads a bundle to its end and says what it proves, given trust from
@@ -37,6 +38,10 @@ func Verify(r io.Reader, trust *custody.Trust, o Options) *Verdict {
 	}
 	if err := c.run(o.Artifact); err != nil {
 		c.problem(c.in.name, err)
+	} else if o.Public != nil {
+		if err := c.readPublic(o.Public); err != nil {
+			c.problem("public log", err)
+		}
 	}
 	c.verdict.Verified = len(c.verdict.Problems) == 0
 	return c.verdict

@@ -140,18 +140,12 @@ func (m *Monitor) explain(ctx context.Context, log Source, before custody.Checkp
 func (m *Monitor) fetch(ctx context.Context, log Source, size uint64) (wrong string, err error) {
 	for at := m.leaves.size; at < size; at = m.leaves.size {
 		first := at / bundle * bundle
-		width := min(bundle, size-first)
-		path := entriesPath(first/bundle, width)
-		b, err := log(ctx, path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Sprintf("%s is not served, though the checkpoint has it", path), nil
+		list, err := readBundle(ctx, log, first, size)
+		if errors.Is(err, errWrong) {
+			return err.Error(), nil
 		}
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", ErrUnreachable, err)
-		}
-		list, err := parseBundle(b, width)
-		if err != nil {
-			return fmt.Sprintf("%s: %v", path, err), nil
+			return "", err
 		}
 		known := list[:at-first]
 		err = m.leaves.each(first, at, func(i uint64, leaf custody.Leaf) error {
@@ -168,6 +162,45 @@ func (m *Monitor) fetch(ctx context.Context, log Source, size uint64) (wrong str
 		}
 	}
 	return "", nil
+}
+
+// errWrong says that a log serves something that it cannot be.
+var errWrong = errors.New("what is served is wrong")
+
+// readBundle reads the leaves of the bundle that begins at first, of a log of a
+// size: errWrong where it is not to be had, ErrUnreachable where nobody answers.
+func readBundle(ctx context.Context, log Source, first, size uint64) ([]custody.Leaf, error) {
+	width := min(bundle, size-first)
+	path := entriesPath(first/bundle, width)
+	b, err := log(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s is not served, though the checkpoint has it", errWrong, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	list, err := parseBundle(b, width)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errWrong, path, err)
+	}
+	return list, nil
+}
+
+// Leaves yields the leaves of a log of a size, as they are served. It verifies
+// nothing.
+func Leaves(ctx context.Context, log Source, size uint64, yield func(custody.Leaf) error) error {
+	for first := uint64(0); first < size; first += bundle {
+		list, err := readBundle(ctx, log, first, size)
+		if err != nil {
+			return err
+		}
+		for _, l := range list {
+			if err := yield(l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // entriesPath is the path of a bundle of c2sp.org/tlog-tiles.
