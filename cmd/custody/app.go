@@ -60,7 +60,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitDone
 	}
 	code := exitCode(err)
-	if text := err.Error(); text != "" {
+	if text := strings.TrimSpace(err.Error()); text != "" {
 		a.say("custody: %s", text)
 	}
 	if code == exitUsage {

@@ -127,7 +127,7 @@ func told(r *monitor.Report) string {
 			fmt.Fprintf(&b, "  proof: %s\n", alarm.Proof)
 		}
 	}
-	fmt.Fprintf(&b, "size %d, root %s, %d leaves since the last round; quorum of witnesses %s", r.Size, r.Root.Hex(), r.Added, r.Quorum)
+	fmt.Fprintf(&b, "size %d, root %s, %d leaves since the last round; quorum of witnesses: %s", r.Size, r.Root.Hex(), r.Added, r.Quorum)
 	if len(r.Compared) > 0 {
 		fmt.Fprintf(&b, "; compared with %s", strings.Join(r.Compared, ", "))
 	}

@@ -69,6 +69,7 @@ func TestAMonitorOutside(t *testing.T) {
 	refused(t, exitUnreachable, "", monitor(), "did not answer")
 	refused(t, exitUsage, "", monitor()[:6], "give --trust, --log and --dir")
 	refused(t, exitUsage, "", []string{"log", "monitor", "--trust", trust, "--log", "/nowhere", "--dir", watch}, "neither an address")
+	refused(t, exitUnreachable, "", append(monitor(), "--log", t.TempDir()), "no checkpoint is served there", "…/log/")
 	refused(t, exitUsage, "", monitor("--every", "1ms"), "at least a second")
 	refused(t, exitUsage, "", monitor("--also", "nobody"), "neither an address")
 }
@@ -88,7 +89,7 @@ func TestWhatTheLogHasSince(t *testing.T) {
 	done(t, d.eve, "evidence", "verify", id, "--purpose", "before the hearing")
 	text, stderr, code = run(t, "", verify...)
 	require.Equal(t, exitDone, code, "%s%s", text, stderr)
-	require.Contains(t, text, "LAST ARE NOT IN THIS BUNDLE")
+	require.Contains(t, text, "ARE NOT IN THIS BUNDLE: ")
 	d.stop()
 	refused(t, exitUnreachable, "", verify, "did not answer")
 	refused(t, exitUsage, "", append(verify[:6:6], "nowhere"), "neither an address")

@@ -235,3 +235,26 @@ func TestErasedByNobodysOrder(t *testing.T) {
 	})
 	requireProblem(t, verify(written(t, f.prove(t, c)), s.Trust), "no order")
 }
+
+// TestErasedInSpiteOfAHold: the operator puts two people's order on record, who are
+// willing, though the item is on legal hold.
+func TestErasedInSpiteOfAHold(t *testing.T) {
+	s := newStory(t, 1)
+	require.NoError(t, s.Others(t.Context()))
+	act := erasing(t, s)
+	says(t, s, s.Counsel, &custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence})
+	f, c := forgerOf(t, s)
+	require.Empty(t, verify(written(t, c), s.Trust).Problems)
+	for _, who := range []*guardtest.Person{s.Lead, s.Counsel} {
+		var payload custody.Digest
+		add(t, f, c, s.Evidence.Stream(), func(r *custody.Record) {
+			by(t, r, s, who.ID, who.Key, act)
+			heads(t, c, r, who.ID)
+			payload = custody.Hash(r.Envelope.Payload)
+		})
+		second := *act
+		second.Seconds = payload
+		act = &second
+	}
+	requireProblem(t, verify(written(t, f.prove(t, without(c, itemIn(c, s), act.Sequence))), s.Trust), "orders a record of the item erased while it was on legal hold")
+}

@@ -287,13 +287,13 @@ func (v *Verdict) completeness() string {
 func (s *Since) text(item custody.Stream) string {
 	var b strings.Builder
 	var others []string
-	fmt.Fprintf(&b, "Public log  read whole, %d records, quorum of witnesses %s\n", s.Size, s.Quorum)
+	fmt.Fprintf(&b, "Public log  read whole, %d records; quorum of witnesses: %s\n", s.Size, s.Quorum)
 	for _, l := range s.Streams {
 		switch {
 		case l.Stream == item && l.Later == 0:
 			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: those of this bundle\n", l.Records, s.Size)
 		case l.Stream == item:
-			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: the %d LAST ARE NOT IN THIS BUNDLE; ask for a newer one\n", l.Records+l.Later, s.Size, l.Later)
+			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d; of these came later, and ARE NOT IN THIS BUNDLE: %d. Ask for a newer one\n", l.Records+l.Later, s.Size, l.Later)
 		case l.Later > 0:
 			others = append(others, fmt.Sprintf("%s (%d)", l.Stream, l.Later))
 		}

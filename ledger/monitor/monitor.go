@@ -62,6 +62,9 @@ func (m *Monitor) Round(ctx context.Context, log Source, others ...Other) (*Repo
 		return nil, err
 	}
 	signed, err := log(ctx, "checkpoint")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("no checkpoint is served there (Custody serves its log at …/log/): %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
