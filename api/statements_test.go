@@ -109,6 +109,37 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, before+1, s.records())
 }
 
+// TestReplayOfWhatIsErased: a statement that is on record, and erased by order, is
+// neither taken again nor answered.
+func TestReplayOfWhatIsErased(t *testing.T) {
+	s := newService(t)
+	e, _ := s.takeIn(s.login(s.Engineer), "EX-1", s.Artifact)
+	_, payload := admitted(t, s.say(s.Engineer, "to examine it", &custody.RetrieveEvidence{Evidence: e}))
+	h, err := s.Engineer.Header("")
+	require.NoError(t, err)
+	envelope, err := guardtest.Seal(s.Engineer.Key, h, &custody.ReceiveEvidence{Evidence: e, Grant: payload, SHA256: custody.Hash(s.Artifact), Size: uint64(len(s.Artifact))})
+	require.NoError(t, err)
+	said, _ := admitted(t, s.post(envelope))
+	admitted(t, s.post(envelope)) // as long as it is there
+	r, err := custody.ParseRecord(said.Record)
+	require.NoError(t, err)
+	list, err := s.Store.Records(t.Context(), r.Stream, r.Sequence, 1, true)
+	require.NoError(t, err)
+	order := custody.EraseRecord{
+		Authority: "request 12/26", Commitment: list[0].Commitment, Grant: payload, Sequence: r.Sequence, Stream: r.Stream, Was: custody.KindReceiveEvidence,
+	}
+	_, order.Seconds = admitted(t, s.say(s.Lead, "because", &order))
+	admitted(t, s.say(s.Counsel, "because", &order))
+	require.Eventually(t, func() bool {
+		open, err := s.Store.Erasures(t.Context())
+		require.NoError(t, err)
+		return len(open) == 0
+	}, 10*time.Second, time.Millisecond)
+	before := s.records()
+	problem(t, s.post(envelope), http.StatusGone, "erased")
+	require.Equal(t, before, s.records())
+}
+
 func TestReplayOfARefusal(t *testing.T) {
 	s := newService(t)
 	body, err := s.Outsider.Sign("curious", &custody.RetrieveEvidence{Evidence: "e-aaaaaaaaaaaaaaaa"})
