@@ -189,6 +189,7 @@ func checks(t *testing.T, c *client.Client, id custody.EvidenceID) (intact []boo
 // TestReadBackOnSchedule moves the clock: each item is read back once in each
 // period, damage is found, alarmed on and on record, and so is that it is over.
 func TestReadBackOnSchedule(t *testing.T) {
+	t.Parallel()
 	dir, _ := create(t)
 	metrics := free(t)
 	configure(t, dir, fmt.Sprintf(`{"origin": %q, "listen": "127.0.0.1:0", "metrics": %q, "fixityDays": 10, "folder": "bucket", "lockFile": "lock.db"}`, origin, metrics))
@@ -561,6 +562,7 @@ func onHold(t *testing.T, b storage.Bucket, i custody.IncidentID) (n int) {
 // ended before it had done that. While it lasts, the objects are locked too, for
 // longer and longer; afterwards no more.
 func TestAHoldAcrossStarts(t *testing.T) {
+	t.Parallel()
 	bucket := buckettest.StartMinIO(t).NewBucket(t)
 	direct, err := s3.Open(bucket)
 	require.NoError(t, err)

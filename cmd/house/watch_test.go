@@ -62,6 +62,7 @@ func (p *paused) Read(b []byte) (int, error) {
 // right ones are in their files the upload goes on, with nothing that was
 // acknowledged sent again.
 func TestTheStoresCredentialsExpire(t *testing.T) {
+	t.Parallel() // it waits most of the time, as the other two that are
 	server := buckettest.StartMinIO(t)
 	bucket := server.NewBucket(t)
 	dir := createOnS3(t, bucket, nil)
