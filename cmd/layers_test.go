@@ -37,7 +37,8 @@ var rows = map[string]row{
 	"custody/format":          {"", ""},
 	"custody/format/ewf":      {"", ""},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
-	"custody/guard":           {"custody custody/policy", "golang.org/x/mod/sumdb"},
+	"custody/decision":        {"custody custody/policy", ""},
+	"custody/guard":           {"custody custody/decision custody/policy", "golang.org/x/mod/sumdb"},
 	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},
 
 	"investigate": {"custody", ""},

@@ -98,6 +98,9 @@ func NewPolicy() *Policy {
 	return &Policy{Witnesses: NoWitnesses, Enrolments: map[PrincipalID]Enrolment{}, holders: map[KeyID]PrincipalID{}, motions: Motions{}}
 }
 
+// PolicyOf returns the fold of the policy stream.
+func PolicyOf(v View) (*Policy, error) { return stateOf[*Policy](v, PolicyStream) }
+
 // people counts the principals other than the service.
 func (p *Policy) people() int { return len(p.Enrolments) - 1 }
 

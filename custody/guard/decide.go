@@ -11,137 +11,31 @@ import (
 	"slices"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/custody/decision"
 )
 
-// reasonHidden is the reason on record of a refusal whose actor may not know
-// more than that he was refused.
-const reasonHidden = "not permitted, or no such thing"
-
-// decision is what was found about a statement, before it is a record.
-type decision struct {
-	permit   bool
-	reason   string // on record, when refused
-	told     string // to the actor, when refused
-	rules    []string
-	policy   custody.Digest
-	stream   custody.Stream
-	declares []custody.Stream
-	basis    []custody.Head
-	now      custody.Time
+// decided is what was decided about a statement, before it is a record.
+type decided struct {
+	*decision.Decision
+	basis []custody.Head
+	now   custody.Time
 }
 
 // decide finds out whether the statement is lawful and permitted now. The
 // caller holds g.mu. An error means that nothing could be decided.
-func (g *Guard) decide(ctx context.Context, s *custody.Statement) (*decision, error) {
+func (g *Guard) decide(ctx context.Context, s *custody.Statement) (*decided, error) {
 	v := g.folds.view(ctx, g.now(), false)
-	d := &decision{now: v.now, rules: []string{}}
 	if s.Expires < v.now {
 		return nil, fmt.Errorf("%w: the statement expired at %s while it waited; sign it again", ErrUnauthenticated, s.Expires)
 	}
-	roles, err := g.rolesOf(v, s)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := g.policyInForce(v)
-	if err != nil {
-		return nil, err
-	}
-	d.policy = rules.Digest()
-
-	out, lawErr := s.Act.Lawful(v, s)
-	if lawErr != nil && !isUnknown(lawErr) && !errors.As(lawErr, new(custody.Unlawful)) {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, lawErr)
-	}
-	request := policy.Request{Principal: s.Actor, Roles: roles, Action: s.Kind, Resource: out.Resource, Purpose: s.Purpose}
-	if request.Locks, err = locks(v); err != nil {
-		return nil, err
-	}
-	if out.Resource.Type != "" {
-		answer := rules.Decide(request)
-		d.permit, d.rules = answer.Permit, answer.Rules
-	}
-	switch {
-	case !d.permit:
-		d.reason, d.told = reasonHidden, RefusedText
-	case isUnknown(lawErr):
-		d.permit, d.reason, d.told = false, reasonHidden, RefusedText
-	case lawErr != nil:
-		d.permit, d.reason, d.told = false, lawErr.Error(), lawErr.Error()
-	default:
-		d.stream, d.declares = out.Stream, out.Declares
-	}
-	if !d.permit {
-		d.stream = g.refusalStream(rules, request, out)
-	}
-	if d.stream == "" {
-		return nil, errNoLiveKey // a newcomer's refusal: he has no stream
-	}
-	if _, err := v.State(d.stream); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	d.basis = v.basis()
-	return d, nil
-}
-
-// refusalStream says where a refusal is recorded: with the thing, if the actor
-// may know that it exists, and else in his own stream.
-func (g *Guard) refusalStream(rules *policy.Policy, r policy.Request, out custody.Outcome) custody.Stream {
-	if out.Stream != "" {
-		r.Action = policy.ReadRecords
-		if rules.Decide(r).Permit {
-			return out.Stream
-		}
-	}
-	if r.Principal == "" {
-		return ""
-	}
-	return r.Principal.Stream()
-}
-
-// rolesOf looks the actor up once more: the key must be live at the decision.
-func (g *Guard) rolesOf(v *view, s *custody.Statement) ([]custody.Role, error) {
-	if s.Actor == "" {
-		return []custody.Role{policy.RoleNewcomer}, nil
-	}
-	p, err := custody.PrincipalOf(v, s.Actor)
-	if isUnknown(err) {
+	d, err := g.judge.Decide(v, s)
+	if errors.Is(err, decision.ErrNoKey) {
 		return nil, errNoLiveKey
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if _, err := p.Key(s.Signer); err != nil {
-		return nil, errNoLiveKey
-	}
-	return p.Roles(), nil
-}
-
-// locks says whether the store was proven to lock what is sealed.
-func locks(v custody.View) (bool, error) {
-	state, err := v.State(custody.PolicyStream)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	store := state.(*custody.Policy).Store
-	return store != nil && store.Lock, nil
-}
-
-func (g *Guard) policyInForce(v custody.View) (*policy.Policy, error) {
-	state, err := v.State(custody.PolicyStream)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	st := state.(*custody.Policy)
-	if p := g.policies[st.Digest]; p != nil {
-		return p, nil
-	}
-	p, err := policy.Parse(st.Text)
-	if err != nil {
-		return nil, err
-	}
-	g.policies[st.Digest] = p
-	return p, nil
+	return &decided{d, v.basis(), v.now}, nil
 }
 
 // enqueue decides and puts the record into the queue, applied to the folds, so
@@ -156,10 +50,10 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if err != nil {
 		return nil, err
 	}
-	if d.permit && objection != nil {
-		d.permit, d.reason, d.told, d.declares = false, objection.Error(), objection.Error(), nil
+	if d.Permit && objection != nil {
+		d.Object(objection.Error())
 	}
-	if !d.permit {
+	if !d.Permit {
 		if err := g.bearWith(s); err != nil {
 			return nil, err
 		}
@@ -168,16 +62,16 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	if err != nil {
 		return nil, err
 	}
-	if act, ok := s.Act.(*custody.RetrieveEvidence); ok && d.permit {
+	if act, ok := s.Act.(*custody.RetrieveEvidence); ok && d.Permit {
 		if p.stored.Ticket, p.token, err = g.ticket(ctx, s, act); err != nil {
 			clear(g.folds.cache)
 			return nil, err
 		}
 	}
-	if act, ok := s.Act.(*custody.EraseRecord); ok && d.permit {
+	if act, ok := s.Act.(*custody.EraseRecord); ok && d.Permit {
 		p.stored.Erases = g.erasing(s, act)
 	}
-	if !d.permit {
+	if !d.Permit {
 		g.refused.note(s.Actor, d.now)
 	}
 	g.queue = append(g.queue, p)
@@ -187,8 +81,8 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 }
 
 // record makes the record of a decision and applies it. The caller holds g.mu.
-func (g *Guard) record(e *custody.Envelope, s *custody.Statement, d *decision) (*pending, error) {
-	home := g.folds.cache[d.stream]
+func (g *Guard) record(e *custody.Envelope, s *custody.Statement, d *decided) (*pending, error) {
+	home := g.folds.cache[d.Stream]
 	anchor, err := g.anchor()
 	if err != nil {
 		return nil, err
@@ -196,20 +90,20 @@ func (g *Guard) record(e *custody.Envelope, s *custody.Statement, d *decision) (
 	r := &custody.Record{
 		Basis:      d.basis,
 		Checkpoint: anchor,
-		Decision:   custody.Decision{Permit: d.permit, Policy: d.policy, Reason: d.reason, Rules: d.rules},
+		Decision:   d.Decision.Decision,
 		Declares:   []custody.Declaration{},
 		Envelope:   *e,
 		Format:     custody.RecordFormat,
 		Previous:   home.head.Commitment,
 		Recorded:   d.now,
 		Sequence:   home.head.Length,
-		Stream:     d.stream,
+		Stream:     d.Stream,
 	}
-	p, err := g.seal(r, s, d.declares, home.key)
+	p, err := g.seal(r, s, d.Declares, home.key)
 	if err != nil {
 		return nil, err
 	}
-	p.told = d.told
+	p.told = d.Told
 	if err := home.apply(r, s, p.stored.Commitment); err != nil {
 		clear(g.folds.cache)
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/custody/decision"
 )
 
 // Config is what a Guard works with.
@@ -50,7 +50,7 @@ type Config struct {
 // Guard is the reference monitor. Its methods may be called at once.
 type Guard struct {
 	Config
-	policies map[custody.Digest]*policy.Policy
+	judge decision.Judge
 
 	mu     sync.Mutex // held while deciding; orders all decisions
 	folds  *folds     // of all records, those not yet proven too
@@ -138,7 +138,6 @@ func Open(ctx context.Context, c Config) (*Guard, error) {
 func newGuard(c Config) *Guard {
 	g := &Guard{
 		Config:   c,
-		policies: map[custody.Digest]*policy.Policy{},
 		wake:     make(chan struct{}, 1),
 		flight:   map[custody.Digest]*pending{},
 		refused:  newRefusals(),
@@ -236,7 +235,7 @@ type Admission struct {
 
 // RefusedText is the whole answer to an actor who may not know more: the same
 // for what does not exist and for what is not his.
-const RefusedText = "no such thing, or not for you"
+const RefusedText = decision.HiddenText
 
 // Admit takes a signed statement in: verifies it, decides, puts the decision
 // on record, waits until the log proves that, and answers. A statement that is
@@ -275,7 +274,7 @@ func (g *Guard) admitAfter(ctx context.Context, e *custody.Envelope, s *custody.
 		return nil, err
 	}
 	var objection error
-	if d.permit {
+	if d.Permit {
 		if err := before(ctx, s); errors.As(err, new(custody.Unlawful)) {
 			objection = err
 		} else if err != nil {
@@ -397,7 +396,7 @@ func answerRepeat(stored Stored, raw []byte) (*Admission, error) {
 	a := &Admission{Record: stored.Record, Receipt: receipt, Permit: r.Decision.Permit, Repeat: true}
 	if !a.Permit {
 		a.Reason = RefusedText
-		if r.Decision.Reason != reasonHidden {
+		if r.Decision.Reason != decision.Hidden {
 			a.Reason = r.Decision.Reason
 		}
 	}

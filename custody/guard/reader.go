@@ -60,7 +60,7 @@ func (g *Guard) Read(ctx context.Context, token string, do func(*Reader) error) 
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r.roles = p.Roles()
-	if r.rules, err = g.policyForReading(r.view); err != nil {
+	if r.rules, err = g.judge.InForce(r.view); err != nil {
 		return err
 	}
 	return do(r)
@@ -78,12 +78,6 @@ func (g *Guard) live(ctx context.Context, s Session) error {
 		return errNoLiveKey
 	}
 	return nil
-}
-
-func (g *Guard) policyForReading(v custody.View) (*policy.Policy, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.policyInForce(v)
 }
 
 // Logout ends a session.

@@ -105,7 +105,7 @@ func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Item, err
 		return custody.Item{}, ErrWithdrawn
 	case err != nil:
 		return custody.Item{}, err
-	case !d.permit:
+	case !d.Permit:
 		return custody.Item{}, ErrWithdrawn
 	}
 	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Evidence)
