@@ -115,8 +115,8 @@ func (s *service) serve() {
 	s.t.Cleanup(func() { transport.CloseIdleConnections(); s.server.Close() })
 }
 
-func states() guard.States {
-	return guard.States{
+func states() custody.States {
+	return custody.States{
 		"policy":    func() custody.State { return custody.NewPolicy() },
 		"incidents": func() custody.State { return new(investigate.Incidents) },
 		"principal": func() custody.State { return custody.NewStanding() },

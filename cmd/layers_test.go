@@ -38,6 +38,7 @@ var rows = map[string]row{
 	"custody/format/ewf":      {"", ""},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
 	"custody/decision":        {"custody custody/policy", ""},
+	"custody/replay":          {"custody custody/decision", "golang.org/x/mod/sumdb golang.org/x/sync"},
 	"custody/guard":           {"custody custody/decision custody/policy", "golang.org/x/mod/sumdb"},
 	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},
 

@@ -116,3 +116,11 @@ func (l Leaf) Commitment() Commitment { return Commitment(l[1:33]) }
 
 // Tag returns the tag in the leaf.
 func (l Leaf) Tag() Tag { return Tag(l[33:]) }
+
+// LeafHash returns the hash of a leaf in the log's tree (RFC 6962, section 2.1).
+func LeafHash(l Leaf) Digest {
+	var b [1 + len(l)]byte
+	copy(b[:], leafPrefix)
+	copy(b[1:], l[:])
+	return sha256.Sum256(b[:])
+}

@@ -71,14 +71,15 @@ func zeroDigest(length uint64) Digest {
 	return t.root()
 }
 
-// RootHash grows an artifact's root from the digests of its chunks in order. It
-// keeps one hash for each level of the tree. Its zero value is ready.
+// RootHash grows an artifact's root from the digests of its chunks in order, or the
+// log's from the hashes of its leaves. It keeps one hash for each level of the tree.
+// Its zero value is ready.
 type RootHash struct{ tree hashTree }
 
-// Add takes in the digest of the next chunk.
+// Add takes in the digest of the next chunk, or the hash of the next leaf.
 func (r *RootHash) Add(d Digest) { r.tree.add(d) }
 
-// Count returns how many chunks were added.
+// Count returns how many were added.
 func (r *RootHash) Count() uint64 { return r.tree.count }
 
 // Root returns the root of what was added so far.

@@ -34,8 +34,8 @@ import (
 // Words is every kind of statement that this program understands.
 func Words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
 
-func states() guard.States {
-	return guard.States{
+func states() custody.States {
+	return custody.States{
 		"policy":    func() custody.State { return custody.NewPolicy() },
 		"principal": func() custody.State { return custody.NewStanding() },
 		"evidence":  func() custody.State { return custody.NewEvidence() },

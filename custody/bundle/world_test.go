@@ -9,7 +9,6 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
-	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
 )
@@ -18,8 +17,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
 
-func states() guard.States {
-	return guard.States{
+func states() custody.States {
+	return custody.States{
 		"policy":    func() custody.State { return custody.NewPolicy() },
 		"incidents": func() custody.State { return &investigate.Incidents{} },
 		"principal": func() custody.State { return custody.NewStanding() },

@@ -109,7 +109,7 @@ func (g *Guard) record(e *custody.Envelope, s *custody.Statement, d *decided) (*
 		return nil, err
 	}
 	for _, o := range p.stored.Opens {
-		state, err := g.States.new(o.Stream)
+		state, err := g.States.New(o.Stream)
 		if err != nil {
 			clear(g.folds.cache)
 			return nil, err
@@ -125,7 +125,7 @@ func (g *Guard) seal(r *custody.Record, s *custody.Statement, declares []custody
 	declares = slices.Clone(declares)
 	slices.SortFunc(declares, func(a, b custody.Stream) int { return cmp.Compare(a, b) })
 	for _, stream := range declares {
-		o := OpenedStream{Stream: stream}
+		o := custody.OpenedStream{Stream: stream}
 		if stream == r.Stream {
 			o.TagKey = key // genesis declares the stream that it begins
 		} else if said, ok := s.TagKey(); ok {

@@ -21,7 +21,7 @@ type Config struct {
 	Store   Store              // records and tickets
 	Log     Log                // the transparency log
 	Words   custody.Vocabulary // the statements that are understood
-	States  States             // the folds of streams
+	States  custody.States     // the folds of streams
 	Service custody.Signer     // the service's own key
 	RowKey  [32]byte           // secret of the service: marks the rows of the store as its own
 	Rand    io.Reader          // openings, tag keys, tokens

@@ -17,12 +17,12 @@ type Stored struct {
 	Opening    custody.Opening
 	Commitment custody.Commitment
 	Leaf       custody.Leaf
-	Basis      []custody.Head // as in the record
-	Opens      []OpenedStream // as the record declares, with the keys
-	Mark       [32]byte       // the guard's own MAC over the row: nobody else can add one
-	Receipt    []byte         // first receipt, with the opening and the tag; nil until proven
-	Ticket     *Ticket        // that the record earns; nil for most
-	Erases     *Erasing       // what the record, the second of two orders, has to be done about; nil for most
+	Basis      []custody.Head         // as in the record
+	Opens      []custody.OpenedStream // as the record declares, with the keys
+	Mark       [32]byte               // the guard's own MAC over the row: nobody else can add one
+	Receipt    []byte                 // first receipt, with the opening and the tag; nil until proven
+	Ticket     *Ticket                // that the record earns; nil for most
+	Erases     *Erasing               // what the record, the second of two orders, has to be done about; nil for most
 }
 
 // Erased says whether the record was erased: its bytes and opening are gone, and
@@ -43,12 +43,6 @@ type Erased struct {
 	Mark     [32]byte
 	Receipt  []byte         // without the opening
 	Grant    custody.Digest // whose closed ticket goes with it; zero for none
-}
-
-// OpenedStream is a stream that a record declares, and its tag key.
-type OpenedStream struct {
-	Stream custody.Stream
-	TagKey custody.TagKey
 }
 
 // StreamInfo is what the store knows of a declared stream.

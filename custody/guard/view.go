@@ -18,7 +18,7 @@ type folds struct {
 	genuine  func(Stored) error
 	one      func(ctx context.Context, s custody.Stream, sequence uint64) (Stored, error)
 	words    custody.Vocabulary
-	states   States
+	states   custody.States
 	cache    map[custody.Stream]*folded
 }
 
@@ -45,7 +45,7 @@ func (f *folds) fold(ctx context.Context, s custody.Stream, fresh bool) (*folded
 		if err != nil {
 			return nil, err
 		}
-		state, err := f.states.new(s)
+		state, err := f.states.New(s)
 		if err != nil {
 			return nil, err
 		}
@@ -109,18 +109,6 @@ func (e *folded) apply(r *custody.Record, s *custody.Statement, c custody.Commit
 	e.erasures.Apply(r, s)
 	e.head.Commitment, e.head.Length = c, r.Sequence+1
 	return nil
-}
-
-// States makes the empty state of each kind of stream: policy, incidents,
-// principal, incident, evidence.
-type States map[string]func() custody.State
-
-func (m States) new(s custody.Stream) (custody.State, error) {
-	create := m[s.Kind()]
-	if create == nil {
-		return nil, fmt.Errorf("%s: no fold for this kind of stream", s)
-	}
-	return create(), nil
 }
 
 // view is a custody.View that notes what was looked at.

@@ -39,7 +39,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/storage"
 )
 
@@ -61,7 +60,7 @@ type Record struct {
 	Payload  custody.Digest       // of the statement
 	Opening  custody.Opening      // zero when the record was erased
 	Bytes    []byte               // canonical; nil when it was erased
-	Opens    []guard.OpenedStream // that it declares, with their keys
+	Opens    []custody.OpenedStream // that it declares, with their keys
 }
 
 // Erased says whether the record's opening was destroyed.

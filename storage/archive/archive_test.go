@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage"
@@ -32,7 +31,7 @@ func log(t *testing.T, seed byte) []archive.Record {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	w, err := guardtest.New(t.Context(), guardtest.Setup{
-		Seed: seed, Words: custody.Acts().With(investigate.Acts()), Store: rows, States: guard.States{
+		Seed: seed, Words: custody.Acts().With(investigate.Acts()), Store: rows, States: custody.States{
 			"policy":    func() custody.State { return custody.NewPolicy() },
 			"incidents": func() custody.State { return &investigate.Incidents{} },
 			"principal": func() custody.State { return custody.NewStanding() },

@@ -5,14 +5,13 @@ import (
 	"testing"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/guard"
 )
 
 // FuzzOpenings: what is read as openings is written as the same bytes.
 func FuzzOpenings(f *testing.F) {
 	s := span{7, 2}
 	f.Add(marshalOpenings(s, []Record{
-		{Stream: "policy", Sequence: 3, Opening: custody.Opening{1}, Opens: []guard.OpenedStream{{Stream: "incidents", TagKey: custody.TagKey{2}}}},
+		{Stream: "policy", Sequence: 3, Opening: custody.Opening{1}, Opens: []custody.OpenedStream{{Stream: "incidents", TagKey: custody.TagKey{2}}}},
 		{Stream: "incidents", Sequence: 1},
 	}), uint64(7), uint8(2))
 	f.Fuzz(func(t *testing.T, b []byte, first uint64, count uint8) {

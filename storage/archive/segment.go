@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/guard"
 )
 
 // Two objects for each stretch of the log that was published together, of the
@@ -227,7 +226,7 @@ type opening struct {
 	opening  custody.Opening
 	stream   custody.Stream
 	sequence uint64
-	opens    []guard.OpenedStream
+	opens    []custody.OpenedStream
 }
 
 // erase forgets the opening, and with it the record, and says whether it was
@@ -266,7 +265,7 @@ func parseOpenings(b []byte, s span) ([]opening, error) {
 		o.sequence = c.uint64()
 		o.stream = custody.Stream(c.text())
 		for range c.uint16() {
-			opened := guard.OpenedStream{Stream: custody.Stream(c.text())}
+			opened := custody.OpenedStream{Stream: custody.Stream(c.text())}
 			copy(opened.TagKey[:], c.bytes(len(opened.TagKey)))
 			o.opens = append(o.opens, opened)
 			if c.err != nil {

@@ -90,7 +90,7 @@ func previousOf(r guard.Stored) (custody.Commitment, error) {
 	return said.Previous, nil
 }
 
-func declares(d custody.Declaration, o guard.OpenedStream) bool {
+func declares(d custody.Declaration, o custody.OpenedStream) bool {
 	return d.Stream == o.Stream && d.TagKey == o.TagKey.Digest()
 }
 
@@ -198,7 +198,7 @@ func (c *commit) at(want custody.Head, r guard.Stored) error {
 }
 
 // open declares a stream.
-func (c *commit) open(o guard.OpenedStream, by custody.Digest) error {
+func (c *commit) open(o custody.OpenedStream, by custody.Digest) error {
 	var none custody.Commitment
 	n, err := c.t.exec(insertStream, string(o.Stream), o.TagKey[:], by[:], none[:])
 	if err != nil {

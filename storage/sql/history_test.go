@@ -73,7 +73,7 @@ func (h *history) record(t testing.TB, stream custody.Stream, basis []custody.St
 	for _, o := range opens {
 		key := random[custody.TagKey]()
 		h.keys[o], h.heads[o] = key, custody.Head{Stream: o}
-		s.Opens = append(s.Opens, guard.OpenedStream{Stream: o, TagKey: key})
+		s.Opens = append(s.Opens, custody.OpenedStream{Stream: o, TagKey: key})
 		r.Declares = append(r.Declares, custody.Declaration{Stream: o, TagKey: key.Digest()})
 	}
 	s.Record, err = r.Marshal()

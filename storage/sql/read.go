@@ -136,7 +136,7 @@ func (s *Store) complete(ctx context.Context, r *guard.Stored) error {
 		return nil
 	}
 	return s.rows(ctx, selectOpened, []any{r.Payload[:]}, func(scan func(...any) error) error {
-		var o guard.OpenedStream
+		var o custody.OpenedStream
 		if err := scan(&o.Stream, into(&o.TagKey)); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *Store) addOpened(ctx context.Context, list []guard.Stored) error {
 	args := []any{string(list[0].Stream), list[0].Sequence, list[len(list)-1].Sequence}
 	return s.rows(ctx, selectOpening, args, func(scan func(...any) error) error {
 		var by custody.Digest
-		var o guard.OpenedStream
+		var o custody.OpenedStream
 		if err := scan(into(&by), &o.Stream, into(&o.TagKey)); err != nil {
 			return err
 		}

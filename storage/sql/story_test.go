@@ -9,7 +9,6 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
-	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage/sql"
@@ -22,7 +21,7 @@ func TestStory(t *testing.T) {
 	words := custody.Acts().With(investigate.Acts())
 	w, err := guardtest.New(t.Context(), guardtest.Setup{
 		Seed: 1, Words: words, Store: openAt(t, path, sql.Options{}),
-		States: guard.States{
+		States: custody.States{
 			"policy":    func() custody.State { return custody.NewPolicy() },
 			"incidents": func() custody.State { return &investigate.Incidents{} },
 			"principal": func() custody.State { return custody.NewStanding() },

@@ -26,7 +26,7 @@ type Setup struct {
 	Origin string             // name of the log: "custody.example/test"
 	Seed   byte               // of all keys and all randomness
 	Words  custody.Vocabulary // the statements that are understood
-	States guard.States       // the folds of streams
+	States custody.States     // the folds of streams
 	Policy string             // policy.Default
 	Store  guard.Store        // one in memory
 
