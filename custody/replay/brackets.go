@@ -1,7 +1,7 @@
 package replay
 
 import (
-	"fmt"
+	"bytes"
 	"slices"
 	"time"
 
@@ -13,95 +13,60 @@ import (
 // clocksDiffer is by how much the clocks of the service and of a witness may.
 const clocksDiffer = 5 * time.Minute
 
-// bracket is what a cosigned checkpoint says about time: the records below its
-// size were made before any witness signed, and those that name it or a later one
-// after all of them did.
-type bracket struct {
-	custody.Checkpoint
-	witnessed     bool
-	first, latest custody.Time // of the cosignatures
-}
-
-// brackets goes along with the replay: after is the first checkpoint of which the
-// record that is decided is a part; before are those of which it is none, the
-// latest that a record named first.
+// brackets holds the times of records against those of witnesses: a witness that
+// signed a checkpoint did so after the records below its size were made, and
+// before those that name it, or a later one.
 type brackets struct {
-	run    *run
-	next   func() ([]byte, error, bool)
-	stop   func()
-	after  *bracket
-	before []bracket
-	size   uint64 // of the last one read
+	last   []byte    // the checkpoint that was looked at last
+	before []bracket // cosigned ones, from the one on that records name now
+	open   []dated   // records that lie below none of them yet
 }
 
-// checkpoints yields what was given, and in the end the checkpoint of the audit.
-func (r *run) checkpoints(yield func([]byte, error) bool) {
-	if r.Cosigned != nil {
-		for signed, err := range r.Cosigned {
-			if !yield(signed, err) {
-				return
-			}
-		}
-	}
-	yield(r.Checkpoint, nil)
+type bracket struct {
+	size   uint64
+	latest custody.Time // of the cosignatures
 }
 
-// reach reads on until after is a checkpoint of this size or a larger one, and
-// holds it against the records when it is of this size.
-func (b *brackets) reach(size uint64) error {
-	for b.after == nil || b.after.Size < size {
-		if b.after != nil && b.after.witnessed {
-			b.before = append(b.before, *b.after)
-		}
-		b.after = nil
-		signed, err, more := b.next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			return nil
-		}
-		if b.after, err = b.open(signed, size); err != nil {
-			return err
-		}
-	}
-	if b.after.Size == size && b.size != size {
-		b.size = size
-		b.run.report.Checkpoints++
-		if b.after.Root != b.run.roots[size%rootsKept] {
-			b.run.forked(size)
-		}
-	}
-	return nil
+type dated struct {
+	at       Disagreement
+	recorded custody.Time
 }
 
-func (r *run) forked(size uint64) {
-	r.disagree(Disagreement{Place: size}, "a checkpoint of size %d was signed with another root than the records make: the log was forked", size)
-}
-
-// open verifies a checkpoint of at least this size; one that cannot be verified is
-// a disagreement, and none is returned.
-func (b *brackets) open(signed []byte, size uint64) (*bracket, error) {
-	c, err := b.run.opened(signed)
-	if err != nil {
-		b.run.disagree(Disagreement{Place: size - 1}, "a checkpoint: %v", err)
-		return nil, nil
+// published takes in a signed checkpoint of the log that was published when it had
+// this size or before.
+func (r *run) published(signed []byte, size uint64) {
+	b := &r.brackets
+	if len(signed) == 0 || bytes.Equal(signed, b.last) {
+		return
 	}
-	if c.Size > b.run.point.Size {
-		return nil, nil
+	b.last = signed
+	at := Disagreement{Place: size}
+	c, err := r.opened(signed)
+	switch {
+	case err != nil:
+		r.disagree(at, "a checkpoint that was published before: %v", err)
+		return
+	case c.Size > size, c.Size+rootsKept <= size:
+		r.disagree(at, "a checkpoint of size %d was published before, of a log that had size %d", c.Size, size)
+		return
+	case c.Root != r.roots[c.Size%rootsKept]:
+		r.disagree(at, "a checkpoint of size %d was signed with another root than the records make: the log was forked", c.Size)
+		return
 	}
-	if c.Size < size { // a second one of a size, or out of order
-		if c.Size+rootsKept > size && c.Root != b.run.roots[c.Size%rootsKept] {
-			b.run.forked(c.Size)
+	r.report.Checkpoints++
+	if len(c.By) == 0 {
+		return
+	}
+	order := func(x, y custody.Cosignature) int { return int(x.Time - y.Time) }
+	first, latest := slices.MinFunc(c.By, order).Time, slices.MaxFunc(c.By, order).Time
+	for len(b.open) > 0 && b.open[0].at.Place < c.Size {
+		if o := b.open[0]; o.recorded > first.Add(clocksDiffer) {
+			r.disagree(o.at, "was recorded at %s, and a witness had seen it by %s", o.recorded, first)
 		}
-		return nil, nil
+		b.open = b.open[1:]
+		r.report.Brackets++
 	}
-	found := &bracket{Checkpoint: c.Checkpoint, witnessed: len(c.By) > 0}
-	if found.witnessed {
-		at := func(x, y custody.Cosignature) int { return int(x.Time - y.Time) }
-		found.first, found.latest = slices.MinFunc(c.By, at).Time, slices.MaxFunc(c.By, at).Time
-	}
-	return found, nil
+	b.before = append(b.before, bracket{c.Size, latest})
 }
 
 // opened opens a checkpoint under the trust file's witness policy; where that knows
@@ -130,26 +95,17 @@ func (r *run) opened(signed []byte) (*custody.Cosigned, error) {
 	return p.Open(signed, log)
 }
 
-// check returns an error when a record's time lies outside of what witnesses say.
-func (b *brackets) check(report *Report, rec *custody.Record) error {
-	for len(b.before) > 1 && b.before[1].Size <= rec.Checkpoint.Size {
+// dates takes in when a record was made, and returns until when a witness says that
+// what it names was not there yet; zero when none does.
+func (b *brackets) dates(at Disagreement, rec *custody.Record) (notBefore custody.Time) {
+	if b.open = append(b.open, dated{at, rec.Recorded}); len(b.open) > rootsKept {
+		b.open = b.open[1:]
+	}
+	for len(b.before) > 1 && b.before[1].size <= rec.Checkpoint.Size {
 		b.before = b.before[1:]
 	}
-	held := false
-	if len(b.before) > 0 && b.before[0].Size <= rec.Checkpoint.Size {
-		held = true
-		if rec.Recorded.Add(clocksDiffer) < b.before[0].latest {
-			return fmt.Errorf("was recorded at %s, and names a log that a witness first saw at %s", rec.Recorded, b.before[0].latest)
-		}
+	if len(b.before) == 0 || b.before[0].size > rec.Checkpoint.Size {
+		return 0
 	}
-	if b.after != nil && b.after.witnessed {
-		held = true
-		if rec.Recorded > b.after.first.Add(clocksDiffer) {
-			return fmt.Errorf("was recorded at %s, and a witness had seen it by %s", rec.Recorded, b.after.first)
-		}
-	}
-	if held {
-		report.Brackets++
-	}
-	return nil
+	return b.before[0].latest
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -41,8 +40,6 @@ func newRun(c Config, point *custody.Cosigned) *run {
 	r := &run{Config: c, point: point, streams: map[custody.Stream]*stream{}}
 	r.recent.of = map[custody.Digest]bool{}
 	r.roots[0] = r.tree.Root()
-	r.brackets.run = r
-	r.brackets.next, r.brackets.stop = iter.Pull2(r.checkpoints)
 	r.report = Report{
 		Origin: c.Trust.Origin, Size: point.Size, Root: point.Root, Quorum: point.Quorum, Cosigned: append([]custody.Cosignature{}, point.By...),
 		Erased: []Disagreement{}, Bytes: []Disagreement{}, Disagrees: []Disagreement{},
@@ -90,9 +87,7 @@ func (r *run) take(ctx context.Context, place uint64, p *parsed, b *batch) error
 	if p.record != nil {
 		at.Stream, at.Sequence = p.record.Stream, p.record.Sequence
 	}
-	if err := r.brackets.reach(place + 1); err != nil {
-		return err
-	}
+	r.published(p.Published, place)
 	if p.err != nil {
 		r.disagree(at, "%v", p.err)
 	}
@@ -182,7 +177,7 @@ func genesisKey(s *custody.Statement) (key custody.PublicKey) {
 // again checks a record against what is on record before it, and decides it again;
 // nil when that could not be.
 func (r *run) again(ctx context.Context, at Disagreement, p *parsed) (*decision.Decision, error) {
-	if err := r.fits(p, at.Place); err != nil {
+	if err := r.fits(at, p); err != nil {
 		r.disagree(at, "%v", err)
 	}
 	v := &view{ctx: ctx, run: r, now: p.record.Recorded}
@@ -256,8 +251,8 @@ func (r *run) erasing(at Disagreement, p *parsed, v *view) *decision.Decision {
 }
 
 // fits checks what a record says of time and place.
-func (r *run) fits(p *parsed, place uint64) error {
-	rec, s := p.record, p.statement
+func (r *run) fits(at Disagreement, p *parsed) error {
+	rec, s, place := p.record, p.statement, at.Place
 	switch size := rec.Checkpoint.Size; {
 	case s.Audience != r.Trust.Origin:
 		return fmt.Errorf("its statement is for %q", s.Audience)
@@ -287,7 +282,10 @@ func (r *run) fits(p *parsed, place uint64) error {
 	if t := r.streams[rec.Stream]; t != nil && rec.Recorded < t.recorded {
 		return fmt.Errorf("was recorded at %s, before the one before it in its stream at %s", rec.Recorded, t.recorded)
 	}
-	return r.brackets.check(&r.report, rec)
+	if t := r.brackets.dates(at, rec); rec.Recorded.Add(clocksDiffer) < t {
+		return fmt.Errorf("was recorded at %s, and names a log that a witness first saw at %s", rec.Recorded, t)
+	}
+	return nil
 }
 
 // declare opens the streams that a record declares, which must be those that follow

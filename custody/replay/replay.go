@@ -21,6 +21,10 @@ type Record struct {
 	Opening  custody.Opening        // zero when the record was erased
 	Bytes    []byte                 // canonical; nil when it was erased
 	Opens    []custody.OpenedStream // that it declares, with their keys
+
+	// Published is a signed checkpoint that was published before this record was
+	// taken into the log, or nil.
+	Published []byte
 }
 
 // Config is what an audit goes by.
@@ -30,8 +34,6 @@ type Config struct {
 	States     custody.States     // the folds of streams
 	Checkpoint []byte             // signed: what the records have to make
 
-	// Cosigned yields further signed checkpoints of the log, in order of size. It may be nil.
-	Cosigned iter.Seq2[[]byte, error]
 	// At returns the record at a place of the log again. It may be nil: then
 	// nothing is decided again that asks for an earlier record.
 	At func(ctx context.Context, place uint64) (Record, error)
@@ -169,8 +171,7 @@ func Run(ctx context.Context, c Config, records iter.Seq2[Record, error]) (*Repo
 		}
 		return nil
 	})
-	err = group.Wait()
-	if r.brackets.stop(); err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return r.finish()
@@ -248,6 +249,7 @@ func (r *run) finish() (*Report, error) {
 	if r.point.Quorum == custody.QuorumNotMet {
 		r.disagree(Disagreement{Place: r.point.Size}, "the witnesses that the trust file asks for did not cosign the checkpoint")
 	}
+	r.published(r.Checkpoint, r.tree.Count())
 	var digest custody.StateDigest
 	for name, s := range r.streams {
 		for sequence, place := range s.erased {

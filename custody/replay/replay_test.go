@@ -283,25 +283,34 @@ func TestTimesOfWitnesses(t *testing.T) {
 	w := newWorld(t)
 	list := w.records(t)
 	now := custody.TimeOf(w.Now())
-	half := list[:len(list)/2]
-	good := w.audit(t, list, w.Log.Checkpoint(), w.signed(t, half, now), w.signed(t, list[:len(list)-1], now))
+	n := len(list) / 2
+	published := func(places map[int][]byte) *replay.Report {
+		l := slices.Clone(list)
+		for place, c := range places {
+			l[place].Published = c
+		}
+		return w.audit(t, l, w.Log.Checkpoint())
+	}
+	early := w.signed(t, list[:n], now)
+	good := published(map[int][]byte{n: early, n + 1: early, len(list) - 1: w.signed(t, list[:len(list)-2], now)})
 	require.True(t, good.Agrees, said(good))
 	require.EqualValues(t, 3, good.Checkpoints)
 
-	r := w.audit(t, list, w.Log.Checkpoint(), w.signed(t, half, now.Add(-time.Hour)))
-	require.Contains(t, strings.Join(said(r), "\n"), "a witness had seen it by")
-	r = w.audit(t, list, w.Log.Checkpoint(), w.signed(t, half, now.Add(time.Hour)))
-	require.Contains(t, strings.Join(said(r), "\n"), "a witness first saw at")
-
-	other := slices.Clone(half)
+	other := slices.Clone(list[:n])
 	other[3].Leaf = custody.NewLeaf(other[3].Leaf.Commitment(), custody.Tag{1})
-	fork := w.signed(t, other, now)
-	for _, given := range [][][]byte{{fork}, {w.signed(t, half, now), fork}} {
-		r = w.audit(t, list, w.Log.Checkpoint(), given...)
-		require.Contains(t, strings.Join(said(r), "\n"), "the log was forked")
+	for _, c := range []struct {
+		places map[int][]byte
+		says   string
+	}{
+		{map[int][]byte{n: w.signed(t, list[:n], now.Add(-time.Hour))}, "a witness had seen it by"},
+		{map[int][]byte{n: w.signed(t, list[:n], now.Add(time.Hour))}, "a witness first saw at"},
+		{map[int][]byte{n: w.signed(t, other, now)}, "the log was forked"},
+		{map[int][]byte{n: early, n + 1: w.signed(t, other, now)}, "the log was forked"},
+		{map[int][]byte{n - 1: early}, "of a log that had size"},
+		{map[int][]byte{n: []byte("nothing\n")}, "a checkpoint that was published before: "},
+	} {
+		require.Contains(t, strings.Join(said(published(c.places)), "\n"), c.says)
 	}
-	r = w.audit(t, list, w.Log.Checkpoint(), []byte("nothing\n"))
-	require.Contains(t, strings.Join(said(r), "\n"), "a checkpoint: ")
 }
 
 // TestStructure: who has only the tag keys can tell that each leaf has its place.

@@ -183,17 +183,10 @@ func all(list []replay.Record) iter.Seq2[replay.Record, error] {
 }
 
 // audit replays records under a checkpoint.
-func (w *world) audit(t testing.TB, list []replay.Record, checkpoint []byte, more ...[]byte) *replay.Report {
+func (w *world) audit(t testing.TB, list []replay.Record, checkpoint []byte) *replay.Report {
 	t.Helper()
 	r, err := replay.Run(t.Context(), replay.Config{
 		Trust: w.Trust, Words: words(), States: states(), Checkpoint: checkpoint,
-		Cosigned: func(yield func([]byte, error) bool) {
-			for _, c := range more {
-				if !yield(c, nil) {
-					return
-				}
-			}
-		},
 		At: func(_ context.Context, place uint64) (replay.Record, error) {
 			if place >= uint64(len(list)) {
 				return replay.Record{}, errors.New("no such record")
