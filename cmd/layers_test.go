@@ -64,10 +64,10 @@ var rows = map[string]row{
 	"api/client":         {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
 	"api/client/keyring": {"custody", "github.com/sigstore/sigstore/pkg/cryptoutils golang.org/x/crypto/ssh"},
 
-	"cmd/house": {"api custody custody/bundle custody/guard custody/policy investigate ledger ledger/keep ledger/trillian ledger/witness " +
+	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay investigate ledger ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
-	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/format custody/format/ewf investigate ledger/monitor ledger/witness",
+	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},

@@ -94,8 +94,8 @@ type faultyArchive struct {
 	f *faults
 }
 
-func (a faultyArchive) Keep(ctx context.Context, first uint64, entries []ledger.Entry) error {
-	return step0(a.f, "Keep", func() error { return a.Archive.Keep(ctx, first, entries) })
+func (a faultyArchive) Keep(ctx context.Context, first uint64, entries []ledger.Entry, published []byte) error {
+	return step0(a.f, "Keep", func() error { return a.Archive.Keep(ctx, first, entries, published) })
 }
 
 // kept is an archive in memory, and stands before a lock: it refuses a
@@ -105,7 +105,7 @@ type kept struct {
 	leaves map[uint64]custody.Leaf
 }
 
-func (k *kept) Keep(_ context.Context, first uint64, entries []ledger.Entry) error {
+func (k *kept) Keep(_ context.Context, first uint64, entries []ledger.Entry, published []byte) error {
 	for i, e := range entries {
 		at := first + uint64(i)
 		if before, ok := k.leaves[at]; ok && before != e.Leaf {

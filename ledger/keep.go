@@ -52,8 +52,9 @@ type Archive interface {
 	// Keep makes the leaves at the places from first on durable, and with them
 	// whatever its implementation knows of them. Nothing is signed over a leaf
 	// before. After an error or a crash it is called again with the same leaves
-	// and perhaps more after them.
-	Keep(ctx context.Context, first uint64, entries []Entry) error
+	// and perhaps more after them. published is the checkpoint, signed and with its
+	// cosignatures, that was shown last.
+	Keep(ctx context.Context, first uint64, entries []Entry, published []byte) error
 }
 
 // Witnesses are those outside who cosign checkpoints, so that nobody can be shown

@@ -198,7 +198,7 @@ func (l *Log) publish(ctx context.Context, batch []*request) error {
 	}
 	after := before
 	if is.Size > before.tree.size {
-		if err := l.keep(ctx, before.tree.size, grown.entries); err != nil {
+		if err := l.keep(ctx, before, grown.entries); err != nil {
 			return err
 		}
 		if after, err = l.c.sign(grown.tree); err != nil {
@@ -223,11 +223,11 @@ func entriesOf(batch []*request) []Entry {
 }
 
 // keep archives what is about to be signed for.
-func (l *Log) keep(ctx context.Context, first uint64, entries []Entry) error {
+func (l *Log) keep(ctx context.Context, before *head, entries []Entry) error {
 	if l.c.Archive == nil {
 		return nil
 	}
-	return l.c.Archive.Keep(ctx, first, entries)
+	return l.c.Archive.Keep(ctx, before.tree.size, entries, before.shown)
 }
 
 // growth is a tree that goes on from a published one.

@@ -116,7 +116,7 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
 	f.StringVar(&a.home, "home", "", "folder of your own key and trust file (default $CUSTODY_HOME, or custody in your configuration folder)")
 	f.StringVar(&a.passphrase, "passphrase-file", "", "file with your key's passphrase (default $CUSTODY_PASSPHRASE_FILE, or asked for)")
 	root.AddCommand(
-		a.initCommand(), a.serveCommand(), a.witnessCommand(), a.rewrapCommand(), a.rekeyCommand(), a.rebuildCommand(), a.fsckCommand(),
+		a.initCommand(), a.serveCommand(), a.witnessCommand(), a.rewrapCommand(), a.rekeyCommand(), a.rebuildCommand(), a.fsckCommand(), a.auditCommand(),
 		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.tokenCommand(), a.principalCommand(), a.roleCommand(),
 		a.incidentCommand(), a.evidenceCommand(), a.recordCommand(), a.collectCommand(), a.inspectCommand(), a.logCommand(), a.bundleCommand(),
 		jsonTopic(),

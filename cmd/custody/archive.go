@@ -83,11 +83,12 @@ repairs nothing. Evidence is not read: the service reads it back by itself.`,
 				return err
 			}
 			err = a.answer(struct {
-				Records       uint64       `json:"records"`
-				Erased        uint64       `json:"erased"`
-				Log           checkpointed `json:"log"`
-				Disagreements []string     `json:"disagreements"`
-			}{found.Records, found.Erased, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, append([]string{}, found.Disagreements...)},
+				Records       uint64         `json:"records"`
+				Erased        uint64         `json:"erased"`
+				Log           checkpointed   `json:"log"`
+				State         custody.Digest `json:"state"` // as custody audit has it
+				Disagreements []string       `json:"disagreements"`
+			}{found.Records, found.Erased, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, found.State, append([]string{}, found.Disagreements...)},
 				fsckText(found))
 			if err == nil && len(found.Disagreements) > 0 {
 				err = refusedf("%d disagreements", len(found.Disagreements))
@@ -101,7 +102,8 @@ repairs nothing. Evidence is not read: the service reads it back by itself.`,
 
 func fsckText(found *house.Fscked) string {
 	if len(found.Disagreements) == 0 {
-		return fmt.Sprintf("database, log and archive agree on %d records, %d of them erased; root %s\n", found.Records, found.Erased, found.Checkpoint.Root)
+		return fmt.Sprintf("database, log and archive agree on %d records, %d of them erased; root %s\nstate %s\n",
+			found.Records, found.Erased, found.Checkpoint.Root, found.State)
 	}
 	return strings.Join(found.Disagreements, "\n") + "\n"
 }

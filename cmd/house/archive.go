@@ -72,7 +72,7 @@ type archiver struct {
 
 // Keep implements ledger.Archive. It fails when the log has a leaf that is of no
 // record: as when the database was set back and the log was not.
-func (a archiver) Keep(ctx context.Context, first uint64, entries []ledger.Entry) error {
+func (a archiver) Keep(ctx context.Context, first uint64, entries []ledger.Entry, published []byte) error {
 	unproven, err := a.rows.Unproven(ctx)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (a archiver) Keep(ctx context.Context, first uint64, entries []ledger.Entry
 			Stream: r.Stream, Sequence: r.Sequence, Leaf: r.Leaf, Payload: r.Payload, Opening: r.Opening, Bytes: r.Record, Opens: r.Opens,
 		}
 	}
-	if err := a.archive.Keep(ctx, first, records); err != nil {
+	if err := a.archive.Keep(ctx, first, records, published); err != nil {
 		return fmt.Errorf("%w: %w", errArchive, err)
 	}
 	return nil

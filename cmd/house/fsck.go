@@ -22,6 +22,7 @@ type Fscked struct {
 	Records       uint64             // in the log, each looked at in database, log and archive
 	Erased        uint64             // of them
 	Checkpoint    custody.Checkpoint // of the log
+	State         custody.Digest     // what the database's records come to, for the guard; zero when it could not be told
 	Disagreements []string           // each in a line; none when all is well
 }
 
@@ -75,7 +76,34 @@ func (h *House) fsck(ctx context.Context, dir string, progress func(uint64)) (*F
 	}
 	h.closing(log.Close)
 	c := &comparison{rows: rows, log: log, rowKey: k.rows, progress: progress}
-	return c.run(ctx, s.archive)
+	found, err := c.run(ctx, s.archive)
+	if err != nil {
+		return nil, err
+	}
+	h.log = log
+	streams, err := allStreams(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	if found.State, err = guard.StateDigest(ctx, h.guardConfig(rows, k), streams); err != nil {
+		found.Disagreements = append(found.Disagreements, fmt.Sprintf("database: what it has cannot be folded: %v", err))
+	}
+	return found, nil
+}
+
+// allStreams lists the streams of the database.
+func allStreams(ctx context.Context, rows *sql.Store) ([]custody.Stream, error) {
+	list := []custody.Stream{custody.PolicyStream, custody.IncidentsStream}
+	for kind := range states() {
+		some, err := rows.Proven(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for s := range some {
+			list = append(list, s)
+		}
+	}
+	return list, nil
 }
 
 // comparison is an Fsck under way.

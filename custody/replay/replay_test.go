@@ -361,6 +361,13 @@ func TestStructure(t *testing.T) {
 	shape, err = s.Check(w.Trust, w.Log.Checkpoint(), leaves(list[:len(list)-1]))
 	require.NoError(t, err)
 	require.False(t, shape.Agrees)
+	_, err = s.Check(w.Trust, w.signed(t, list[:len(list)-1], custody.TimeOf(w.Now())), leaves(list[:len(list)-1]))
+	require.ErrorContains(t, err, "set back")
+	say(t, w.Story, w.Counsel, &custody.OpenSession{Client: "later"}, true)
+	shape, err = s.Check(w.Trust, w.Log.Checkpoint(), leaves(w.records(t)))
+	require.NoError(t, err)
+	require.True(t, shape.Agrees, "the log goes on")
+	require.Equal(t, shape.Size+1, shape.Log)
 
 	hidden := *s
 	hidden.Keys = s.Keys[1:]

@@ -52,8 +52,9 @@ func ParseStructure(b []byte) (*Structure, error) {
 type Shape struct {
 	Agrees    bool                  `json:"agrees"`
 	Origin    string                `json:"origin"`
-	Size      uint64                `json:"size"` // of the log that was audited
-	Root      custody.Digest        `json:"root"`
+	Size      uint64                `json:"size"` // of the log that the structure is of: so many leaves were held against it
+	Log       uint64                `json:"log"`  // size of the public log, all of whose leaves were read
+	Root      custody.Digest        `json:"root"` // of the public log
 	Quorum    custody.Quorum        `json:"quorum"`
 	Cosigned  []custody.Cosignature `json:"cosigned"`
 	Streams   []uint64              `json:"streams"` // how many records each has, in the order of Structure.Keys
@@ -65,8 +66,8 @@ type Shape struct {
 var errTwice = errors.New("structure: a key stands in it twice")
 
 // Check holds a structure against the leaves of the public log, up to the size that
-// it is of, under a checkpoint of that size. The error is about reading them, or
-// about trust.
+// it is of. leaves yields all of the log at the checkpoint. The error is about
+// reading them, or about trust.
 func (s *Structure) Check(trust *custody.Trust, checkpoint []byte, leaves func(func(custody.Leaf) error) error) (*Shape, error) {
 	point, err := trust.OpenCheckpoint(checkpoint)
 	if err != nil {
@@ -75,11 +76,11 @@ func (s *Structure) Check(trust *custody.Trust, checkpoint []byte, leaves func(f
 	switch {
 	case s.Origin != trust.Origin:
 		return nil, fmt.Errorf("the structure is of the log %q, and the trust file of %q", s.Origin, trust.Origin)
-	case s.Size != point.Size:
-		return nil, fmt.Errorf("the structure is of size %d, and the checkpoint of size %d", s.Size, point.Size)
+	case s.Size > point.Size:
+		return nil, fmt.Errorf("the structure is of size %d, and the public log has size %d: it was set back, or another one is shown", s.Size, point.Size)
 	}
 	shape := &Shape{
-		Origin: s.Origin, Size: point.Size, Root: point.Root, Quorum: point.Quorum, Cosigned: append([]custody.Cosignature{}, point.By...),
+		Origin: s.Origin, Size: s.Size, Log: point.Size, Root: point.Root, Quorum: point.Quorum, Cosigned: append([]custody.Cosignature{}, point.By...),
 		Streams: make([]uint64, len(s.Keys)), Disagrees: []Disagreement{},
 	}
 	next := make(map[custody.Tag]int, len(s.Keys))
@@ -93,7 +94,9 @@ func (s *Structure) Check(trust *custody.Trust, checkpoint []byte, leaves func(f
 	var tree custody.RootHash
 	err = leaves(func(l custody.Leaf) error {
 		place := tree.Count()
-		tree.Add(custody.LeafHash(l))
+		if tree.Add(custody.LeafHash(l)); place >= s.Size {
+			return nil
+		}
 		i, ok := next[l.Tag()]
 		if !ok {
 			shape.disagree(place, "stands in none of the streams, or not where the next record of one should")

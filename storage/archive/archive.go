@@ -33,6 +33,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -57,10 +58,14 @@ type Record struct {
 	Stream   custody.Stream
 	Sequence uint64
 	Leaf     custody.Leaf
-	Payload  custody.Digest       // of the statement
-	Opening  custody.Opening      // zero when the record was erased
-	Bytes    []byte               // canonical; nil when it was erased
+	Payload  custody.Digest         // of the statement
+	Opening  custody.Opening        // zero when the record was erased
+	Bytes    []byte                 // canonical; nil when it was erased
 	Opens    []custody.OpenedStream // that it declares, with their keys
+
+	// Published is, of the first record of a segment that Records gives, the
+	// checkpoint that was kept with it; else nil.
+	Published []byte
 }
 
 // Erased says whether the record's opening was destroyed.
@@ -74,10 +79,11 @@ const most = 1024
 
 // Keep makes the records at the places from first on durable, and locked where
 // the archive locks. It may be called again with the same records, or more from
-// the same place on.
-func (a *Archive) Keep(ctx context.Context, first uint64, records []Record) error {
+// the same place on. published is the checkpoint that the log published last, signed
+// and cosigned; it is kept beside them.
+func (a *Archive) Keep(ctx context.Context, first uint64, records []Record, published []byte) error {
 	for part := range slices.Chunk(records, most) {
-		if err := a.keep(ctx, first, part); err != nil {
+		if err := a.keep(ctx, first, part, published); err != nil {
 			return fmt.Errorf("archive the records %d to %d: %w", first, first+uint64(len(part))-1, err)
 		}
 		first += uint64(len(part))
@@ -90,9 +96,9 @@ func (a *Archive) Keep(ctx context.Context, first uint64, records []Record) erro
 
 // keep puts the openings before what they open: where there is a segment of
 // records, there are its openings.
-func (a *Archive) keep(ctx context.Context, first uint64, records []Record) error {
+func (a *Archive) keep(ctx context.Context, first uint64, records []Record, published []byte) error {
 	span := span{first, uint64(len(records))}
-	sealed, err := sealRecords(span, records, rand.Reader)
+	sealed, err := sealRecords(span, records, published, rand.Reader)
 	if err != nil {
 		return err
 	}
@@ -165,20 +171,17 @@ func (a *Archive) Records(ctx context.Context) iter.Seq2[Record, error] {
 			return
 		}
 		next := uint64(0)
-		for _, s := range segments {
-			if s.end() <= next {
-				continue
-			}
+		for s, records := range a.ahead(ctx, needed(segments)) {
 			if s.first > next {
 				yield(Record{}, fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, s.first-1))
 				return
 			}
-			records, err := a.read(ctx, s)
+			list, err := records()
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			for _, r := range records[next-s.first:] {
+			for _, r := range list[next-s.first:] {
 				if !yield(r, nil) {
 					return
 				}
@@ -186,6 +189,115 @@ func (a *Archive) Records(ctx context.Context) iter.Seq2[Record, error] {
 			}
 		}
 	}
+}
+
+// needed leaves those segments out that lie within ones before them.
+func needed(segments []segment) []segment {
+	end := uint64(0)
+	return slices.DeleteFunc(segments, func(s segment) bool {
+		if s.end() <= end {
+			return true
+		}
+		end = s.end()
+		return false
+	})
+}
+
+// readAhead is how many segments are read at once: from a bucket elsewhere, each
+// takes its time.
+const readAhead = 8
+
+// ahead yields the segments in order, each with what waits for its records, while
+// the next ones are read.
+func (a *Archive) ahead(ctx context.Context, segments []segment) iter.Seq2[segment, func() ([]Record, error)] {
+	return func(yield func(segment, func() ([]Record, error)) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		defer stop()
+		var line []func() ([]Record, error)
+		for n, s := range segments {
+			for len(line) < min(readAhead, len(segments)-n) {
+				next := segments[n+len(line)]
+				var records []Record
+				var err error
+				done := make(chan struct{})
+				reading.Go(func() {
+					defer close(done)
+					records, err = a.read(ctx, next)
+				})
+				line = append(line, func() ([]Record, error) {
+					<-done
+					return records, err
+				})
+			}
+			if !yield(s, line[0]) {
+				return
+			}
+			line = line[1:]
+		}
+	}
+}
+
+// At returns the record at a place. ErrDamaged as of Records, and where there is none.
+func (a *Archive) At(ctx context.Context, place uint64) (Record, error) {
+	segments, err := a.segments(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	for _, s := range segments {
+		if s.first <= place && place < s.end() {
+			records, err := a.read(ctx, s)
+			if err != nil {
+				return Record{}, err
+			}
+			return records[place-s.first], nil
+		}
+	}
+	return Record{}, fmt.Errorf("%w: record %d is missing", ErrDamaged, place)
+}
+
+// Disclose copies the archive into another bucket, for others to read: all records
+// that are not erased, and nothing of the evidence. to.Recipients are who can read
+// it, and to.Identity is not needed. It may be called again, and adds what came since.
+func (a *Archive) Disclose(ctx context.Context, to *Archive) error {
+	segments, err := a.segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range needed(segments) {
+		list, err := a.readOpenings(ctx, s)
+		if err != nil {
+			return err
+		}
+		opened, err := to.sealOpenings(s.span, recordsOf(list))
+		if err != nil {
+			return err
+		}
+		var raw []byte
+		if err := a.get(ctx, recordsKey(s.span), func(b []byte) error {
+			raw = b
+			_, _, err := parseRecords(b, s.span)
+			return err
+		}); err != nil {
+			return err
+		}
+		for key, b := range map[string][]byte{openingsKey(s.span, 0): opened, recordsKey(s.span): raw} {
+			if _, err := to.Bucket.Put(ctx, key, b); err != nil && !errors.Is(err, storage.ErrExists) {
+				return fmt.Errorf("disclose the records %d to %d: %w", s.first, s.end()-1, err)
+			}
+		}
+	}
+	return to.Bucket.Barrier(ctx)
+}
+
+// recordsOf returns what openings say, to be written again.
+func recordsOf(list []opening) []Record {
+	records := make([]Record, len(list))
+	for i, o := range list {
+		records[i] = Record{Stream: o.stream, Sequence: o.sequence, Opening: o.opening, Opens: o.opens}
+	}
+	return records
 }
 
 // segment is the stretch of a segment of records, and the newest of its
@@ -236,11 +348,12 @@ func (a *Archive) segments(ctx context.Context) ([]segment, error) {
 // read reads a segment and verifies each record.
 func (a *Archive) read(ctx context.Context, s segment) ([]Record, error) {
 	var sealed []sealedRecord
+	var published []byte
 	var openings []opening
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return a.get(inner, recordsKey(s.span), func(b []byte) (err error) {
-			sealed, err = parseRecords(b, s.span)
+			sealed, published, err = parseRecords(b, s.span)
 			return err
 		})
 	})
@@ -257,6 +370,9 @@ func (a *Archive) read(ctx context.Context, s segment) ([]Record, error) {
 		if records[i], err = r.open(openings[i]); err != nil {
 			return nil, fmt.Errorf("%w: record %d: %w", ErrDamaged, s.first+uint64(i), err)
 		}
+	}
+	if len(published) > 0 && len(records) > 0 {
+		records[0].Published = published
 	}
 	return records, nil
 }
@@ -382,11 +498,7 @@ func (a *Archive) rewrite(ctx context.Context, s segment, identity age.Identity,
 	if !change(list) {
 		return a.deleteOpenings(ctx, s.span, s.openings)
 	}
-	records := make([]Record, len(list))
-	for i, o := range list {
-		records[i] = Record{Stream: o.stream, Sequence: o.sequence, Opening: o.opening, Opens: o.opens}
-	}
-	b, err := a.sealOpenings(s.span, records)
+	b, err := a.sealOpenings(s.span, recordsOf(list))
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,10 @@ func given(t *testing.T, a *archive.Archive) (all []archive.Record, err error) {
 		if err != nil {
 			return all, err
 		}
+		if r.Published != nil {
+			require.Equal(t, "checkpoint", string(r.Published))
+			r.Published = nil
+		}
 		all = append(all, r)
 	}
 	return all, nil
@@ -123,7 +127,7 @@ func TestArchive(t *testing.T) {
 			}
 			t.Run("what is kept comes back, in order", func(t *testing.T) { keeps(t, a, records) })
 			t.Run("another log finds no room", func(t *testing.T) {
-				require.ErrorIs(t, a.Keep(t.Context(), 0, log(t, 2)[:4]), archive.ErrOther)
+				require.ErrorIs(t, a.Keep(t.Context(), 0, log(t, 2)[:4], nil), archive.ErrOther)
 			})
 			t.Run("whoever has the bucket reads nothing", func(t *testing.T) { disclosesNothing(t, bucket, records) })
 			t.Run("the escrow reads it", func(t *testing.T) {
@@ -133,7 +137,9 @@ func TestArchive(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, records, got)
 			})
+			t.Run("an auditor is given it", func(t *testing.T) { discloses(t, a, records) })
 			t.Run("what is erased is gone", func(t *testing.T) { erases(t, a, records) })
+			t.Run("and he is not given that", func(t *testing.T) { discloses(t, a, records) })
 			t.Run("another key", func(t *testing.T) { rewraps(t, a, records) })
 			if name == "s3" {
 				t.Run("locked", func(t *testing.T) { locks(t, bucket) })
@@ -146,11 +152,49 @@ func TestArchive(t *testing.T) {
 // batch again, and a longer one from the same place on.
 func keeps(t *testing.T, a *archive.Archive, records []archive.Record) {
 	for _, span := range [][2]int{{0, 4}, {4, 6}, {4, 6}, {4, 9}, {9, len(records)}} {
-		require.NoError(t, a.Keep(t.Context(), uint64(span[0]), records[span[0]:span[1]]))
+		require.NoError(t, a.Keep(t.Context(), uint64(span[0]), records[span[0]:span[1]], []byte("checkpoint")))
 	}
 	got, err := given(t, a)
 	require.NoError(t, err)
 	require.Equal(t, records, got)
+	place := 0
+	for r, err := range a.Records(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, place == 0 || place == 4 || place == 9, r.Published != nil, place)
+		r.Published = nil
+		require.Equal(t, records[place], r)
+		at, err := a.At(t.Context(), uint64(place))
+		require.NoError(t, err)
+		at.Published = nil
+		require.Equal(t, r, at)
+		place++
+	}
+	_, err = a.At(t.Context(), uint64(place))
+	require.ErrorIs(t, err, archive.ErrDamaged)
+	for range a.Records(t.Context()) {
+		break // leaves nothing behind that reads on
+	}
+}
+
+// discloses gives the archive to an auditor, who can read it with his own key and
+// not with the service's; what was erased he does not get.
+func discloses(t *testing.T, a *archive.Archive, records []archive.Record) {
+	folder, err := file.Open(t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, folder.Close()) }()
+	auditor := identity(t)
+	to := &archive.Archive{Bucket: folder, Recipients: []age.Recipient{auditor.Recipient()}}
+	for range 2 {
+		require.NoError(t, a.Disclose(t.Context(), to))
+	}
+	disclosesNothing(t, folder, records)
+	got, err := given(t, &archive.Archive{Bucket: folder, Identity: auditor})
+	require.NoError(t, err)
+	want, err := given(t, a)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	_, err = given(t, &archive.Archive{Bucket: folder, Identity: a.Identity})
+	require.ErrorIs(t, err, archive.ErrDamaged)
 }
 
 func disclosesNothing(t *testing.T, bucket storage.Bucket, records []archive.Record) {
@@ -244,8 +288,8 @@ func TestDamage(t *testing.T) {
 	defer func() { require.NoError(t, bucket.Close()) }()
 	own := identity(t)
 	a := &archive.Archive{Bucket: bucket, Identity: own, Recipients: []age.Recipient{own.Recipient()}, Now: time.Now}
-	require.NoError(t, a.Keep(t.Context(), 0, records[:6]))
-	require.NoError(t, a.Keep(t.Context(), 6, records[6:]))
+	require.NoError(t, a.Keep(t.Context(), 0, records[:6], []byte("checkpoint")))
+	require.NoError(t, a.Keep(t.Context(), 6, records[6:], []byte("checkpoint")))
 	keys := []string{}
 	for key := range buckettest.List(t, bucket, "") {
 		keys = append(keys, key)
@@ -299,7 +343,7 @@ func TestShadowed(t *testing.T) {
 	defer func() { require.NoError(t, bucket.Close()) }()
 	own := identity(t)
 	a := &archive.Archive{Bucket: bucket, Identity: own, Recipients: []age.Recipient{own.Recipient()}, Now: time.Now}
-	require.NoError(t, a.Keep(t.Context(), 0, records))
+	require.NoError(t, a.Keep(t.Context(), 0, records, []byte("checkpoint")))
 	for key := range buckettest.List(t, bucket, "") {
 		server.Replace(t, c.Bucket, key, []byte("nothing"))
 		got, err := given(t, a)

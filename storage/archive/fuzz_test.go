@@ -33,18 +33,18 @@ func FuzzOpenings(f *testing.F) {
 // FuzzRecords: what is read as records says of itself how long it is.
 func FuzzRecords(f *testing.F) {
 	s := span{0, 1}
-	empty, err := sealRecords(s, []Record{{Leaf: custody.NewLeaf(custody.Commitment{1}, custody.Tag{2})}}, nil)
+	empty, err := sealRecords(s, []Record{{Leaf: custody.NewLeaf(custody.Commitment{1}, custody.Tag{2})}}, []byte("checkpoint"), nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(empty, uint64(0), uint8(1))
 	f.Fuzz(func(t *testing.T, b []byte, first uint64, count uint8) {
 		s := span{first, uint64(count)}
-		list, err := parseRecords(b, s)
+		list, published, err := parseRecords(b, s)
 		if err != nil {
 			return
 		}
-		n := len(s.head(recordsMagic))
+		n := len(s.head(recordsMagic)) + 2 + len(published)
 		for _, r := range list {
 			n += len(r.leaf) + len(r.payload) + len(r.nonce) + 4 + len(r.body)
 		}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,7 @@ import (
 //	"custody/v1/records\n" || uint64 first || uint32 count ||
 //	count times:  leaf (65 bytes) || payload digest (32) || nonce (12) ||
 //	              uint32 length || AES-256-GCM ciphertext and tag of the record's bytes
+//	text: the checkpoint, signed and cosigned, that the log had published last, or nothing
 //
 // under a key of the record's own, HKDF-SHA256 (RFC 5869) of its opening, without
 // salt, with "custody/v1/archived record" as info; the additional data are the
@@ -98,7 +100,10 @@ type sealedRecord struct {
 
 // sealRecords writes an object of records. One that was erased has no bytes, and
 // none can be made again.
-func sealRecords(s span, records []Record, random io.Reader) ([]byte, error) {
+func sealRecords(s span, records []Record, published []byte, random io.Reader) ([]byte, error) {
+	if len(published) > math.MaxUint16 {
+		return nil, fmt.Errorf("a checkpoint of %d bytes", len(published))
+	}
 	b := s.head(recordsMagic)
 	for i, r := range records {
 		var nonce [nonceSize]byte
@@ -122,7 +127,7 @@ func sealRecords(s span, records []Record, random io.Reader) ([]byte, error) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
 		b = append(b, body...)
 	}
-	return b, nil
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(published))), published...), nil
 }
 
 func recordCipher(o custody.Opening) (cipher.AEAD, error) {
@@ -202,10 +207,10 @@ func (c *cursor) end() error {
 }
 
 // parseRecords accepts exactly what sealRecords writes.
-func parseRecords(b []byte, s span) ([]sealedRecord, error) {
+func parseRecords(b []byte, s span) (list []sealedRecord, published []byte, err error) {
 	c := &cursor{rest: b}
 	c.begin(recordsMagic, s)
-	list := make([]sealedRecord, 0, s.count)
+	list = make([]sealedRecord, 0, s.count)
 	for range s.count {
 		var r sealedRecord
 		leaf, err := custody.ParseLeaf(c.bytes(len(r.leaf)))
@@ -218,7 +223,8 @@ func parseRecords(b []byte, s span) ([]sealedRecord, error) {
 		r.body = c.bytes(c.uint32())
 		list = append(list, r)
 	}
-	return list, c.end()
+	published = c.bytes(c.uint16())
+	return list, published, c.end()
 }
 
 // opening is what an object of openings has of a record.

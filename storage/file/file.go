@@ -39,7 +39,7 @@ const staging = ".staging"
 // Bucket is a folder of objects. It implements storage.Bucket.
 type Bucket struct {
 	root   *os.Root
-	lock   *os.File
+	lock   *os.File      // nil: open for reading only
 	staged atomic.Uint64 // names in the staging directory
 
 	barrier sync.Mutex // held while directories are fsynced
@@ -61,6 +61,19 @@ func Open(dir string) (*Bucket, error) {
 	}
 	return b, nil
 }
+
+// OpenToRead opens the bucket in a folder that is there, for reading only. A process
+// that has it open to write may go on.
+func OpenToRead(dir string) (*Bucket, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the bucket in %s: %w", dir, typed(err))
+	}
+	return &Bucket{root: root}, nil
+}
+
+// errReading refuses a change of a bucket that is open for reading.
+var errReading = errors.New("the bucket is open for reading only")
 
 func open(dir string) (*Bucket, error) {
 	dir, err := filepath.Abs(dir)
@@ -136,6 +149,9 @@ func (b *Bucket) Put(ctx context.Context, key string, data []byte) (string, erro
 	if err := check(ctx, key); err != nil {
 		return "", err
 	}
+	if b.lock == nil {
+		return "", errReading
+	}
 	if err := b.put(key, data); err != nil {
 		return "", fmt.Errorf("put %s: %w", key, typed(err))
 	}
@@ -186,6 +202,9 @@ func (b *Bucket) remove(name string) error {
 // object that was found is noted too: the process that linked it may have died
 // before its Barrier.
 func (b *Bucket) touched(key string) {
+	if b.lock == nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for dir := path.Dir(key); ; dir = path.Dir(dir) {
@@ -348,6 +367,9 @@ func (b *Bucket) noLock(ctx context.Context, key, version string) error {
 func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := check(ctx, key); err != nil {
 		return err
+	}
+	if b.lock == nil {
+		return errReading
 	}
 	if version != "" {
 		return nil

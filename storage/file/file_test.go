@@ -64,6 +64,26 @@ func TestWhatAnInterruptedProcessLeft(t *testing.T) {
 	require.Equal(t, map[string]int64{"whole": 5}, buckettest.List(t, b, ""))
 }
 
+// TestToRead: beside the process that writes, others can read, and change nothing.
+func TestToRead(t *testing.T) {
+	dir := t.TempDir()
+	_, err := file.OpenToRead(filepath.Join(dir, "none"))
+	require.Error(t, err)
+	b, err := file.Open(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.Close()) }()
+	r, err := file.OpenToRead(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	_, err = b.Put(t.Context(), "v1/x", []byte("there"))
+	require.NoError(t, err)
+	require.Equal(t, "there", string(buckettest.Get(t, r, "v1/x", "")))
+	_, err = r.Put(t.Context(), "v1/y", nil)
+	require.ErrorContains(t, err, "for reading only")
+	require.ErrorContains(t, r.Delete(t.Context(), "v1/x", ""), "for reading only")
+	require.Len(t, buckettest.Versions(t, b, ""), 1)
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
