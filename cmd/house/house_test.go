@@ -81,6 +81,7 @@ func startAt(t *testing.T, dir string, log slog.Handler, now func() time.Time) *
 			cancel()
 			require.NoError(t, <-done)
 			require.NoError(t, h.Close())
+			replays(t, dir)
 		}
 	}
 	select {
@@ -91,6 +92,17 @@ func startAt(t *testing.T, dir string, log slog.Handler, now func() time.Time) *
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// replays decides everything that is on record in a service's archive again.
+func replays(t *testing.T, dir string) {
+	t.Helper()
+	a, err := house.OpenAudit(context.Background(), dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, a.Close()) }()
+	report, err := a.Run(context.Background(), a.Checkpoint(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Disagrees)
 }
 
 // as returns a client of somebody: with a new key where there is none yet.

@@ -14,9 +14,10 @@ import (
 type Store struct {
 	mu      sync.Mutex
 	records []*guard.Stored // in order of commit
+	payload map[custody.Digest]*guard.Stored
 	streams map[custody.Stream]*kept
-	tickets map[custody.Digest]*ticket // by grant
-	ended   map[custody.Digest]bool    // erasures, by order
+	tickets map[custody.Digest]*guard.Ticket // by grant
+	ended   map[custody.Digest]bool          // erasures, by order
 }
 
 type kept struct {
@@ -24,16 +25,11 @@ type kept struct {
 	records []*guard.Stored
 }
 
-type ticket struct {
-	guard.Ticket
-	closed bool
-}
-
 var _ guard.Store = (*Store)(nil)
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	return &Store{streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*ticket{}, ended: map[custody.Digest]bool{}}
+	return &Store{payload: map[custody.Digest]*guard.Stored{}, streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*guard.Ticket{}, ended: map[custody.Digest]bool{}}
 }
 
 // Commit implements guard.Store.
@@ -80,9 +76,10 @@ func (s *Store) add(r guard.Stored) error {
 	}
 	r.Receipt = nil
 	if r.Ticket != nil {
-		s.tickets[r.Payload] = &ticket{Ticket: *r.Ticket}
+		t := *r.Ticket
+		s.tickets[r.Payload] = &t
 	}
-	s.records = append(s.records, &r)
+	s.records, s.payload[r.Payload] = append(s.records, &r), &r
 	home.records = append(home.records, &r)
 	home.info.Length++
 	return nil
@@ -92,6 +89,7 @@ func (s *Store) add(r guard.Stored) error {
 func (s *Store) forget(n int) {
 	for _, r := range s.records[n:] {
 		delete(s.tickets, r.Payload)
+		delete(s.payload, r.Payload)
 		for _, o := range r.Opens {
 			delete(s.streams, o.Stream)
 		}
@@ -113,11 +111,7 @@ func (s *Store) head(name custody.Stream) custody.Head {
 }
 
 func (s *Store) find(payload custody.Digest) *guard.Stored {
-	i := slices.IndexFunc(s.records, func(r *guard.Stored) bool { return r.Payload == payload })
-	if i < 0 {
-		return nil
-	}
-	return s.records[i]
+	return s.payload[payload]
 }
 
 // Prove implements guard.Store.
@@ -195,14 +189,21 @@ func (s *Store) Len() int {
 	return len(s.records)
 }
 
+// Nth returns the record that was committed after n others.
+func (s *Store) Nth(n int) guard.Stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.records[n]
+}
+
 // BeginUse implements guard.Store.
 func (s *Store) BeginUse(_ context.Context, token custody.Digest) (guard.Ticket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tickets {
-		if t.Token == token && !t.closed {
+		if t.Token == token {
 			t.Begun++
-			return t.Ticket, nil
+			return *t, nil
 		}
 	}
 	return guard.Ticket{}, custody.ErrUnknown
@@ -230,9 +231,7 @@ func (s *Store) OpenTickets(context.Context) ([]guard.Ticket, error) {
 	defer s.mu.Unlock()
 	var list []guard.Ticket
 	for _, t := range s.tickets {
-		if !t.closed {
-			list = append(list, t.Ticket)
-		}
+		list = append(list, *t)
 	}
 	slices.SortFunc(list, func(a, b guard.Ticket) int { return cmp.Compare(a.Grant.String(), b.Grant.String()) })
 	return list, nil
@@ -242,9 +241,7 @@ func (s *Store) OpenTickets(context.Context) ([]guard.Ticket, error) {
 func (s *Store) CloseTicket(_ context.Context, grant custody.Digest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.tickets[grant]; t != nil {
-		t.closed = true
-	}
+	delete(s.tickets, grant)
 	return nil
 }
 
@@ -271,9 +268,6 @@ func (s *Store) Erase(_ context.Context, e guard.Erased) error {
 	}
 	r := k.records[e.Sequence]
 	r.Record, r.Opening, r.Basis, r.Mark, r.Receipt = nil, custody.Opening{}, nil, e.Mark, e.Receipt
-	if t := s.tickets[e.Grant]; t != nil && t.closed {
-		delete(s.tickets, e.Grant)
-	}
 	return nil
 }
 
