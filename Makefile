@@ -12,7 +12,7 @@ MODULE  := github.com/forensic-custody/custody
 FOLDERS := api cmd custody deploy investigate ledger storage
 TIMEOUT ?= 10m
 
-.PHONY: help build demo run test lint bench bench-storage bench-memory chaos fuzz vuln clean
+.PHONY: help build demo run test lint bench bench-audit bench-storage bench-memory chaos fuzz vuln clean
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -57,6 +57,9 @@ bench: ## The README's figures: access records, intake and retrieval beside sha2
 	go test -run '^$$' -bench Access -benchtime 4000x -count $(or $(COUNT),3) -timeout 30m ./cmd/custody
 	go test -run '^$$' -bench Transfer -benchtime 3x -timeout 30m ./cmd/custody
 	go test -run '^$$' -bench Verify -cpu 1 -count $(or $(COUNT),3) -timeout 30m ./custody/bundle
+
+bench-audit: ## An audit of RECORDS records, made for it, beside the rate of Ed25519 itself
+	CUSTODY_AUDIT_RECORDS=$(or $(RECORDS),1000000) go test -run '^$$' -bench Audit -benchtime 1x -count $(or $(COUNT),3) -timeout 60m ./cmd/house
 
 bench-storage: ## Intake and retrieval on S3 beside mc, rclone and restic: N rounds of MIB
 	@deploy/tools.sh minio mc rclone restic e2fsprogs
