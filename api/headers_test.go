@@ -125,8 +125,9 @@ func plain(a answer) answer {
 
 func TestPublicLog(t *testing.T) {
 	s := newService(t)
-	v, err := s.Trust.LogVerifier()
+	keys, err := s.Trust.LogKeys()
 	require.NoError(t, err)
+	v := keys.Now()
 	a := s.get(nil, "/log/checkpoint")
 	require.Equal(t, "text/plain; charset=utf-8", a.Header.Get("Content-Type"))
 	require.Equal(t, "no-cache", a.Header.Get("Cache-Control"))

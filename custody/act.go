@@ -108,6 +108,7 @@ func Acts() Vocabulary {
 		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
 		KindAdoptWitnesses:     func() Act { return new(AdoptWitnesses) },
+		KindReplaceLogKey:      func() Act { return new(ReplaceLogKey) },
 		KindCollectEvidence:    func() Act { return new(CollectEvidence) },
 		KindVerifyEvidence:     func() Act { return new(VerifyEvidence) },
 		KindHoldEvidence:       func() Act { return new(HoldEvidence) },

@@ -80,17 +80,18 @@ type Enrolment struct {
 // stream, of principals and of further keys, it can say whose a key is, and
 // that it was never anybody else's.
 type Policy struct {
-	Origin     string
-	Service    PrincipalID
-	Log        string      // the log's verifier key
-	Text       string      // the policy in force
-	Digest     Digest      // of Text
-	Store      *ProveStore // what the store of evidence was last proven to do; nil before the first start
-	Witnesses  string      // the witness policy in force
-	Adopted    []string    // all witness policies that were ever in force, in order
-	Enrolments map[PrincipalID]Enrolment
-	holders    map[KeyID]PrincipalID
-	motions    Motions
+	Origin      string
+	Service     PrincipalID
+	Log         string      // the log's first verifier key
+	Successions []string    // by which its keys gave way, in order
+	Text        string      // the policy in force
+	Digest      Digest      // of Text
+	Store       *ProveStore // what the store of evidence was last proven to do; nil before the first start
+	Witnesses   string      // the witness policy in force
+	Adopted     []string    // all witness policies that were ever in force, in order
+	Enrolments  map[PrincipalID]Enrolment
+	holders     map[KeyID]PrincipalID
+	motions     Motions
 }
 
 // NewPolicy returns the fold of an empty policy stream.
@@ -135,6 +136,8 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 		return p.enrolFurther(s.Actor, act.Key)
 	case *ProveStore:
 		p.Store = act
+	case *ReplaceLogKey:
+		p.Successions = append(p.Successions, act.Succession)
 	case *AdoptWitnesses:
 		if _, carried := p.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			p.adopt(act.Policy)

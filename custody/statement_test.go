@@ -178,6 +178,7 @@ func TestActs(t *testing.T) {
 		},
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
+		custody.KindReplaceLogKey:   {"no succession": func(a custody.Act) { a.(*custody.ReplaceLogKey).Succession = "" }},
 		custody.KindProveStore:      {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
 		custody.KindAdoptWitnesses: {
 			"no policy":        func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy = "" },

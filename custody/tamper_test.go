@@ -111,8 +111,9 @@ func TestEveryBitOfAnEnvelopeCounts(t *testing.T) {
 
 func TestEveryByteOfACheckpointCounts(t *testing.T) {
 	p := newProven(t)
-	log, err := p.trust.LogVerifier()
+	keys, err := p.trust.LogKeys()
 	require.NoError(t, err)
+	log := keys.Now()
 	signed := p.story.Log.Checkpoint()
 	_, err = custody.OpenCheckpoint(signed, log)
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -13,11 +14,17 @@ import (
 // Trust is the trust file, trust.json: the only thing a verifier takes on
 // faith. It always reaches the verifier by another way than what it verifies.
 type Trust struct {
-	Format    string     `json:"format"`    // TrustFormat
-	Genesis   Commitment `json:"genesis"`   // commitment of the first record of the policy stream
-	Log       string     `json:"log"`       // verifier key of the log (c2sp.org/signed-note)
-	Origin    string     `json:"origin"`    // name of the log, and the audience of every statement
-	Witnesses string     `json:"witnesses"` // witness policy, see WitnessPolicy; "none" where the log has no outside witness
+	Format  string     `json:"format"`  // TrustFormat
+	Genesis Commitment `json:"genesis"` // commitment of the first record of the policy stream
+	Log     string     `json:"log"`     // first verifier key of the log (c2sp.org/signed-note)
+	Origin  string     `json:"origin"`  // name of the log, and the audience of every statement
+
+	// Successions are the notes by which keys of the log gave way to others, in order.
+	// Each is signed by the key before it, so they add nothing that the others
+	// in the file do not vouch for.
+	Successions []string `json:"successions,omitempty"`
+
+	Witnesses string `json:"witnesses"` // witness policy, see WitnessPolicy; "none" where the log has no outside witness
 }
 
 // TrustFormat names the version of the trust file's format.
@@ -35,7 +42,7 @@ func ParseTrust(b []byte) (*Trust, error) {
 	if t.Genesis.IsZero() {
 		return nil, errors.New("trust file: no genesis commitment")
 	}
-	if _, err := t.LogVerifier(); err != nil {
+	if _, err := t.LogKeys(); err != nil {
 		return nil, err
 	}
 	if _, err := t.WitnessPolicy(); err != nil {
@@ -47,25 +54,58 @@ func ParseTrust(b []byte) (*Trust, error) {
 // Marshal returns the trust file's bytes.
 func (t *Trust) Marshal() ([]byte, error) { return Encode(t) }
 
-// Fingerprint is the digest of the trust file, to be kept on paper.
+// Fingerprint is the digest of the trust file as it was in the beginning, without
+// successions, to be kept on paper.
 func (t *Trust) Fingerprint() (Digest, error) {
-	b, err := t.Marshal()
+	first := *t
+	first.Successions = nil
+	b, err := first.Marshal()
 	if err != nil {
 		return Digest{}, err
 	}
 	return Hash(b), nil
 }
 
-// LogVerifier returns the log's key.
-func (t *Trust) LogVerifier() (note.Verifier, error) {
-	v, err := parseLogKey(t.Log)
+// LogKeys returns the log's keys, as far as the trust file knows them.
+func (t *Trust) LogKeys() (LogKeys, error) {
+	k, err := NewLogKeys(t.Log, t.Successions)
 	if err != nil {
-		return nil, fmt.Errorf("trust file: log key: %w", err)
+		return nil, fmt.Errorf("trust file: %w", err)
 	}
-	if v.Name() != t.Origin {
-		return nil, fmt.Errorf("trust file: log key is of %q, not of %q", v.Name(), t.Origin)
+	if k.Now().Name() != t.Origin {
+		return nil, fmt.Errorf("trust file: log key is of %q, not of %q", k.Now().Name(), t.Origin)
 	}
-	return v, nil
+	return k, nil
+}
+
+// LogKey returns the verifier key that the log signs with now, as far as the trust
+// file knows.
+func (t *Trust) LogKey() (string, error) {
+	_, key, err := followKeys(t.Log, t.Successions)
+	return key, err
+}
+
+// Extend returns the trust file with the successions of another, which must be the
+// same but for successions that this one does not have yet.
+func (t *Trust) Extend(by *Trust) (*Trust, error) {
+	was, err := t.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	is, err := by.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	if was != is {
+		return nil, fmt.Errorf("trust file: the other one has the fingerprint %s, and this one %s: it is of another service, or asks for other witnesses", is, was)
+	}
+	if len(by.Successions) < len(t.Successions) || !slices.Equal(by.Successions[:len(t.Successions)], t.Successions) {
+		return nil, errors.New("trust file: the other one does not go on from this one: a key of the log gave way twice, or the other file is older")
+	}
+	if _, err := by.LogKeys(); err != nil {
+		return nil, err
+	}
+	return by, nil
 }
 
 // WitnessPolicy returns who must have cosigned a checkpoint.
@@ -80,7 +120,7 @@ func (t *Trust) WitnessPolicy() (*WitnessPolicy, error) {
 // OpenCheckpoint verifies a signed checkpoint of the log, and says who cosigned
 // it and whether that is the quorum.
 func (t *Trust) OpenCheckpoint(signed []byte) (*Cosigned, error) {
-	log, err := t.LogVerifier()
+	keys, err := t.LogKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +128,7 @@ func (t *Trust) OpenCheckpoint(signed []byte) (*Cosigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Open(signed, log)
+	return p.Open(signed, keys.For(signed))
 }
 
 // parseLogKey reads a verifier key (c2sp.org/signed-note) in its one spelling:

@@ -122,6 +122,9 @@ func made(t *testing.T) map[string][]byte {
 	all["exhibit-broken.bundle"] = broken
 	put("exhibit-broken.verdict.json", bundle.Verify(bytes.NewReader(broken), s.Trust, bundle.Options{Words: words()}))
 	witnessVectors(t, s, all, put)
+	succeeded := *s.Trust
+	succeeded.Successions = []string{succession(t, s)}
+	all["trust-succeeded.json"] = must[[]byte](t)(succeeded.Marshal())
 	return all
 }
 
@@ -156,6 +159,20 @@ type recordParts struct {
 	Commitment   custody.Digest `json:"commitment"`
 	Tag          []byte         `json:"tag"`
 	Leaf         []byte         `json:"leaf"`
+}
+
+// succession is the note by which the key of the story's log gives way to another.
+func succession(t *testing.T, s *guardtest.Story) string {
+	t.Helper()
+	_, from, err := guardtest.LogKey(s.Trust.Origin, 7)
+	require.NoError(t, err)
+	public, to, err := guardtest.LogKey(s.Trust.Origin, 8)
+	require.NoError(t, err)
+	last, err := custody.CheckpointBody(s.Log.Checkpoint())
+	require.NoError(t, err)
+	b, err := (&custody.Succession{Checkpoint: last, To: public}).Sign(from, to)
+	require.NoError(t, err)
+	return string(b)
 }
 
 // header is that of every vector of a statement.
@@ -200,6 +217,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.CollectEvidence{Acquisition: s.Seal().Acquisition, Artifact: s.Seal().Artifact, Format: "raw", Name: must[custody.Name](t)(custody.NewName([]byte("disk.img"))), Type: "disk"},
 		&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true},
 		&custody.AdoptWitnesses{Policy: policyOf(witnesses(t, "witness.example/w1", "witness.example/w2"), "group w any witness.example/w1 witness.example/w2\nquorum w\n")},
+		&custody.ReplaceLogKey{Succession: succession(t, s)},
 		&custody.VerifyEvidence{Evidence: s.Evidence},
 		&custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence},
 		&custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: custody.Hash(nil)},

@@ -280,7 +280,7 @@ func (p *WitnessPolicy) Open(signed []byte, log note.Verifier) (*Cosigned, error
 		return nil, err
 	}
 	if _, ok := good[log]; !ok {
-		return nil, fmt.Errorf("checkpoint is not signed by the log %s", log.Name())
+		return nil, fmt.Errorf("checkpoint is not signed by the log %s with a key that the trust file knows; if the log has a new one, take the service's present trust.json over with custody trust extend", log.Name())
 	}
 	c := &Cosigned{Unknown: unknown}
 	if c.Checkpoint, err = parseCheckpointOf(log, text); err != nil {

@@ -64,7 +64,7 @@ func (l *Log) cosignAgain(ctx context.Context) error {
 // openShown verifies a checkpoint as it is shown, with cosignatures, of which it
 // knows nothing. The head is without a tree.
 func (c *Config) openShown(shown []byte) (*head, error) {
-	by, err := custody.OpenOwn(shown, c.Verifier)
+	by, err := custody.OpenOwn(shown, c.Keys.For(shown))
 	if err != nil {
 		return nil, err
 	}

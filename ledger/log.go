@@ -16,14 +16,14 @@ import (
 // Config says what a log is made of; every field but Archive and Witnesses is required. The log closes
 // none of it: whoever opened the parts closes them, after the log.
 type Config struct {
-	Origin   string        // name of the log, and of its key
-	Signer   note.Signer   // of checkpoints (c2sp.org/signed-note)
-	Verifier note.Verifier // of what Signer signs
-	Engine   Engine
-	Lock     Lock
-	Tiles    Tiles
-	Archive  Archive          // where leaves are kept before they are signed for; nil: nowhere
-	Now      func() time.Time // the wall clock
+	Origin  string          // name of the log, and of its key
+	Signer  note.Signer     // of checkpoints (c2sp.org/signed-note)
+	Keys    custody.LogKeys // of what Signer signs, and of what was signed before
+	Engine  Engine
+	Lock    Lock
+	Tiles   Tiles
+	Archive Archive          // where leaves are kept before they are signed for; nil: nowhere
+	Now     func() time.Time // the wall clock
 
 	Witnesses Witnesses // who cosigns checkpoints; nil: nobody
 }
@@ -81,10 +81,10 @@ func (c *Config) create(ctx context.Context) error {
 }
 
 func (c *Config) check() error {
-	if c.Signer == nil || c.Verifier == nil || c.Engine == nil || c.Lock == nil || c.Tiles == nil || c.Now == nil {
+	if c.Signer == nil || len(c.Keys) == 0 || c.Engine == nil || c.Lock == nil || c.Tiles == nil || c.Now == nil {
 		return errors.New("its configuration is incomplete")
 	}
-	if c.Origin == "" || c.Signer.Name() != c.Origin || c.Verifier.Name() != c.Origin || c.Signer.KeyHash() != c.Verifier.KeyHash() {
+	if c.Origin == "" || c.Signer.Name() != c.Origin || c.Keys.Now().Name() != c.Origin || c.Signer.KeyHash() != c.Keys.Now().KeyHash() {
 		return errors.New("its keys are not of one log of that name")
 	}
 	return nil
@@ -263,7 +263,7 @@ func (c *Config) sign(t *tree) (*head, error) {
 
 // open verifies a signed checkpoint of this log. The head is without a tree.
 func (c *Config) open(signed []byte) (*head, error) {
-	cp, err := custody.OpenCheckpoint(signed, c.Verifier)
+	cp, err := custody.OpenCheckpoint(signed, c.Keys.For(signed))
 	if err != nil {
 		return nil, err
 	}

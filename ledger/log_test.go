@@ -229,7 +229,7 @@ func TestOpenRefusesOtherKeys(t *testing.T) {
 	p.wrap = func(c *ledger.Config) { c.Signer = q.signer }
 	_, err := p.try(t)
 	require.Error(t, err, "the signer is not the verifier's")
-	p.wrap = func(c *ledger.Config) { c.Signer, c.Verifier = q.signer, q.verifier }
+	p.wrap = func(c *ledger.Config) { c.Signer, c.Keys = q.signer, custody.LogKeys{q.verifier} }
 	_, err = p.try(t)
 	require.ErrorIs(t, err, ledger.ErrFork, "the lock was signed by another key")
 	p.wrap = func(c *ledger.Config) { c.Origin = "log.example/other" }

@@ -82,7 +82,7 @@ func (p *place) assemble() (c ledger.Config, end func() error, err error) {
 	if err != nil {
 		return c, nil, err
 	}
-	c = ledger.Config{Origin: origin, Signer: p.signer, Verifier: p.verifier, Engine: engine, Lock: lock, Tiles: tiles, Now: p.clock.now}
+	c = ledger.Config{Origin: origin, Signer: p.signer, Keys: custody.LogKeys{p.verifier}, Engine: engine, Lock: lock, Tiles: tiles, Now: p.clock.now}
 	return c, func() error { return errors.Join(engine.Close(), lock.Close(), tiles.Close()) }, nil
 }
 

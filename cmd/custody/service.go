@@ -116,16 +116,27 @@ is read or written. Interrupted, the same command goes on.`,
 
 func (a *app) rekeyCommand() *cobra.Command {
 	var dir string
+	var log bool
 	c := &cobra.Command{
-		Use: "rekey --dir DIR", Short: "Give a stopped service a new key for what it says", Args: exactly(0),
+		Use: "rekey --dir DIR", Short: "Give a stopped service a new key for what it says, or its log one", Args: exactly(0),
 		Long: `Makes a new key for the statements of a service that does not run: after a theft,
 a change of staff, or from time to time. The old key enrols the new one, the new
 one revokes the old, both on record. What the old one signed stays valid.
-Interrupted, the same command goes on.`,
-		Example: `  custody rekey --dir ./service`,
+Interrupted, the same command goes on.
+
+With --log it is the key of the log that gives way to a new one: both sign with which
+checkpoint, on record and in trust.json. Give the new trust.json to everybody who has
+the old one: they take it over with "custody trust extend", which believes nothing in
+it that the old one does not vouch for. Witnesses of others have to be told the new
+key, which is printed, beside the old one.`,
+		Example: `  custody rekey --dir ./service
+  custody rekey --dir ./service --log`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
 				return usagef("give --dir")
+			}
+			if log {
+				return a.relog(c.Context(), dir)
 			}
 			id, err := house.Rekey(c.Context(), dir, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 			if err != nil {
@@ -137,7 +148,21 @@ Interrupted, the same command goes on.`,
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the service's folder")
+	c.Flags().BoolVar(&log, "log", false, "the key of the log")
 	return c
+}
+
+// relog replaces the key of the log.
+func (a *app) relog(ctx context.Context, dir string) error {
+	trust, err := house.RekeyLog(ctx, dir, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	out, text, err := trustedOf(trust)
+	if err != nil {
+		return err
+	}
+	return a.answer(out, text+"the log signs with this key from now on, which is in keys/log.note: back it up, and give everybody the new trust.json\n")
 }
 
 func absolute(paths ...*string) error {

@@ -46,7 +46,11 @@ witnesses needs a new one.
 			if err != nil {
 				return err
 			}
-			policy, err := readWitnessPolicy(args[0], cl.Trust.Log)
+			key, err := cl.Trust.LogKey()
+			if err != nil {
+				return err
+			}
+			policy, err := readWitnessPolicy(args[0], key)
 			if err != nil {
 				return err
 			}

@@ -51,6 +51,7 @@ type House struct {
 	Code   string // one-time code for the first administrator; empty when there is one
 
 	dir       string
+	logKeys   custody.LogKeys
 	api       *api.API
 	guard     *guard.Guard
 	log       *ledger.Log
@@ -126,6 +127,7 @@ func (h *House) create(ctx context.Context, dir, witnesses string) (*custody.Tru
 	if err != nil {
 		return nil, err
 	}
+	h.logKeys = custody.LogKeys{k.verifier}
 	rows, err := sql.Open(ctx, filepath.Join(dir, recordsFile), sql.Options{})
 	if err != nil {
 		return nil, err
@@ -153,7 +155,7 @@ func (h *House) create(ctx context.Context, dir, witnesses string) (*custody.Tru
 
 // logConfig opens what the log is made of.
 func (h *House) logConfig(ctx context.Context, dir string, k *keys, create bool) (ledger.Config, error) {
-	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Verifier: k.verifier, Now: h.now}
+	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Keys: h.logKeys, Now: h.now}
 	path := filepath.Join(dir, engineFile)
 	if create {
 		if err := trillian.Create(ctx, path); err != nil {
@@ -190,7 +192,7 @@ func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 
 func (h *House) guardConfig(rows guard.Store, k *keys) guard.Config {
 	return guard.Config{
-		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, Words: Words(), States: states(),
+		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, LogKeys: h.logKeys, Words: Words(), States: states(),
 		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: h.now,
 		Trouble: func(err error) { h.logger.Warn("what was ordered could not be done yet", "error", err) },
 	}
@@ -218,22 +220,12 @@ func (h *House) open(ctx context.Context, dir string) error {
 	if err := h.lock(dir); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, trustFile))
-	if err != nil {
-		return err
-	}
-	if h.Trust, err = custody.ParseTrust(b); err != nil {
-		return err
-	}
 	if _, err := os.Stat(filepath.Join(dir, storageKey+".next")); err == nil {
 		return fmt.Errorf("a change of the service's key was interrupted: run custody rewrap --dir %s once more", dir)
 	}
-	k, err := readKeys(dir)
+	k, err := h.readOwn(dir)
 	if err != nil {
 		return err
-	}
-	if h.Trust.Log != k.logKey || h.Trust.Origin != h.Config.Origin {
-		return fmt.Errorf("%s, %s and %s are not of one service", trustFile, configFile, logKey)
 	}
 	rows, err := sql.Open(ctx, filepath.Join(dir, recordsFile), sql.Options{MustExist: true})
 	if err != nil {
@@ -298,6 +290,9 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	h.closing(h.guard.Close)
 	h.registry.MustRegister(newWitnessMetrics(h))
+	if err := h.recordKeys(ctx); err != nil {
+		return err
+	}
 	if err := h.recordStore(ctx, s.proven); err != nil {
 		return err
 	}

@@ -100,7 +100,13 @@ func (h *House) readOwn(dir string) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Trust.Log != k.logKey || h.Trust.Origin != h.Config.Origin {
+	if h.logKeys, err = h.Trust.LogKeys(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, logKey+".next")); err == nil {
+		return nil, fmt.Errorf("a change of the log's key was interrupted: run custody rekey --log --dir %s once more", dir)
+	}
+	if now, err := h.Trust.LogKey(); err != nil || now != k.logKey || h.Trust.Origin != h.Config.Origin {
 		return nil, fmt.Errorf("%s, %s and %s are not of one service", trustFile, configFile, logKey)
 	}
 	return k, nil
@@ -127,13 +133,9 @@ func (h *House) marks(ctx context.Context, dir string, earlier []byte) ([]custod
 			notes = append(notes, signed)
 		}
 	}
-	v, err := h.Trust.LogVerifier()
-	if err != nil {
-		return nil, err
-	}
 	list := make([]custody.Checkpoint, len(notes))
 	for i, n := range notes {
-		c, err := custody.OpenOwn(n, v) // whoever else signed it
+		c, err := custody.OpenOwn(n, h.logKeys.For(n)) // whoever else signed it
 		if err != nil {
 			return nil, fmt.Errorf("the earlier checkpoint: %w", err)
 		}
@@ -145,7 +147,7 @@ func (h *House) marks(ctx context.Context, dir string, earlier []byte) ([]custod
 
 // rebuildIn makes the databases in a folder of their own.
 func (h *House) rebuildIn(ctx context.Context, work string, k *keys, s *store, marks []custody.Checkpoint, progress func(uint64)) (*Rebuilt, error) {
-	within := &House{Config: h.Config, now: h.now, logger: h.logger}
+	within := &House{Config: h.Config, logKeys: h.logKeys, now: h.now, logger: h.logger}
 	within.Config.LockFile = filepath.Base(h.Config.LockFile)
 	made, err := within.fill(ctx, work, k, s.archive, h.Trust, marks, progress)
 	return made, errors.Join(err, within.Close())

@@ -18,7 +18,7 @@ func (h *House) askWitnesses(ctx context.Context, rows *sql.Store, k *keys) erro
 	if err != nil {
 		return err
 	}
-	h.witnesses = witness.NewClient(k.verifier, h.now, h.logger, h.Config.SpareWitnesses...)
+	h.witnesses = witness.NewClient(h.logKeys, h.now, h.logger, h.Config.SpareWitnesses...)
 	h.closing(h.witnesses.Close)
 	h.witnesses.Adopt(p)
 	return nil

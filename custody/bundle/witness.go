@@ -48,11 +48,11 @@ func (c *check) resolve(text string) {
 	if err != nil {
 		return // a genesis or an adoption that does not parse is no statement
 	}
-	log, err := c.trust.LogVerifier()
+	keys, err := c.trust.LogKeys()
 	if err != nil {
 		return
 	}
-	again, err := p.Open(c.signed, log)
+	again, err := p.Open(c.signed, keys.For(c.signed))
 	if err != nil {
 		c.problem(checkpointName, errors.Join(errors.New("a witness that the log's records name"), err))
 		return

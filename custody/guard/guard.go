@@ -20,6 +20,7 @@ type Config struct {
 	Origin  string             // name of the log, and audience of every statement
 	Store   Store              // records and tickets
 	Log     Log                // the transparency log
+	LogKeys custody.LogKeys    // that it signs with, and has signed with
 	Words   custody.Vocabulary // the statements that are understood
 	States  custody.States     // the folds of streams
 	Service custody.Signer     // the service's own key

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -237,6 +238,29 @@ func (g *Guard) Survey(ctx context.Context, do func(custody.View) error) error {
 	g.reading.Lock()
 	defer g.reading.Unlock()
 	return do(g.proven.view(ctx, g.now(), true))
+}
+
+// Successions returns by which notes keys of the log gave way, as on record, records
+// not yet proven included.
+func (g *Guard) Successions(ctx context.Context) ([]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	st, err := g.policyState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(st.Successions), nil
+}
+
+// ServiceMay says whether the policy in force permits the service an act.
+func (g *Guard) ServiceMay(ctx context.Context, action custody.Kind, on custody.Resource) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rules, err := g.judge.InForce(g.folds.view(ctx, g.now(), false))
+	if err != nil {
+		return false, err
+	}
+	return rules.Decide(policy.Request{Principal: g.service, Roles: []custody.Role{custody.RoleService}, Action: action, Resource: on}).Permit, nil
 }
 
 // StoreProven returns what the store was last proven to do, records not yet

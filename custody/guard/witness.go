@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/forensic-custody/custody/custody"
 )
 
@@ -39,11 +37,7 @@ func (g *Guard) opened(ctx context.Context, signed []byte) (*custody.Cosigned, e
 	if err != nil {
 		return nil, err
 	}
-	log, err := note.NewVerifier(st.Log)
-	if err != nil {
-		return nil, err
-	}
-	return p.Open(signed, log)
+	return p.Open(signed, g.LogKeys.For(signed))
 }
 
 // witnessed returns nil when the record that a receipt proves lies under a

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/forensic-custody/custody/custody"
 )
 
@@ -88,11 +86,11 @@ func (r *run) opened(signed []byte) (*custody.Cosigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := note.NewVerifier(r.Trust.Log)
+	keys, err := r.Trust.LogKeys()
 	if err != nil {
 		return nil, err
 	}
-	return p.Open(signed, log)
+	return p.Open(signed, keys.For(signed))
 }
 
 // dates takes in when a record was made, and returns until when a witness says that

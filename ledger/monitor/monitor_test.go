@@ -60,7 +60,7 @@ func (w *watched) parts(t testing.TB) (ledger.Config, func()) {
 	require.NoError(t, err)
 	tiles, err := keep.OpenTiles(t.Context(), filepath.Join(w.dir, "tiles"))
 	require.NoError(t, err)
-	return ledger.Config{Origin: origin, Signer: w.signer, Verifier: w.key, Engine: engine, Lock: lock, Tiles: tiles, Now: time.Now},
+	return ledger.Config{Origin: origin, Signer: w.signer, Keys: custody.LogKeys{w.key}, Engine: engine, Lock: lock, Tiles: tiles, Now: time.Now},
 		func() { require.NoError(t, errors.Join(engine.Close(), lock.Close(), tiles.Close())) }
 }
 

@@ -28,7 +28,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
@@ -52,7 +51,7 @@ type prover = func(ctx context.Context, from uint64) ([]custody.Digest, error)
 // Client asks the witnesses of a policy. It implements ledger.Witnesses. Its methods
 // may be called at once.
 type Client struct {
-	log    note.Verifier
+	log    custody.LogKeys
 	http   *http.Client
 	now    func() time.Time
 	logger *slog.Logger
@@ -99,7 +98,7 @@ type asked struct {
 // NewClient returns a client for the log with this key. It asks nobody until Adopt. Of
 // the witnesses whose names are spared nobody asks, whatever the policy says: the
 // way out when one lies. Close ends it.
-func NewClient(log note.Verifier, now func() time.Time, logger *slog.Logger, spared ...string) *Client {
+func NewClient(log custody.LogKeys, now func() time.Time, logger *slog.Logger, spared ...string) *Client {
 	c := &Client{
 		log: log, now: now, logger: logger, spared: map[string]bool{}, late: make(chan struct{}, 1), asked: map[string]*asked{},
 		http: &http.Client{
@@ -168,7 +167,7 @@ func (c *Client) Cosign(ctx context.Context, signed []byte, prove prover) ([]byt
 	if len(c.asked) == 0 {
 		return nil, c.fatal
 	}
-	point, err := custody.OpenCheckpoint(signed, c.log)
+	point, err := custody.OpenCheckpoint(signed, c.log.For(signed))
 	if err != nil {
 		return nil, err
 	}
@@ -387,7 +386,7 @@ func (c *Client) verify(w custody.Witness, t *target, answer []byte) (string, er
 	}
 	err = errors.New("its answer has no line by its key")
 	for line := range strings.Lines(string(answer)) {
-		got, bad := p.Open(append(bytes.Clone(t.signed), line...), c.log)
+		got, bad := p.Open(append(bytes.Clone(t.signed), line...), c.log.For(t.signed))
 		if bad != nil {
 			err = bad
 			continue

@@ -60,7 +60,7 @@ func (o *ours) parts(t testing.TB) (c ledger.Config, end func()) {
 	require.NoError(t, err)
 	tiles, err := keep.OpenTiles(t.Context(), filepath.Join(o.dir, "tiles"))
 	require.NoError(t, err)
-	c = ledger.Config{Origin: origin, Signer: o.signer, Verifier: o.verifier, Engine: engine, Lock: lock, Tiles: tiles, Now: time.Now}
+	c = ledger.Config{Origin: origin, Signer: o.signer, Keys: custody.LogKeys{o.verifier}, Engine: engine, Lock: lock, Tiles: tiles, Now: time.Now}
 	return c, func() { require.NoError(t, errors.Join(engine.Close(), lock.Close(), tiles.Close())) }
 }
 
@@ -77,7 +77,7 @@ func (o *ours) copied(t testing.TB) *ours {
 func (o *ours) open(t testing.TB, policy string, spared ...string) (l *ledger.Log, c *witness.Client, closeAll func(), err error) {
 	t.Helper()
 	config, end := o.parts(t)
-	c = witness.NewClient(o.verifier, time.Now, slog.New(slog.DiscardHandler), spared...)
+	c = witness.NewClient(custody.LogKeys{o.verifier}, time.Now, slog.New(slog.DiscardHandler), spared...)
 	p, err := custody.ParseWitnessPolicy(policy)
 	require.NoError(t, err)
 	c.Adopt(p)

@@ -72,13 +72,17 @@ func New(ctx context.Context, s Setup) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := custody.NewLogKeys(logKey, nil)
+	if err != nil {
+		return nil, err
+	}
 	service, err := Key(s.Seed, "the service")
 	if err != nil {
 		return nil, err
 	}
 	w := &World{Store: s.Store, Log: log, clock: &clock{now: start}, seed: s.Seed}
 	w.config = guard.Config{
-		Origin: s.Origin, Store: s.Store, Log: log, Words: s.Words, States: s.States, Service: service,
+		Origin: s.Origin, Store: s.Store, Log: log, LogKeys: keys, Words: s.Words, States: s.States, Service: service,
 		Rand: randomness(s.Seed, "the service"), Now: w.clock.read, Before: s.Before, Adopted: s.Adopted,
 		EnrolmentCode: custody.Hash([]byte(Code)), CodeExpires: start.Add(15 * time.Minute),
 	}

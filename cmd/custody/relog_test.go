@@ -1,0 +1,39 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestANewKeyOfTheLog: whoever has the old trust file is told what to do, takes the
+// new one over, and goes on; a file that the old one does not vouch for he does not
+// get.
+func TestANewKeyOfTheLog(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	id := word(t, done(t, d.eve, d.add(testFile(t, 300_000), "EX-1")...), "id")
+	trust := filepath.Join(d.dir, "trust.json")
+	before := done(t, d.eve, "trust", "show")
+	refused(t, exitRefused, "", []string{"rekey", "--dir", d.dir, "--log"}, "in use by another process")
+	d.stop()
+	after := done(t, "", "rekey", "--dir", d.dir, "--log")
+	require.Equal(t, before["fingerprint"], after["fingerprint"])
+	require.NotEqual(t, before["log"], after["log"])
+	require.EqualValues(t, 1, after["replaced"])
+	d.serve()
+
+	get := []string{"evidence", "get", id, "--purpose", "to examine it", "-o", filepath.Join(t.TempDir(), "copy")}
+	refused(t, exitRefused, d.eve, get, "custody trust extend")
+	other := filepath.Join(t.TempDir(), "other")
+	done(t, "", "init", "--dir", other, "--origin", "custody.example/test")
+	refused(t, exitRefused, d.eve, []string{"trust", "extend", filepath.Join(other, "trust.json")}, "fingerprint")
+	refused(t, exitUsage, d.eve, []string{"trust", "extend", get[len(get)-1]})
+	for range 2 {
+		extended := done(t, d.eve, "trust", "extend", trust)
+		require.Equal(t, after["log"], extended["log"])
+	}
+	done(t, d.eve, get...)
+	d.stop()
+	require.Equal(t, true, done(t, "", "audit", "--dir", d.dir)["agrees"])
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// trusted is a trust file as JSON says it.
+type trusted struct {
+	Fingerprint custody.Digest `json:"fingerprint"`
+	Origin      string         `json:"origin"`
+	Log         string         `json:"log"`       // verifier key that the log signs with now
+	Replaced    int            `json:"replaced"`  // how often a key of the log gave way
+	Witnesses   string         `json:"witnesses"` // the policy
+}
+
+func trustedOf(t *custody.Trust) (trusted, string, error) {
+	print, err := t.Fingerprint()
+	if err != nil {
+		return trusted{}, "", err
+	}
+	key, err := t.LogKey()
+	if err != nil {
+		return trusted{}, "", err
+	}
+	text := fmt.Sprintf("%s\nfingerprint %s\nlog key %s", t.Origin, print, key)
+	if n := len(t.Successions); n > 0 {
+		text += fmt.Sprintf(", after %d before it", n)
+	}
+	return trusted{print, t.Origin, key, len(t.Successions), t.Witnesses}, text + "\nwitnesses: " + t.Witnesses + "\n", nil
+}
+
+func (a *app) trustCommand() *cobra.Command {
+	show := &cobra.Command{
+		Use: "show [FILE]", Short: "Show a trust file, or the one that is used here", Args: cobra.MaximumNArgs(1),
+		Long:    `Shows what a trust file says. Its fingerprint stays the same when a key of the log gives way to another.`,
+		Example: `  custody trust show trust.json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			trust, err := a.readTrust()
+			if len(args) == 1 {
+				trust, err = readTrust(args[0])
+			}
+			if err != nil {
+				return err
+			}
+			out, text, err := trustedOf(trust)
+			if err != nil {
+				return err
+			}
+			return a.answer(out, text)
+		},
+	}
+	var old string
+	extend := &cobra.Command{
+		Use: "extend FILE", Short: "Take over that a key of the log gave way to another", Args: exactly(1),
+		Long: `Takes from FILE, the service's present trust.json, that keys of the log gave way to
+others. Nothing in it has to be believed: it must be the trust file that is used
+here, with the same fingerprint, and each new key must be signed by the one before.
+Receipts and bundles of before stay valid.`,
+		Example: `  custody trust extend trust.json
+  custody trust extend new.json --trust trust.json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			by, err := readTrust(args[0])
+			if err != nil {
+				return err
+			}
+			was, err := a.readTrust()
+			if old != "" {
+				was, err = readTrust(old)
+			}
+			if err != nil {
+				return err
+			}
+			trust, err := was.Extend(by)
+			if err != nil {
+				return refusedf("%w", err)
+			}
+			b, err := trust.Marshal()
+			if err != nil {
+				return err
+			}
+			if old != "" {
+				err = replaceFile(old, b)
+			} else {
+				err = a.writeFile(homeTrust, b)
+			}
+			if err != nil {
+				return err
+			}
+			out, text, err := trustedOf(trust)
+			if err != nil {
+				return err
+			}
+			return a.answer(out, text)
+		},
+	}
+	extend.Flags().StringVar(&old, "trust", "", "trust file to extend (default: the one that is used here)")
+	return group("trust", "The trust file: the only thing that is believed", show, extend)
+}
+
+// replaceFile writes a file beside another, and puts it in its place.
+func replaceFile(path string, b []byte) error {
+	next := path + ".new"
+	if err := os.WriteFile(next, b, 0o600); err != nil { //nolint:gosec // a file that the user named
+		return err
+	}
+	return os.Rename(next, path)
+}
