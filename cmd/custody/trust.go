@@ -105,7 +105,7 @@ Receipts and bundles of before stay valid.`,
 // replaceFile writes a file beside another, and puts it in its place.
 func replaceFile(path string, b []byte) error {
 	next := path + ".new"
-	if err := os.WriteFile(next, b, 0o600); err != nil { //nolint:gosec // a file that the user named
+	if err := os.WriteFile(next, b, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(next, path)

@@ -28,7 +28,6 @@ import (
 	"sync"
 	"time"
 
-
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
 )
