@@ -42,7 +42,7 @@ gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIME
 endef
 
 test: ## Every test, with its own set-up
-	@deploy/tools.sh gcc gotestsum minio versitygw litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log openssh-client e2fsprogs ewf-tools qemu-utils curl formats
+	@deploy/tools.sh gcc gotestsum minio versitygw litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers openssh-client e2fsprogs ewf-tools qemu-utils curl formats
 	$(call gotest,test,./...)
 	$(call gotest,race,-race -skip '$(CALM)' $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
 
@@ -53,8 +53,15 @@ lint: ## Formatting, vet, linters, the module's name
 	go vet ./...
 	golangci-lint run ./...
 
-bench: ## The README's figures: access records, intake and retrieval beside sha256sum and cp, verification
+bench: ## The README's figures: access records, the log beside Tessera's, intake and retrieval beside sha256sum and cp, verification
+	@deploy/tools.sh peers
 	go test -run '^$$' -bench Access -benchtime 4000x -count $(or $(COUNT),3) -timeout 30m ./cmd/custody
+	for round in $$(seq $(or $(COUNT),3)); do \
+		go test -run '^$$' -bench Append64 -benchtime 8000x ./ledger | grep ^Benchmark; \
+		folder=$$(mktemp -d); tessera-bench $$folder 64 4000; rm -rf $$folder; \
+		go test -run '^$$' -bench Append1$$ -benchtime 500x ./ledger | grep ^Benchmark; \
+		folder=$$(mktemp -d); tessera-bench $$folder 1 50; rm -rf $$folder; \
+	done
 	go test -run '^$$' -bench Transfer -benchtime 3x -timeout 30m ./cmd/custody
 	go test -run '^$$' -bench Verify -cpu 1 -count $(or $(COUNT),3) -timeout 30m ./custody/bundle
 

@@ -232,6 +232,9 @@ func sources(t *testing.T, root string) map[string]source {
 			return err
 		}
 		if e.IsDir() {
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil && file != root {
+				return filepath.SkipDir // a module of its own, which this one does not depend on
+			}
 			if file != root && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata" || filepath.Dir(file) == root && slices.Contains(untracked, e.Name())) {
 				return filepath.SkipDir
 			}

@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -33,6 +33,11 @@ from_go() {
 	(cd / && CGO_ENABLED=0 GOBIN=$made go install -trimpath -ldflags "-s -w" "$package@$version") >"$log" 2>&1 ||
 		{ rm -rf "$made"; fail "could not build $name $version; see $log"; }
 	mv "$made/${package##*/}" "$bin/$name" && rmdir "$made"
+}
+
+# from_here: build the programs of deploy/peers, a module of its own.
+from_here() {
+	(cd "$root/deploy/peers" && CGO_ENABLED=0 GOBIN=$bin go install -trimpath ./...) >"$log" 2>&1 || fail "could not build deploy/peers; see $log"
 }
 
 # from_debian PROGRAM PACKAGE...: install the packages, unless the program is there.
@@ -73,6 +78,8 @@ for name in "$@"; do
 	tessera-migrate) from_go github.com/transparency-dev/tessera/cmd/experimental/migrate/posix v1.0.4 "$name" ;;
 	# A log of others, which custody witness cosigns.
 	tessera-log) from_go github.com/transparency-dev/tessera/cmd/examples/posix-oneshot v1.0.4 "$name" ;;
+	# A log of others to be measured beside, and a reader of others: tessera-bench, torchwood-read.
+	peers) from_here ;;
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,8 +124,8 @@ func newOmniwitness(t testing.TB) (w *witnessProcess, knows func(*custody.Trust)
 }
 
 // TestToolsOfOthers: two witnesses of others cosign this log; fsck, mirror and
-// migration of Tessera and torchwood's verifier take it as it is, and not when it
-// is altered.
+// migration of Tessera and torchwood's verifier and client take it as it is, and not
+// when it is altered.
 func TestToolsOfOthers(t *testing.T) {
 	lite, liteKnows := newLitewitness(t)
 	omni, omniKnows := newOmniwitness(t)
@@ -169,6 +171,17 @@ func TestToolsOfOthers(t *testing.T) {
 	require.Equal(t, 8, paths, "the checkpoint, three bundles, three tiles and the one above them")
 	require.Contains(t, fsck("file://"+mirror+"/"), success)
 
+	reads := func(address string) (string, error) { return asks(t, "torchwood-read", d.trust.Log, address) }
+	told, err = reads(log)
+	require.NoError(t, err, told)
+	copied := httptest.NewServer(http.FileServer(http.Dir(mirror)))
+	defer copied.Close()
+	all := told
+	told, err = reads(copied.URL + "/")
+	require.NoError(t, err, told)
+	require.Equal(t, all, told)
+	require.Regexp(t, `^read and verified [0-9]+ entries\n$`, told)
+
 	moved := t.TempDir()
 	told, err = asks(t, "tessera-migrate", "-storage_dir="+moved, "-source_url="+log)
 	require.NoError(t, err, told)
@@ -184,6 +197,8 @@ func TestToolsOfOthers(t *testing.T) {
 		altered[len(altered)/3] ^= 1
 		require.NoError(t, os.WriteFile(path, altered, 0o600))
 		require.NotContains(t, fsck("file://"+mirror+"/"), success, name)
+		_, err := reads(copied.URL + "/")
+		require.Error(t, err, name)
 		require.NoError(t, os.WriteFile(path, whole, 0o600))
 	}
 	require.Contains(t, fsck("file://"+mirror+"/"), success, "whole again")
