@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,14 @@ type Removed struct {
 	Chunks, Bytes             uint64 // that are destroyed
 	SharedChunks, SharedBytes uint64 // that stay, because others of the incident use them
 	Same                      bool   // nothing was destroyed: something else that stays is the same artifact
+	Unlisted                  bool   // nothing was destroyed: nothing tells which chunks were the artifact's, as it is gone already, or its manifest alone is lost
 	Whole                     bool   // false: an earlier call had removed some of it, or all, which is not counted
 }
 
 // Discard removes what an abandoned upload left: the manifest that a seal of its
-// chunks made, if there is one, as Dispose does, and the chunks, but for what
-// keep names. It goes through the chunks twice. It fails, with nothing more
+// chunks made, if there is one, as Dispose does, and the chunks and pages, but for
+// what keep names. So it also removes an artifact whose manifest is lost, for a
+// caller who has the list of its chunks. It goes through the chunks twice. It fails, with nothing more
 // removed, when a manifest of what is kept cannot be read, and with *LockedError
 // at something locked. It may be called again. Nothing may be taken into the incident at the same time but through this
 // vault, which says ErrBusy meanwhile, now and then.
@@ -67,10 +70,16 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 		if err != nil {
 			return err
 		}
+		page := custody.Hash(marshalRows(rows)) // that a seal made of them, and only a head would name
 		named := map[string]string{}
 		d.name(named, rows)
 		if d.strays, err = v.strays(ctx, named); err == nil {
-			err = d.step(ctx, func(others *keepers) error { return d.deleteChunks(ctx, rows, others) })
+			err = d.step(ctx, func(others *keepers) error {
+				if err := d.deleteChunks(ctx, rows, others); err != nil || others.pages[page] {
+					return err
+				}
+				return v.deleteAll(ctx, pageAddress(k, page).key())
+			})
 		}
 		if err != nil {
 			return err
@@ -83,9 +92,11 @@ func (v *Vault) discard(ctx context.Context, incident custody.IncidentID, chunks
 // nothing of it can be read, then those of its chunks that keep does not name:
 // every version that the bucket has of each, also what was written over it or
 // restored beside it. Before it removes anything it looks at all of them:
-// *LockedError when one is locked. When it was interrupted, calling it again goes on; it returns nil when
-// the artifact is gone already, or never was. When keep names the artifact
-// itself, it stays. As with Discard, nothing may be taken into the incident
+// *LockedError when one is locked. When it was interrupted, calling it again goes on. When the bucket has neither
+// the manifest's head nor a note that an earlier call left, it removes nothing and
+// says so (Unlisted): the artifact is gone already, or never was, or its chunks
+// are there and only the manifest that names them is lost. When keep names the
+// artifact itself, it stays. As with Discard, nothing may be taken into the incident
 // meanwhile through another vault, and this one says ErrBusy now and then.
 //
 // It is destruction as far as the bucket destroys: what a folder's disk or a
@@ -119,8 +130,11 @@ func (v *Vault) disposeWith(ctx context.Context, k *incidentKeys, root custody.D
 	}
 	d.done.Whole = true
 	m, err := d.begin(ctx)
-	if m == nil || err != nil {
+	if err != nil {
 		return Removed{}, err
+	}
+	if m == nil {
+		return Removed{Unlisted: true}, nil
 	}
 	for _, step := range []func(context.Context, *manifest) error{d.behead, d.removeChunks, d.removePages} {
 		if err := step(ctx, m); err != nil {
@@ -183,7 +197,13 @@ func (d *disposal) begin(ctx context.Context) (*manifest, error) {
 	m, err := d.vault.findManifest(ctx, d.keys, d.head)
 	if errors.Is(err, ErrNotFound) {
 		if m, err = d.vault.findManifest(ctx, d.keys, d.note); errors.Is(err, ErrNotFound) {
-			return nil, d.checkGone(ctx)
+			if err := d.checkGone(ctx); err != nil {
+				return nil, err
+			}
+			if others, err := d.others(ctx); err != nil || others.same {
+				return nil, cmp.Or(err, errSame)
+			}
+			return nil, nil
 		}
 	} else if err == nil {
 		var others *keepers

@@ -305,6 +305,32 @@ func TestDiscardingARefusedSeal(t *testing.T) {
 	}
 }
 
+// TestALostHead: the manifest's head is gone for good. A disposal says that nothing
+// tells which chunks were the artifact's, and with their list everything goes.
+func TestALostHead(t *testing.T) {
+	b := openFolder(t, t.TempDir())
+	v := newVault(t, b, newIdentity(t))
+	data, a := bytesOf(2*chunk+100, 1)
+	short := artifactOf(data[:chunk])
+	chunks := take(t, v, burglary, data, a)
+	for key := range buckettest.List(t, b, "v1/"+string(burglary)+"/m/") {
+		require.NoError(t, b.Delete(t.Context(), key, ""))
+	}
+	take(t, v, burglary, data[:chunk], short)
+	done, err := v.Dispose(t.Context(), burglary, a.Root, a.Size, keep(storage.Kept{Artifacts: []custody.Artifact{a}}))
+	require.NoError(t, err)
+	require.Equal(t, storage.Removed{Same: true}, done, "another item is the same")
+	kept := keep(storage.Kept{Artifacts: []custody.Artifact{short}})
+	done, err = v.Dispose(t.Context(), burglary, a.Root, a.Size, kept)
+	require.NoError(t, err)
+	require.Equal(t, storage.Removed{Unlisted: true}, done)
+	require.Len(t, sizes(t, b, burglary), 3, "nothing was removed")
+	require.NoError(t, v.Discard(t.Context(), burglary, all(chunks), kept))
+	require.Len(t, sizes(t, b, burglary), 1)
+	require.Len(t, buckettest.List(t, b, "v1/"+string(burglary)+"/p/"), 1)
+	require.NoError(t, checkOf(t, v, short))
+}
+
 // TestADisposalRemovesEveryVersion: of a chunk, a page and a head that were
 // written over, restored or hidden no version stays, and a locked one is found
 // before anything is removed.

@@ -23,7 +23,7 @@ type pending struct {
 // wait is that of one item.
 type wait struct {
 	since time.Time
-	until time.Time // when to try again: it is locked until then
+	until time.Time // when to try again: it is locked until then, or lost
 	told  bool
 }
 
@@ -59,14 +59,23 @@ func (p *pending) late() (n int) {
 // the bucket, though not on record, is released again.
 const holdAgain = time.Minute
 
-// postponed says whether an item is known to be locked still.
+// restoredAgain is after what time a lost manifest is looked for again.
+const restoredAgain = 10 * time.Minute
+
+// postponed says whether an item has to wait still.
 func (h *House) postponed(id custody.EvidenceID) bool {
 	w := h.pending.items[id]
 	return w != nil && h.now().Before(w.until)
 }
 
-// postpone notes until when an item is locked, when that is what an error means.
+// postpone notes until when an item is locked, when that is what an error means,
+// or that somebody has to do something about it.
 func (h *House) postpone(ctx context.Context, id custody.EvidenceID, err error) bool {
+	if errors.Is(err, errUnlisted) {
+		h.pending.items[id].until = h.now().Add(restoredAgain)
+		h.logger.ErrorContext(ctx, "WHAT IS ORDERED DESTROYED CANNOT BE FOUND", "evidence", id, "error", err)
+		return true
+	}
 	locked := new(storage.LockedError)
 	if !errors.As(err, &locked) {
 		return false

@@ -300,6 +300,11 @@ func (h *House) dispose(ctx context.Context, k kept) error {
 			return err
 		}
 		method = h.method(done)
+		if done.Unlisted {
+			if method, err = h.disposeListed(ctx, k); err != nil {
+				return err
+			}
+		}
 	}
 	if err := h.intake.Rows.RemoveUpload(ctx, k.id); err != nil {
 		return err
@@ -310,12 +315,47 @@ func (h *House) dispose(ctx context.Context, k kept) error {
 	return err
 }
 
+// errUnlisted says that nothing tells which chunks were an item's.
+var errUnlisted = errors.New("its manifest is lost, and no list of its chunks is left: they may all be there, so it is not certified as destroyed. " +
+	"Restore the manifest; the service tries again by itself")
+
+// disposeListed destroys the bytes of an item of which the vault has no manifest,
+// by the list of chunks that its upload left. Without an upload it was destroyed
+// before, since it is forgotten only then; errUnlisted when there is one and its
+// list is not the item's, as after a rebuild.
+func (h *House) disposeListed(ctx context.Context, k kept) (method string, err error) {
+	up, err := h.intake.Rows.Upload(ctx, k.id)
+	if errors.Is(err, custody.ErrUnknown) {
+		return h.method(storage.Removed{}), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	chunks := chunksOf(ctx, h.intake.Rows, up)
+	a, ok, err := storage.ArtifactOf(chunks)
+	if err != nil {
+		return "", err
+	}
+	if !ok || a.Root != k.artifact.Root || a.Size != k.artifact.Size {
+		return "", errUnlisted
+	}
+	if err := h.vault.Discard(ctx, k.incident, chunks, h.others(k.incident, k.id)); err != nil {
+		return "", err
+	}
+	return h.how() + ": the manifest was lost, so every chunk that the service's database lists, but for those that other items of the incident share; not counted", nil
+}
+
+// how says in words what deleting is.
+func (h *House) how() string {
+	if h.Config.S3 != nil {
+		return "every version deleted from an S3 bucket"
+	}
+	return "deleted from a folder"
+}
+
 // method says in a line what a disposal did.
 func (h *House) method(done storage.Removed) string {
-	how := "deleted from a folder"
-	if h.Config.S3 != nil {
-		how = "every version deleted from an S3 bucket"
-	}
+	how := h.how()
 	chunks := func(n, bytes uint64) string { return fmt.Sprintf("%d chunks of %d bytes together", n, bytes) }
 	switch {
 	case done.Same:
