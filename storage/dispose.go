@@ -194,9 +194,9 @@ func (d *disposal) others(ctx context.Context) (*keepers, error) {
 // begin finds the manifest of what goes, in its place or, when an earlier
 // disposal was interrupted, where that one noted it; nil when there is neither.
 func (d *disposal) begin(ctx context.Context) (*manifest, error) {
-	m, err := d.vault.findManifest(ctx, d.keys, d.head)
+	m, err := d.vault.findManifest(ctx, d.keys, d.head, "")
 	if errors.Is(err, ErrNotFound) {
-		if m, err = d.vault.findManifest(ctx, d.keys, d.note); errors.Is(err, ErrNotFound) {
+		if m, err = d.vault.findManifest(ctx, d.keys, d.note, ""); errors.Is(err, ErrNotFound) {
 			if err := d.checkGone(ctx); err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,8 @@ func (v *Vault) Holds() bool { return v.abilities.Hold }
 // Retain locks a sealed artifact until a time: every chunk, every page of its
 // manifest, then its head. What is locked for longer already stays so. After an
 // error, what was locked stays locked, and calling it again goes on. ErrDamaged
-// when a part of the artifact is missing. When it returns nil, the lock is
-// durable.
+// when a part of the artifact is missing: all the rest is locked then. When it
+// returns nil or ErrDamaged, the lock is durable.
 func (v *Vault) Retain(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, until time.Time) error {
 	if !v.Locks() {
 		return nil
@@ -35,9 +36,9 @@ func (v *Vault) Retain(ctx context.Context, incident custody.IncidentID, root cu
 
 // Locked returns until when all of a sealed artifact is locked at least, and
 // whether all of it is on hold: its manifest's head is locked, held and released
-// last, so it tells for the rest, in one request. Zero when it is not locked, or
+// last, so it tells for what of the rest was there, in one request. Zero when it is not locked, or
 // was not to its end; a hold that was set in part is not told. ErrDamaged when the
-// head is missing.
+// head is missing, beside what the head says when a delete marker merely hides it.
 func (v *Vault) Locked(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) (until time.Time, held bool, err error) {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
@@ -45,10 +46,45 @@ func (v *Vault) Locked(ctx context.Context, incident custody.IncidentID, root cu
 	}
 	key := manifestAddress(k, root, size).key()
 	o, err := v.bucket.Stat(ctx, key, "")
-	if err != nil {
-		return time.Time{}, false, fmt.Errorf("look at the lock of the artifact %s: %w", root, damage(err, key, guard.Range{Length: size}))
+	if errors.Is(err, ErrNotFound) {
+		var m *manifest
+		if m, err = v.anyManifest(ctx, k, root, size); m != nil {
+			o = m.object
+		}
 	}
-	return o.Until, o.Hold, nil
+	if err != nil {
+		err = fmt.Errorf("look at the lock of the artifact %s: %w", root, damage(err, key, guard.Range{Length: size}))
+	}
+	return o.Until, o.Hold, err
+}
+
+// anyManifest is readManifest, but where the head is damaged, as when a delete
+// marker hides it, it returns beside ErrDamaged the first of the head's versions
+// that opens as the bucket lists them: S3 servers do from the newest on. nil, when
+// none does. Whatever opens there is the artifact's.
+func (v *Vault) anyManifest(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64) (*manifest, error) {
+	m, err := v.readManifest(ctx, k, root, size)
+	if err == nil || !errors.Is(err, ErrDamaged) {
+		return m, err
+	}
+	a := manifestAddress(k, root, size)
+	all, failed := v.versions(ctx, a.key())
+	if failed != nil {
+		return nil, failed
+	}
+	for _, o := range all {
+		if o.Marker {
+			continue
+		}
+		m, failed := v.findManifest(ctx, k, a, o.Version)
+		switch {
+		case failed == nil && m.root == root && m.size == size:
+			return m, err
+		case failed != nil && !errors.Is(damage(failed, a.key(), guard.Range{}), ErrDamaged):
+			return nil, failed
+		}
+	}
+	return nil, err
 }
 
 // retain locks an object as Stat found it. A zero time locks nothing.
@@ -59,8 +95,8 @@ func (v *Vault) retain(ctx context.Context, o Object, until time.Time) error {
 	return v.bucket.Retain(ctx, o.Key, o.Version, until)
 }
 
-// Hold sets a legal hold on a sealed artifact, object by object, as Retain does.
-// Chunks that it shares with others are held for them too.
+// Hold sets a legal hold on a sealed artifact, object by object, as Retain does,
+// past what is damaged too. Chunks that it shares with others are held for them too.
 func (v *Vault) Hold(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64) error {
 	if !v.Holds() {
 		return nil
@@ -79,7 +115,9 @@ func (v *Vault) Hold(ctx context.Context, incident custody.IncidentID, root cust
 
 // Release takes the legal hold off a sealed artifact, but not off what it shares
 // with an artifact of the incident that is still held, which may be the same one.
-// Of those only root and size count.
+// Of those only root and size count. ErrDamaged when a part of the artifact is
+// missing, and the rest is released then; ErrBeside too when it is one of those that
+// cannot be read, and nothing more is released.
 func (v *Vault) Release(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, held []custody.Artifact) error {
 	if !v.Holds() {
 		return nil
@@ -90,80 +128,96 @@ func (v *Vault) Release(ctx context.Context, incident custody.IncidentID, root c
 	return nil
 }
 
+// ErrBeside says that what is damaged is not the artifact but another one, which
+// has to be read to know what both use.
+var ErrBeside = errors.New("another artifact of the incident cannot be read")
+
 func (v *Vault) release(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, held Kept) error {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
 		return err
 	}
-	m, err := v.readManifest(ctx, k, root, size)
-	if err != nil {
-		return err
-	}
 	others, err := v.keepers(ctx, k, held, root, size)
 	if err != nil || others.same {
-		return err
+		return beside(err)
 	}
-	err = v.eachUnshared(ctx, k, m, others, func(ctx context.Context, o Object) error {
+	return v.eachUnshared(ctx, k, root, size, others, func(ctx context.Context, o Object) error {
 		if !o.Hold {
 			return nil
 		}
 		return v.bucket.Hold(ctx, o.Key, o.Version, false)
 	})
-	if err != nil {
-		return err
-	}
-	return v.bucket.Barrier(ctx)
 }
 
 // eachObject does something with each object of a sealed artifact as Stat finds
 // it: page by page its chunks, then the page, and last the head. What it did is
-// durable when it returns nil.
+// durable when it returns nil. What is damaged it passes over, and says so at the
+// end: the rest is done, and durable, too.
 func (v *Vault) eachObject(ctx context.Context, incident custody.IncidentID, root custody.Digest, size uint64, do func(context.Context, Object) error) error {
 	k, err := v.keys(ctx, incident)
 	if err != nil {
 		return damage(err, wrappedKey(incident, 1), guard.Range{Length: size})
 	}
-	m, err := v.readManifest(ctx, k, root, size)
-	if err != nil {
-		return err
-	}
-	if err := v.eachUnshared(ctx, k, m, &keepers{}, do); err != nil {
-		return err
-	}
-	return v.bucket.Barrier(ctx)
+	return v.eachUnshared(ctx, k, root, size, &keepers{}, do)
 }
 
 // eachUnshared is eachObject for those that the keepers do not use. That one is
 // missing is damage.
-func (v *Vault) eachUnshared(ctx context.Context, k *incidentKeys, m *manifest, others *keepers, do func(context.Context, Object) error) error {
-	for i, p := range m.pages {
-		rows, err := v.readPage(ctx, k, m, uint64(i))
-		if err != nil {
-			return err
-		}
-		if rows, err = others.without(ctx, rows); err != nil {
-			return err
-		}
-		err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
-			o, err := v.find(ctx, k, c)
-			if err != nil {
-				return damage(err, chunkAddress(k, c).key(), pageRange(uint64(i), m.size))
-			}
-			return do(ctx, o)
-		})
-		if err != nil {
-			return err
-		}
-		if others.pages[p.digest] {
-			continue
-		}
-		o, err := v.bucket.Stat(ctx, pageAddress(k, p.digest).key(), p.version)
-		if err != nil {
-			return damage(err, pageAddress(k, p.digest).key(), pageRange(uint64(i), m.size))
-		}
-		if err := do(ctx, o); err != nil {
+func (v *Vault) eachUnshared(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64, others *keepers, do func(context.Context, Object) error) error {
+	found := new(harm)
+	m, err := v.anyManifest(ctx, k, root, size)
+	if err := found.note(err); err != nil {
+		return err
+	}
+	if m == nil {
+		return found.err()
+	}
+	for i := range m.pages {
+		if err := v.eachOnPage(ctx, k, m, uint64(i), others, found, do); err != nil {
 			return err
 		}
 	}
-	return do(ctx, m.object)
+	if err := found.note(damage(do(ctx, m.object), m.object.Key, guard.Range{Length: size})); err != nil {
+		return err
+	}
+	if err := v.bucket.Barrier(ctx); err != nil {
+		return err
+	}
+	return found.err()
+}
+
+func beside(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrBeside, err)
+	}
+	return err
+}
+
+// eachOnPage does something with the chunks of a page and with the page.
+func (v *Vault) eachOnPage(ctx context.Context, k *incidentKeys, m *manifest, i uint64, others *keepers, found *harm, do func(context.Context, Object) error) error {
+	span := pageRange(i, m.size)
+	rows, err := v.readPage(ctx, k, m, i)
+	if err := found.note(err); err != nil {
+		return err
+	}
+	if rows, err = others.without(ctx, rows); err != nil {
+		return beside(err)
+	}
+	err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
+		o, err := v.find(ctx, k, c)
+		if err == nil {
+			err = do(ctx, o)
+		}
+		return found.note(damage(err, chunkAddress(k, c).key(), span))
+	})
+	p := m.pages[i]
+	if err != nil || others.pages[p.digest] {
+		return err
+	}
+	key := pageAddress(k, p.digest).key()
+	o, err := v.bucket.Stat(ctx, key, p.version)
+	if err == nil {
+		err = do(ctx, o)
+	}
+	return found.note(damage(err, key, span))
 }

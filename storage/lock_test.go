@@ -113,6 +113,58 @@ func testRetention(t *testing.T, b storage.Bucket) {
 	require.Empty(t, locks(t, b))
 }
 
+// TestWhatIsLeftIsProtected: of an artifact one chunk is lost, or its head is hidden.
+// All the rest is locked, held and released, and the damage is said.
+func TestWhatIsLeftIsProtected(t *testing.T) {
+	server := buckettest.StartMinIO(t)
+	for name, spoil := range map[string]func(t *testing.T, bucket string, b storage.Bucket){
+		"a chunk is lost": func(t *testing.T, _ string, b storage.Bucket) {
+			lost := buckettest.Versions(t, b, "v1/"+string(burglary)+"/c/")[0]
+			require.NoError(t, b.Delete(t.Context(), lost.Key, lost.Version))
+		},
+		"the head is hidden": func(t *testing.T, bucket string, b storage.Bucket) {
+			server.Hide(t, bucket, buckettest.Versions(t, b, "v1/"+string(burglary)+"/m/")[0].Key)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := server.NewBucket(t)
+			b := openS3(t, c)
+			v := lockingVault(t, b)
+			data, a := bytesOf(30*chunk, 1)
+			take(t, v, burglary, data, a)
+			spoil(t, c.Bucket, b)
+			there := func(is func(storage.Object) bool) (all, n int) {
+				for _, kind := range []string{"c", "p", "m"} {
+					for _, o := range buckettest.Versions(t, b, "v1/"+string(burglary)+"/"+kind+"/") {
+						if o.Marker {
+							continue
+						}
+						o, err := b.Stat(t.Context(), o.Key, o.Version)
+						require.NoError(t, err)
+						if all++; is(o) {
+							n++
+						}
+					}
+				}
+				return all, n
+			}
+			until := soon(3600)
+			require.ErrorIs(t, v.Retain(t.Context(), burglary, a.Root, a.Size, until), storage.ErrDamaged)
+			all, n := there(func(o storage.Object) bool { return o.Until.Equal(until) })
+			require.Equal(t, all, n, "locked")
+			require.GreaterOrEqual(t, all, 31)
+			require.ErrorIs(t, v.Hold(t.Context(), burglary, a.Root, a.Size), storage.ErrDamaged)
+			_, n = there(func(o storage.Object) bool { return o.Hold })
+			require.Equal(t, all, n, "held")
+			locked, held, _ := v.Locked(t.Context(), burglary, a.Root, a.Size)
+			require.True(t, held && locked.Equal(until), "the head tells, hidden or not")
+			require.ErrorIs(t, v.Release(t.Context(), burglary, a.Root, a.Size, nil), storage.ErrDamaged)
+			_, n = there(func(o storage.Object) bool { return o.Hold })
+			require.Zero(t, n, "released")
+		})
+	}
+}
+
 func testShared(t *testing.T, b storage.Bucket) {
 	v := lockingVault(t, b)
 	data, whole := bytesOf(chunk+100, 1)

@@ -175,15 +175,16 @@ func forEach(ctx context.Context, rows []Chunk, do func(context.Context, Chunk) 
 // damage too.
 func (v *Vault) readManifest(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64) (*manifest, error) {
 	a := manifestAddress(k, root, size)
-	m, err := v.findManifest(ctx, k, a)
+	m, err := v.findManifest(ctx, k, a, "")
 	if err == nil && (m.root != root || m.size != size) {
 		err = &DamageError{Key: a.key(), Reason: errors.New("it is another artifact's")}
 	}
 	return m, damage(err, a.key(), guard.Range{Length: size})
 }
 
-func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address) (*manifest, error) {
-	o, err := v.bucket.Stat(ctx, a.key(), "")
+// findManifest reads a version of a manifest's head, "" for the current one.
+func (v *Vault) findManifest(ctx context.Context, k *incidentKeys, a address, version string) (*manifest, error) {
+	o, err := v.bucket.Stat(ctx, a.key(), version)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type keeping struct {
 	overdue prometheus.Gauge
 	oldest  prometheus.Gauge
 	waiting prometheus.Gauge
+	lacking prometheus.Gauge
 }
 
 func newKeeping(r *prometheus.Registry) *keeping {
@@ -48,8 +49,11 @@ func newKeeping(r *prometheus.Registry) *keeping {
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "custody_destruction_waiting", Help: "Items that were ordered destroyed, or withdrawn, and are still stored after five minutes. The log says why.",
 		}),
+		lacking: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "custody_protection_incomplete", Help: "Items of which a part is missing, so that only the rest is locked or on hold as it should be. Alarm when above 0.",
+		}),
 	}
-	r.MustRegister(k.checks, k.damaged, k.overdue, k.oldest, k.waiting)
+	r.MustRegister(k.checks, k.damaged, k.overdue, k.oldest, k.waiting, k.lacking)
 	return k
 }
 
@@ -138,7 +142,7 @@ func (h *House) fixity() time.Duration {
 
 // figures tells in figures how the items are.
 func (h *House) figures(list []kept) {
-	now, damaged, overdue := h.now(), 0, 0
+	now, damaged, overdue, lacking := h.now(), 0, 0, 0
 	oldest := now
 	for _, k := range list {
 		if k.damaged && !k.disposal.Done {
@@ -150,12 +154,16 @@ func (h *House) figures(list []kept) {
 		if now.Sub(k.checked) > h.fixity() {
 			overdue++
 		}
+		if lacks, _ := h.guarded.lacking(k, now); lacks {
+			lacking++
+		}
 		if k.checked.Before(oldest) {
 			oldest = k.checked
 		}
 	}
 	h.keeping.damaged.Set(float64(damaged))
 	h.keeping.overdue.Set(float64(overdue))
+	h.keeping.lacking.Set(float64(lacking))
 	h.keeping.oldest.Set(now.Sub(oldest).Seconds())
 }
 

@@ -53,6 +53,7 @@ type line struct {
 	server *httptest.Server
 	mu     sync.Mutex
 	wait   func(*http.Request) <-chan struct{}
+	says   func(*http.Request) int
 	broken bool
 }
 
@@ -70,6 +71,10 @@ func newLine(t *testing.T, c *s3.Config) *line {
 		wait, broken := l.of(r)
 		if broken {
 			panic(http.ErrAbortHandler)
+		}
+		if status := l.said(r); status != 0 {
+			w.WriteHeader(status)
+			return
 		}
 		select {
 		case <-wait:
@@ -100,6 +105,22 @@ func (l *line) slow(wait func(*http.Request) <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wait = wait
+}
+
+// answers has a status answered in the server's place; 0 for its own answer.
+func (l *line) answers(says func(*http.Request) int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.says = says
+}
+
+func (l *line) said(r *http.Request) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.says == nil {
+		return 0
+	}
+	return l.says(r)
 }
 
 func (l *line) breaks(broken bool) {
@@ -710,26 +731,64 @@ func lastSaid[A custody.Act](t *testing.T, c *client.Client, id custody.Evidence
 	return act, st.Purpose
 }
 
-// TestAPartIsMissing: what the keeper finds missing when it puts an item on hold
-// is read back, and the record does not say that somebody asked.
+// TestAPartIsMissing: an item of which the keeper finds a part missing when it puts
+// it on hold is read back, and the record does not say that somebody asked. The rest
+// is held; it is told once and shown, and once the part is back, that is held too.
 func TestAPartIsMissing(t *testing.T) {
+	t.Parallel()
 	server := buckettest.StartMinIO(t)
 	bucket := server.NewBucket(t)
 	direct, err := s3.Open(bucket)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, direct.Close()) })
-	r := start(t, createOnS3(t, bucket, nil))
+	l := newLine(t, &bucket)
+	clock, log := &moved{}, &paper{}
+	r := startAt(t, createOnS3(t, bucket, nil), slog.NewTextHandler(log, nil), clock.now)
 	administrator, engineer, incident := r.team()
 	lee := r.colleague(administrator, "Lee", custody.RoleLegalAdvisor)
-	id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	id := takeIn(t, engineer, incident, "EX-1", noise(2*custody.ChunkSize, 1))
 	confirmed(t, engineer, id)
-	for key := range buckettest.List(t, direct, "v1/"+string(incident)+"/m/") {
-		server.Hide(t, bucket.Bucket, key)
+	all := objectsOf(t, direct, incident)
+	require.Len(t, all, 4)
+	lost := ""
+	for key := range all {
+		if strings.Contains(key, "/c/") {
+			lost = key
+		}
 	}
+	// A server's answer that a locked version is not there is as good as its loss.
+	var mu sync.Mutex
+	gone, looks := true, 0
+	l.answers(func(q *http.Request) int {
+		mu.Lock()
+		defer mu.Unlock()
+		if !gone || !strings.HasSuffix(q.URL.Path, lost) {
+			return 0
+		}
+		if q.Method == http.MethodHead {
+			looks++
+		}
+		return http.StatusNotFound
+	})
 	_, err = lee.Say(t.Context(), "litigation", &custody.HoldEvidence{Authority: "court", Evidence: id})
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { return onHold(t, direct, incident) == 3 }, patience, 100*time.Millisecond, "the rest is held")
 	require.Eventually(t, func() bool { return len(checks(t, engineer, id)) == 2 }, patience, 100*time.Millisecond)
 	act, purpose := lastSaid[*custody.CheckEvidence](t, engineer, id)
 	require.False(t, act.Intact)
 	require.Equal(t, "read back because a part was found missing", purpose)
+	require.Eventually(t, func() bool { return r.metric("custody_protection_incomplete") == 1 }, patience, 100*time.Millisecond)
+	mu.Lock()
+	before := looks
+	mu.Unlock()
+	time.Sleep(5 * time.Second) // of rounds
+	mu.Lock()
+	require.Equal(t, before, looks, "it waits before it tries again")
+	gone = false
+	mu.Unlock()
+	require.Equal(t, 1, strings.Count(log.String(), "NOT ALL OF AN ITEM CAN BE PROTECTED"))
+
+	clock.pass(time.Hour)
+	require.Eventually(t, func() bool { return onHold(t, direct, incident) == 4 }, patience, 100*time.Millisecond, "it is back")
+	require.Eventually(t, func() bool { return r.metric("custody_protection_incomplete") == 0 }, patience, 100*time.Millisecond)
 }

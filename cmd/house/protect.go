@@ -40,7 +40,7 @@ func (h *House) recordStore(ctx context.Context, a storage.Abilities) error {
 type protection struct {
 	mu    sync.Mutex
 	known map[custody.EvidenceID]guarding
-	gone  map[custody.EvidenceID]bool // a part of it is missing
+	lacks map[custody.EvidenceID]lack // of those of which a part is missing
 	freed map[custody.EvidenceID]bool // every object of it was released, since it is to be destroyed
 
 	turns map[custody.IncidentID]*sync.RWMutex // nothing is put on hold while something is released, for what they share
@@ -52,9 +52,22 @@ type guarding struct {
 	held  bool      // all of them are on hold
 }
 
+// lack is that a part of an item is missing, so that not all of it could be locked,
+// held or released; the rest was.
+type lack struct {
+	again time.Time // when to try again, in case it was restored
+	until time.Time // what was tried: that it be locked until then
+	holds bool      // and on hold
+	read  bool      // it is not to be read back: it was since and is intact, or another item's part is missing
+}
+
+// lackAgain is after what time an item of which a part is missing is tried again.
+// An item of many TiB has hundreds of thousands of objects to look at.
+const lackAgain = time.Hour
+
 func newProtection() *protection {
 	return &protection{
-		known: map[custody.EvidenceID]guarding{}, gone: map[custody.EvidenceID]bool{}, freed: map[custody.EvidenceID]bool{},
+		known: map[custody.EvidenceID]guarding{}, lacks: map[custody.EvidenceID]lack{}, freed: map[custody.EvidenceID]bool{},
 		turns: map[custody.IncidentID]*sync.RWMutex{},
 	}
 }
@@ -96,23 +109,49 @@ func (p *protection) isFree(id custody.EvidenceID) bool {
 	return p.freed[id]
 }
 
-// lost notes that a part of an item is missing, found that none is.
-func (p *protection) lost(id custody.EvidenceID) {
+// lost notes that a part of an item was missing when it was to be protected, or of
+// another item that it may share something with, and says whether that is new.
+func (p *protection) lost(k kept, now time.Time, other bool) (isNew bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gone[id] = true
+	_, there := p.lacks[k.id]
+	p.lacks[k.id] = lack{again: now.Add(lackAgain), until: k.until, holds: k.holds > 0, read: other}
+	delete(p.known, k.id)
+	return !there
 }
 
+// whole notes that an item was protected and nothing was missing.
+func (p *protection) whole(id custody.EvidenceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.lacks, id)
+}
+
+// found notes that an item was read back and is intact. What was missing is there
+// again, and to be protected.
 func (p *protection) found(id custody.EvidenceID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.gone, id)
+	if _, there := p.lacks[id]; there {
+		p.lacks[id] = lack{read: true}
+	}
 }
 
+// missing says whether a part of an item is missing, as far as is known.
 func (p *protection) missing(id custody.EvidenceID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.gone[id]
+	l, there := p.lacks[id]
+	return there && !l.read
+}
+
+// lacking says whether not all of an item may be protected, since a part of it
+// was missing; and waits whether that was tried a short time ago.
+func (p *protection) lacking(k kept, now time.Time) (lacks, waits bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, lacks := p.lacks[k.id]
+	return lacks, lacks && now.Before(l.again) && l.until.Equal(k.until) && l.holds == (k.holds > 0)
 }
 
 // protectAtOnce is for how many items locks and holds are brought about at one
@@ -132,11 +171,13 @@ func (h *House) protect(ctx context.Context, list []kept) error {
 		places <- struct{}{}
 		group.Go(func() {
 			defer func() { <-places }()
-			err := h.protectOne(ctx, k)
-			if isLost(err) {
-				h.guarded.lost(k.id) // which is to be on record
-			} else if err != nil {
+			switch err := h.protectOne(ctx, k); {
+			case err == nil:
+				h.guarded.whole(k.id)
+			case !isLost(err):
 				failed[n] = fmt.Errorf("%s: %w", k.id, err)
+			case h.guarded.lost(k, h.now(), errors.Is(err, storage.ErrBeside)): // which is to be on record
+				h.logger.ErrorContext(ctx, "NOT ALL OF AN ITEM CAN BE PROTECTED: a part is missing; what there is was locked and held, or released", "evidence", k.id, "error", err)
 			}
 		})
 	}
@@ -174,17 +215,33 @@ func (h *House) protected(k kept) bool {
 	if !h.vault.Locks() && !h.vault.Holds() {
 		return true
 	}
+	if _, waits := h.guarded.lacking(k, h.now()); waits {
+		return true
+	}
 	g, known := h.guarded.of(k.id)
 	return known && h.toLock(k, g.until).IsZero() && !h.toHold(k, g.held)
 }
 
 // protectOne brings about a legal hold for as long as there is one, and retention
-// to its full term.
+// to its full term. Where a part of the item is missing, it does so for the rest
+// and returns the damage.
 func (h *House) protectOne(ctx context.Context, k kept) (err error) {
+	found := []error{} // damage
+	past := func(err error) error {
+		if isLost(err) {
+			found, err = append(found, err), nil
+		}
+		return err
+	}
 	g, known := h.guarded.of(k.id)
 	if !known {
-		if g.until, g.held, err = h.vault.Locked(ctx, k.incident, k.artifact.Root, k.artifact.Size); err != nil {
+		g.until, g.held, err = h.vault.Locked(ctx, k.incident, k.artifact.Root, k.artifact.Size)
+		if err := past(err); err != nil {
 			return err
+		}
+		if lacks, _ := h.guarded.lacking(k, h.now()); lacks || k.damaged || len(found) > 0 {
+			// The head does not tell for what was missing when it was locked.
+			g = guarding{held: g.held && k.holds == 0}
 		}
 	}
 	if h.toHold(k, g.held) {
@@ -193,20 +250,21 @@ func (h *House) protectOne(ctx context.Context, k kept) (err error) {
 		} else { // it was lifted
 			err = h.release(ctx, k)
 		}
-		if err != nil {
+		if err := past(err); err != nil {
 			return fmt.Errorf("bring its hold about: %w", err)
 		}
 		g.held = k.holds > 0
 		h.guarded.note(k.id, g)
 	}
 	if until := h.toLock(k, g.until); !until.IsZero() {
-		if err := h.vault.Retain(ctx, k.incident, k.artifact.Root, k.artifact.Size, until); err != nil {
+		err := h.vault.Retain(ctx, k.incident, k.artifact.Root, k.artifact.Size, until)
+		if err := past(err); err != nil {
 			return fmt.Errorf("extend its retention: %w", err)
 		}
 		g.until = until
 	}
 	h.guarded.note(k.id, g)
-	return nil
+	return errors.Join(found...)
 }
 
 // hold puts an item's objects on hold.
