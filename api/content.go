@@ -60,8 +60,13 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 }
 
 // damaged puts on record that an item's bytes are not those that were sealed:
-// from then on it is shown as damaged, and its retrieval refused.
+// from then on it is shown as damaged, and its retrieval refused. What was ordered
+// destroyed meanwhile is not damaged.
 func (a *API) damaged(ctx context.Context, id custody.EvidenceID, cause error) {
+	if item, err := a.Guard.Item(ctx, id); err == nil && item.Disposal.Approved() {
+		a.Logger.InfoContext(ctx, "what was being retrieved was ordered destroyed", "evidence", id)
+		return
+	}
 	a.Logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", id, "error", cause)
 	act := custody.Act(&custody.CheckEvidence{Evidence: id})
 	if d := (Damage{}); errors.As(cause, &d) && d.Keys != "" {

@@ -331,14 +331,14 @@ func (a *CheckEvidence) Subject() Subject {
 // Check implements Act.
 func (a *CheckEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
-// Lawful implements Act.
+// Lawful implements Act. What two people ordered destroyed is not damaged.
 func (a *CheckEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
 	}
 	switch {
-	case e.Shredding.Approved():
+	case e.Shredding.Approved(), e.Disposal.Approved() && !a.Intact:
 		return out, e.going(a.Evidence)
 	case a.Intact != (a.SHA256 == e.Artifact.SHA256):
 		return out, unlawful("what was measured does not fit the verdict")

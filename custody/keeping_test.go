@@ -80,6 +80,8 @@ func TestTwoPeople(t *testing.T) {
 		{"retrieve", s.Engineer, s.Retrieval(), "is disposed of"},
 		{"hold", s.Lead, &custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence}, "is disposed of"},
 		{"verify", s.Lead, &custody.VerifyEvidence{Evidence: s.Evidence}, "is disposed of"},
+		{"a check that found nothing", s.Lead, &custody.CheckEvidence{Evidence: s.Evidence}, "is disposed of"},
+		{"a check that was faster", s.Lead, &custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: item().Artifact.SHA256}, ""},
 		{"dispose again", s.Lead, dispose(nothing), "is disposed of"},
 		{"certify other bytes", s.Lead, certificate(second, custody.Hash(nil)), "another SHA-256"},
 		{"certify", s.Lead, certificate(second, item().Artifact.SHA256), ""},

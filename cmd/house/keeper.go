@@ -228,12 +228,12 @@ func (h *House) readBack(ctx context.Context, k kept, why string) error {
 		return err // not known: try again later
 	default:
 		c.Damage = err
-		h.logger.ErrorContext(ctx, "damage found", "evidence", k.id, "error", err)
 	}
 	return h.found(why)(ctx, c)
 }
 
-// sealed tells whether an item's seal is on record, and which artifact it is.
+// sealed tells whether an item's seal is on record and it is to be had, and which
+// artifact it is.
 func (h *House) sealed(ctx context.Context, e custody.EvidenceID) (custody.Artifact, bool, error) {
 	item, err := h.guard.Item(ctx, e)
 	if errors.Is(err, custody.ErrUnknown) {
@@ -242,24 +242,56 @@ func (h *House) sealed(ctx context.Context, e custody.EvidenceID) (custody.Artif
 	if err != nil {
 		return custody.Artifact{}, false, err
 	}
-	return item.Artifact, !item.Shredding.Approved(), nil
+	return item.Artifact, !ordered(item), nil
 }
 
-// found returns what puts on record what reading an artifact back has found.
+// ordered says whether two people have ordered that an item's bytes be destroyed.
+func ordered(i custody.Item) bool { return i.Disposal.Approved() || i.Shredding.Approved() }
+
+// found returns what puts on record what reading an artifact back has found: no
+// damage of what was ordered destroyed meanwhile.
 func (h *House) found(why string) func(context.Context, intake.Checked) error {
 	return func(ctx context.Context, c intake.Checked) error {
-		if state := keysState(c.Damage); state != "" {
-			return h.keysLost(ctx, c, why, state)
+		if gone, err := h.overtaken(ctx, c); gone || err != nil {
+			return err
 		}
-		said := "intact"
-		if !c.Intact {
-			said = "damaged"
-			h.logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", c.Evidence)
-		}
-		_, err := h.guard.Attest(ctx, why, &custody.CheckEvidence{Evidence: c.Evidence, Intact: c.Intact, SHA256: c.SHA256})
-		if err == nil {
-			h.keeping.checks.WithLabelValues(said).Inc()
+		err := h.attestFound(ctx, c, why)
+		if err != nil {
+			if gone, failed := h.overtaken(ctx, c); gone && failed == nil {
+				return nil // just now
+			}
 		}
 		return err
 	}
+}
+
+// overtaken says whether what was found is what an order to destroy has brought
+// about.
+func (h *House) overtaken(ctx context.Context, c intake.Checked) (bool, error) {
+	if c.Intact {
+		return false, nil
+	}
+	item, err := h.guard.Item(ctx, c.Evidence)
+	if err != nil || !ordered(item) {
+		return false, err
+	}
+	h.logger.InfoContext(ctx, "what was being read back was ordered destroyed", "evidence", c.Evidence)
+	return true, nil
+}
+
+// attestFound says in a record what was found.
+func (h *House) attestFound(ctx context.Context, c intake.Checked, why string) error {
+	if state := keysState(c.Damage); state != "" {
+		return h.keysLost(ctx, c, why, state)
+	}
+	said := "intact"
+	if !c.Intact {
+		said = "damaged"
+		h.logger.ErrorContext(ctx, "EVIDENCE DAMAGED", "evidence", c.Evidence, "error", c.Damage)
+	}
+	_, err := h.guard.Attest(ctx, why, &custody.CheckEvidence{Evidence: c.Evidence, Intact: c.Intact, SHA256: c.SHA256})
+	if err == nil {
+		h.keeping.checks.WithLabelValues(said).Inc()
+	}
+	return err
 }

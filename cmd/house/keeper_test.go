@@ -792,3 +792,50 @@ func TestAPartIsMissing(t *testing.T) {
 	require.Eventually(t, func() bool { return onHold(t, direct, incident) == 4 }, patience, 100*time.Millisecond, "it is back")
 	require.Eventually(t, func() bool { return r.metric("custody_protection_incomplete") == 0 }, patience, 100*time.Millisecond)
 }
+
+// TestDestroyedWhileItIsRead: an item is destroyed by order while it is being read
+// back, on request and after its seal. That is not put on record as damage.
+func TestDestroyedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{true, false} {
+		t.Run(map[bool]string{true: "on request", false: "after its seal"}[asked], func(t *testing.T) {
+			t.Parallel()
+			bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+			l := newLine(t, &bucket)
+			log := &paper{}
+			r := startAt(t, createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true }), slog.NewTextHandler(log, nil), time.Now)
+			administrator, engineer, incident := r.team()
+			lee, kim := r.unretained(administrator, incident)
+			release, reading := make(chan struct{}), make(chan struct{}, 100)
+			hold := func() {
+				l.slow(func(q *http.Request) <-chan struct{} {
+					if q.Method == http.MethodGet && strings.Contains(q.URL.Path, string(incident)+"/c/") {
+						reading <- struct{}{}
+						return release
+					}
+					return nil
+				})
+			}
+			if !asked {
+				hold()
+			}
+			id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+			if asked {
+				confirmed(t, engineer, id)
+				hold()
+				_, err := lee.Say(t.Context(), "look", &custody.VerifyEvidence{Evidence: id})
+				require.NoError(t, err)
+			}
+			<-reading
+			orderDestroyed(t, lee, kim, id)
+			destroyed(t, lee, id)
+			close(release)
+			require.Eventually(t, func() bool { return strings.Contains(log.String(), "was ordered destroyed") }, patience, 50*time.Millisecond)
+			require.NotContains(t, checks(t, lee, id), false)
+			e, err := lee.Evidence(t.Context(), id)
+			require.NoError(t, err)
+			require.False(t, e.Damaged, "it was destroyed by order, not damaged")
+			require.NotContains(t, log.String(), "EVIDENCE DAMAGED")
+		})
+	}
+}

@@ -226,8 +226,8 @@ type Checked struct {
 }
 
 // Check reads back what was sealed and not yet checked. sealed tells whether
-// the seal is on record, and which artifact it names; found puts on record what
-// was measured.
+// the seal is on record and the artifact is to be had, and which it is; found puts
+// on record what was measured, and is to look whether it is still to be had.
 func (in *Intake) Check(ctx context.Context,
 	sealed func(context.Context, custody.EvidenceID) (custody.Artifact, bool, error),
 	found func(context.Context, Checked) error,
@@ -263,5 +263,9 @@ func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, 
 	if err := found(ctx, c); err != nil {
 		return err
 	}
-	return in.Rows.CheckUpload(ctx, up.Evidence)
+	err = in.Rows.CheckUpload(ctx, up.Evidence)
+	if errors.Is(err, custody.ErrUnknown) { // it was destroyed meanwhile
+		err = nil
+	}
+	return err
 }
