@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +17,7 @@ import (
 // Seal makes chunks, which PutChunk returned, in this order the artifact of
 // size bytes with this root. It goes through them twice, and they must be the
 // same both times; it holds some thousand of them at most. ErrMismatch when they
-// are not that artifact, ErrNotFound when one of them is not in the bucket. An
+// are not that artifact, *AbsentError when some of them are not in the bucket. An
 // error of chunks' own is returned. When Seal returns nil, the artifact is
 // durable and can be read; before, it cannot be. Sealing again changes nothing.
 // The size may be 0, without chunks.
@@ -34,6 +35,18 @@ func (v *Vault) Seal(ctx context.Context, incident custody.IncidentID, chunks it
 	defer t.End()
 	return t.Seal(ctx, chunks, size, root, until)
 }
+
+// AbsentError tells which chunks of what was to be sealed are not in the bucket:
+// those of the first page where any are missing. errors.Is ErrNotFound.
+type AbsentError struct{ Chunks []Chunk }
+
+// Error implements error.
+func (e *AbsentError) Error() string {
+	return fmt.Sprintf("%d chunks: %v", len(e.Chunks), ErrNotFound)
+}
+
+// Is reports whether target is ErrNotFound.
+func (e *AbsentError) Is(target error) bool { return target == ErrNotFound }
 
 // sealed is Seal for somebody who has leave to take in.
 func (v *Vault) sealed(ctx context.Context, incident custody.IncidentID, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
@@ -110,13 +123,24 @@ func (v *Vault) putPage(ctx context.Context, k *incidentKeys, rows []Chunk, i, s
 	if err != nil {
 		return page{}, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
+	var mu sync.Mutex
+	absent := new(AbsentError)
 	err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
 		o, err := v.find(ctx, k, c)
+		if errors.Is(err, ErrNotFound) {
+			mu.Lock()
+			defer mu.Unlock()
+			absent.Chunks = append(absent.Chunks, c)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		return v.retain(ctx, o, until)
 	})
+	if err == nil && len(absent.Chunks) > 0 {
+		err = absent
+	}
 	if err != nil {
 		return page{}, err
 	}

@@ -1,7 +1,9 @@
 package house_test
 
 import (
+	"bytes"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +64,7 @@ func TestDestroyedWithoutItsManifest(t *testing.T) {
 	orderDestroyed(t, lee, kim, id)
 	destroyed(t, lee, id)
 	act, _ := lastSaid[*custody.DisposedEvidence](t, lee, id)
-	require.Equal(t, "deleted from a folder: the manifest was lost, so every chunk that the service's database lists, but for those that other items of the incident share; not counted", act.Method)
+	require.Equal(t, "deleted from a folder: no manifest was there, so it was every chunk that the service's database lists, but for those that other items of the incident share; not counted", act.Method)
 	require.Len(t, inBucket(t, dir, incident, "c"), 1, "what they share")
 	require.Len(t, inBucket(t, dir, incident, "p"), 1)
 	_, err := lee.Say(t.Context(), "is it whole", &custody.VerifyEvidence{Evidence: other})
@@ -109,4 +111,54 @@ func TestNotCertifiedWithoutAList(t *testing.T) {
 	destroyed(t, lee, id)
 	require.Empty(t, inBucket(t, dir, incident, "c"))
 	require.Eventually(t, func() bool { return r.metric("custody_destruction_waiting") == 0 }, patience, 100*time.Millisecond)
+}
+
+// TestNothingStaysOfWhatWasCut: a stream was not what it was said to be, and a chunk
+// was replaced. Once the item is withdrawn, or destroyed, nothing of that is left.
+func TestNothingStaysOfWhatWasCut(t *testing.T) {
+	t.Parallel()
+	dir, _ := create(t)
+	r := start(t, dir)
+	administrator, engineer, incident := r.team()
+	lee, kim := r.unretained(administrator, incident)
+	cut := func(id custody.EvidenceID) {
+		t.Helper()
+		token, err := engineer.Session(t.Context())
+		require.NoError(t, err)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+r.address+"/v1/evidence/"+string(id)+"/content",
+			bytes.NewReader(noise(custody.ChunkSize+1000, 1)))
+		require.NoError(t, err)
+		q.Header.Set("Authorization", "Bearer "+token)
+		q.Header.Set("Content-Digest", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:") // of nothing
+		a, err := engineer.HTTP.Do(q)
+		require.NoError(t, err)
+		require.NoError(t, a.Body.Close())
+		require.GreaterOrEqual(t, a.StatusCode, 400)
+	}
+	name, err := custody.NewName([]byte("disk.img"))
+	require.NoError(t, err)
+	said, err := engineer.Say(t.Context(), "to examine it", &custody.BeginEvidence{AtMost: 1 << 30, Exhibit: "EX-1", Incident: incident, Name: name, Type: "disk"})
+	require.NoError(t, err)
+	withdrawn := custody.NewEvidenceID(said.Payload)
+	cut(withdrawn)
+	require.Len(t, inBucket(t, dir, incident, "c"), 2)
+	_, err = engineer.Upload(t.Context(), withdrawn, bytes.NewReader(noise(100, 2)), nil)
+	require.NoError(t, err)
+	_, err = engineer.Upload(t.Context(), withdrawn, bytes.NewReader(noise(100, 3)), nil) // in its place
+	require.NoError(t, err)
+	require.Len(t, inBucket(t, dir, incident, "c"), 4)
+	_, err = engineer.Say(t.Context(), "wrong", &custody.WithdrawEvidence{Evidence: withdrawn, Incident: incident})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(inBucket(t, dir, incident, "c")) == 0 }, patience, 100*time.Millisecond)
+
+	destroy, seal := beginsToSeal(t, engineer, incident, "EX-2", noise(1000, 4))
+	cut(destroy)
+	_, err = engineer.Upload(t.Context(), destroy, bytes.NewReader(noise(1000, 4)), nil)
+	require.NoError(t, err)
+	require.NoError(t, seal())
+	confirmed(t, engineer, destroy)
+	require.Len(t, inBucket(t, dir, incident, "c"), 3)
+	orderDestroyed(t, lee, kim, destroy)
+	destroyed(t, lee, destroy)
+	require.Empty(t, inBucket(t, dir, incident, "c"))
 }

@@ -353,6 +353,9 @@ func (h *House) dispose(ctx context.Context, k kept) error {
 			}
 			h.guarded.free(k.id, true)
 		}
+		if err := h.discardLeftovers(ctx, k.incident, k.id); err != nil && !errors.Is(err, storage.ErrNotFound) { // no keys: nothing is there
+			return err
+		}
 		done, err := h.vault.Dispose(ctx, k.incident, k.artifact.Root, k.artifact.Size, h.others(k.incident, k.id))
 		if err != nil {
 			return err
@@ -400,7 +403,7 @@ func (h *House) disposeListed(ctx context.Context, k kept) (method string, err e
 	if err := h.vault.Discard(ctx, k.incident, chunks, h.others(k.incident, k.id)); err != nil {
 		return "", err
 	}
-	return h.how() + ": the manifest was lost, so every chunk that the service's database lists, but for those that other items of the incident share; not counted", nil
+	return h.how() + ": no manifest was there, so it was every chunk that the service's database lists, but for those that other items of the incident share; not counted", nil
 }
 
 // how says in words what deleting is.
@@ -508,6 +511,29 @@ func chunksOf(ctx context.Context, rows *sql.Store, up sql.Upload) iter.Seq2[sto
 					return
 				}
 				from = c.Index + 1
+			}
+			if len(list) < sourcePage {
+				return
+			}
+		}
+	}
+}
+
+// leftoversOf goes through what came for an item and was cut off, replaced or lost.
+// Nobody depends on it, so it keeps nothing of others from being destroyed.
+func leftoversOf(ctx context.Context, rows *sql.Store, e custody.EvidenceID) iter.Seq2[storage.Chunk, error] {
+	return func(yield func(storage.Chunk, error) bool) {
+		for after := (sql.Chunk{}); ; {
+			list, err := rows.Leftovers(ctx, e, after, sourcePage)
+			if err != nil {
+				yield(storage.Chunk{}, err)
+				return
+			}
+			for _, c := range list {
+				if !yield(storage.Chunk{Digest: c.Digest, Length: uint32(c.Length), Version: c.Version}, nil) {
+					return
+				}
+				after = c
 			}
 			if len(list) < sourcePage {
 				return

@@ -9,6 +9,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/sql"
 )
 
 // withdrawnItem is an item whose upload was ended by record.
@@ -75,8 +76,8 @@ func (h *House) withdrawn(ctx context.Context) (list []withdrawnItem, err error)
 	return list, err
 }
 
-// discard removes the chunks of one upload that nothing else of the incident
-// uses, with the manifest of a seal that was refused, and then forgets it. A chunk that was on its way at the time of the
+// discard removes the chunks of one upload, and those that were cut off or replaced,
+// that nothing else of the incident uses, with the manifest of a seal that was refused, and then forgets it. A chunk that was on its way at the time of the
 // withdrawal makes an upload again, which the next round finds.
 func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 	up, err := h.intake.Rows.Upload(ctx, w.id)
@@ -87,6 +88,9 @@ func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 		return err
 	}
 	err = h.vault.Discard(ctx, w.incident, chunksOf(ctx, h.intake.Rows, up), h.others(w.incident, w.id))
+	if err == nil {
+		err = h.discardLeftovers(ctx, w.incident, w.id)
+	}
 	switch {
 	case errors.Is(err, storage.ErrNotFound) && !h.anySealed(w.incident): // no keys: nothing but zeros ever came
 	case errors.Is(err, storage.ErrShredded): // nobody can read what is left
@@ -94,6 +98,15 @@ func (h *House) discard(ctx context.Context, w withdrawnItem) error {
 		return err
 	}
 	return h.intake.Rows.RemoveUpload(ctx, w.id)
+}
+
+// discardLeftovers removes what came for an item and did not stay part of it.
+func (h *House) discardLeftovers(ctx context.Context, i custody.IncidentID, e custody.EvidenceID) error {
+	any, err := h.intake.Rows.Leftovers(ctx, e, sql.Chunk{}, 1)
+	if err != nil || len(any) == 0 {
+		return err
+	}
+	return h.vault.Discard(ctx, i, leftoversOf(ctx, h.intake.Rows, e), h.others(i, e))
 }
 
 // anySealed says whether anything was sealed in an incident, to go by the last

@@ -136,8 +136,8 @@ func (in *Intake) Have(ctx context.Context, e custody.EvidenceID, from uint64, l
 }
 
 // Cut forgets the chunks of an upload from an index on, as those of a stream
-// that was not what it was said to be. What it forgets stays in the bucket for as
-// long as the upload is neither brought again nor withdrawn. It fails with
+// that was not what it was said to be. What it forgets goes from the bucket when
+// the item is withdrawn or destroyed. It fails with
 // ErrSealed.
 func (in *Intake) Cut(ctx context.Context, e custody.EvidenceID, from uint64) error {
 	err := in.Rows.CutChunks(ctx, e, from)
@@ -165,9 +165,13 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	if errors.Is(err, storage.ErrMismatch) {
 		return custody.Unlawful{Why: "the chunks that arrived do not make the root that was signed: send them again"}
 	}
-	if errors.Is(err, storage.ErrNotFound) && !up.Sealed {
-		// It was lost, or removed by hand: it has to be brought again.
-		if err := in.Rows.RemoveUpload(ctx, act.Evidence); err != nil {
+	if gone := new(storage.AbsentError); errors.As(err, &gone) && !up.Sealed {
+		// They were lost, or removed by hand: they have to be brought again, and only they.
+		lost := make([]sql.Chunk, len(gone.Chunks))
+		for n, c := range gone.Chunks {
+			lost[n] = sql.Chunk{Digest: c.Digest, Length: uint64(c.Length), Version: c.Version}
+		}
+		if err := in.Rows.LoseChunks(ctx, act.Evidence, lost...); err != nil {
 			return err
 		}
 		return custody.Unlawful{Why: "a chunk that was there is gone: send the artifact again"}

@@ -7,11 +7,12 @@ var writes = []string{
 	insertErasure, eraseRecord, eraseReceipt, eraseTicket, setDestroyed, endErasure,
 	insertTicket, beginUse, endUse, closeTicket,
 	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
+	leaveFrom, leaveOther, leaveLost, deleteLost, deleteLeftovers,
 }
 
 // reads are the statements outside of transactions, prepared once.
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
 	selectErasures, selectPart, isDestroyed, selectLengths, countRecords,
-	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen,
+	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen, selectLeftovers,
 }

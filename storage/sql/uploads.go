@@ -48,6 +48,15 @@ const (
 	selectIncident = `SELECT incident FROM uploads WHERE evidence = $1`
 	insertChunk    = `INSERT INTO chunks (evidence, place, digest, length, version) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (evidence, place) DO UPDATE SET digest = excluded.digest, length = excluded.length, version = excluded.version`
+	leaveFrom = `INSERT INTO leftovers (evidence, digest, length, version)
+		SELECT evidence, digest, length, version FROM chunks WHERE evidence = $1 AND place >= $2 ON CONFLICT DO NOTHING`
+	leaveOther = `INSERT INTO leftovers (evidence, digest, length, version)
+		SELECT evidence, digest, length, version FROM chunks WHERE evidence = $1 AND place = $2 AND (digest <> $3 OR length <> $4 OR version <> $5) ON CONFLICT DO NOTHING`
+	leaveLost       = `INSERT INTO leftovers (evidence, digest, length, version) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	deleteLost      = `DELETE FROM chunks WHERE evidence = $1 AND digest = $2 AND length = $3 AND version = $4`
+	deleteLeftovers = `DELETE FROM leftovers WHERE evidence = $1`
+	selectLeftovers = `SELECT digest, length, version FROM leftovers WHERE evidence = $1 AND (digest, length, version) > ($2, $3, $4)
+		ORDER BY digest, length, version LIMIT $5`
 	selectOpen    = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE incident = $1 AND NOT checked ORDER BY begun, evidence`
 	selectHolders = `SELECT chunks.evidence, MAX(chunks.length), MAX(chunks.version) FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
 		WHERE chunks.digest = $1 AND uploads.incident = $2 AND (uploads.sealed OR uploads.evidence = $3)
@@ -84,7 +93,7 @@ func (s *Store) Upload(ctx context.Context, e custody.EvidenceID) (Upload, error
 }
 
 // AddChunks keeps chunks of an item's upload, in the places of those with the
-// same index, all or none. It fails with ErrSealed after SealUpload, and with
+// same index, which become leftovers, all or none. It fails with ErrSealed after SealUpload, and with
 // custody.ErrUnknown when there is no upload.
 func (s *Store) AddChunks(ctx context.Context, e custody.EvidenceID, list ...Chunk) error {
 	err := s.write(ctx, func(t *transaction) error {
@@ -96,8 +105,10 @@ func (s *Store) AddChunks(ctx context.Context, e custody.EvidenceID, list ...Chu
 			return ErrSealed
 		}
 		for _, c := range list {
-			if _, err := t.exec(insertChunk, string(e), c.Index, c.Digest[:], c.Length, c.Version); err != nil {
-				return err
+			for _, do := range []string{leaveOther, insertChunk} {
+				if _, err := t.exec(do, string(e), c.Index, c.Digest[:], c.Length, c.Version); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -105,7 +116,38 @@ func (s *Store) AddChunks(ctx context.Context, e custody.EvidenceID, list ...Chu
 	return uploadError(e, err)
 }
 
-// CutChunks forgets the chunks of an item's upload from an index on. It fails
+// LoseChunks makes leftovers of chunks of an item's upload that are not in the
+// bucket any more, wherever the upload has them. Their indexes do not count.
+func (s *Store) LoseChunks(ctx context.Context, e custody.EvidenceID, list ...Chunk) error {
+	err := s.write(ctx, func(t *transaction) error {
+		for _, c := range list {
+			for _, do := range []string{leaveLost, deleteLost} {
+				if _, err := t.exec(do, string(e), c.Digest[:], c.Length, c.Version); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return uploadError(e, err)
+}
+
+// Leftovers returns chunks that came for an item and were cut off, replaced or
+// lost since, until RemoveUpload: those after one of them, or after the zero
+// Chunk, at most limit. Their indexes are not filled in.
+func (s *Store) Leftovers(ctx context.Context, e custody.EvidenceID, after Chunk, limit int) (list []Chunk, err error) {
+	err = s.rows(ctx, selectLeftovers, []any{string(e), after.Digest[:], after.Length, after.Version, limit}, func(scan func(...any) error) error {
+		var c Chunk
+		if err := scan(into(&c.Digest), &c.Length, &c.Version); err != nil {
+			return err
+		}
+		list = append(list, c)
+		return nil
+	})
+	return list, uploadError(e, err)
+}
+
+// CutChunks makes leftovers of the chunks of an item's upload from an index on. It fails
 // with ErrSealed after SealUpload; without an upload it does nothing.
 func (s *Store) CutChunks(ctx context.Context, e custody.EvidenceID, from uint64) error {
 	err := s.write(ctx, func(t *transaction) error {
@@ -116,8 +158,12 @@ func (s *Store) CutChunks(ctx context.Context, e custody.EvidenceID, from uint64
 		if sealed {
 			return ErrSealed
 		}
-		_, err := t.exec(cutChunks, string(e), from)
-		return err
+		for _, do := range []string{leaveFrom, cutChunks} {
+			if _, err := t.exec(do, string(e), from); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -210,14 +256,16 @@ func (s *Store) OpenUploads(ctx context.Context, i custody.IncidentID) (list []U
 	return list, nil
 }
 
-// RemoveUpload forgets an upload and its chunks. Without one it does nothing.
+// RemoveUpload forgets an upload, its chunks and its leftovers. Without one it
+// does nothing.
 func (s *Store) RemoveUpload(ctx context.Context, e custody.EvidenceID) error {
 	err := s.write(ctx, func(t *transaction) error {
-		if _, err := t.exec(deleteChunks, string(e)); err != nil {
-			return err
+		for _, do := range []string{deleteChunks, deleteLeftovers, deleteUpload} {
+			if _, err := t.exec(do, string(e)); err != nil {
+				return err
+			}
 		}
-		_, err := t.exec(deleteUpload, string(e))
-		return err
+		return nil
 	})
 	return uploadError(e, err)
 }

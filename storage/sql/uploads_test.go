@@ -24,6 +24,42 @@ func newUpload() sql.Upload {
 	}
 }
 
+// TestLeftovers: what came and did not stay part of an upload is known until the
+// upload is forgotten.
+func TestLeftovers(t *testing.T) {
+	s, ctx, u := openAt(t, filepath.Join(t.TempDir(), "records.db"), sql.Options{}), t.Context(), newUpload()
+	require.NoError(t, s.AddUpload(ctx, u))
+	chunk := func(n uint64, what string) sql.Chunk {
+		return sql.Chunk{Index: n, Digest: custody.Hash([]byte(what)), Length: n + 1, Version: what}
+	}
+	left := func() (is []string) {
+		after := sql.Chunk{}
+		for {
+			list, err := s.Leftovers(ctx, u.Evidence, after, 1)
+			require.NoError(t, err)
+			if len(list) == 0 {
+				return is
+			}
+			after = list[0]
+			is = append(is, after.Version)
+		}
+	}
+	require.NoError(t, s.AddChunks(ctx, u.Evidence, chunk(0, "a"), chunk(1, "b"), chunk(2, "c"), chunk(3, "d"), chunk(4, "e")))
+	require.NoError(t, s.AddChunks(ctx, u.Evidence, chunk(0, "a")))
+	require.Empty(t, left(), "the same again")
+	require.NoError(t, s.AddChunks(ctx, u.Evidence, chunk(0, "other"), chunk(0, "another")))
+	require.ElementsMatch(t, []string{"a", "other"}, left(), "replaced")
+	require.NoError(t, s.CutChunks(ctx, u.Evidence, 3))
+	require.ElementsMatch(t, []string{"a", "other", "d", "e"}, left(), "cut")
+	require.NoError(t, s.LoseChunks(ctx, u.Evidence, chunk(1, "b")))
+	require.ElementsMatch(t, []string{"a", "other", "d", "e", "b"}, left(), "lost")
+	list, err := s.Chunks(ctx, u.Evidence, 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, []sql.Chunk{chunk(0, "another"), chunk(2, "c")}, list)
+	require.NoError(t, s.RemoveUpload(ctx, u.Evidence))
+	require.Empty(t, left())
+}
+
 func TestUploadsLife(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "records.db")
 	s, ctx, u := openAt(t, path, sql.Options{}), t.Context(), newUpload()
