@@ -82,6 +82,8 @@ type API struct {
 	limit   *limits
 	bodies  *turns
 	streams *streams
+
+	contents *turns
 }
 
 // OpenAPI is the description of the API, OpenAPI 3.1.
@@ -99,7 +101,7 @@ const (
 
 // New returns the API's handler.
 func New(c Config) *API {
-	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: newTurns(), streams: newStreams()}
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: newTurns("chunks", maxBodies, maxOwnBodies, mostOwnWaiting), contents: newTurns("retrievals", maxConcurrent, maxOwnContents, 0), streams: newStreams()}
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
 	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })

@@ -31,6 +31,12 @@ func (a *API) content(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	leave, err := a.contents.enter(r.Context(), use.Pass.Holder())
+	if err != nil {
+		a.fail(w, r, errors.Join(err, use.End(context.WithoutCancel(r.Context()), guard.Range{}, false)))
+		return
+	}
+	defer leave()
 	counted := false
 	defer func() {
 		if !counted { // a panic: recover, outside, answers it
@@ -130,8 +136,13 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 	return handed, true, nil
 }
 
+// maxOwnContents is how many requests of one person are handed bytes at once. Each
+// has memory of its own beside the vault's buffers, of which one person has a share.
+const maxOwnContents = 8
+
 // The copying of evidence to a client: how much at once, the slowest rate that
-// is borne, and how often the right is looked at again.
+// is borne over a chunk, which stands in a buffer meanwhile, with shortestWait more
+// for it, and how often the right is looked at again.
 const (
 	copySize     = 256 << 10
 	slowest      = 32 << 10          // bytes per second
@@ -147,8 +158,9 @@ func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use
 	var sent, lookedAt uint64
 	looked := time.Now()
 	buffer := make([]byte, copySize)
+	var pace pace
 	for b := first; len(b) > 0; {
-		_ = c.SetWriteDeadline(time.Now().Add(shortestWait + time.Duration(len(b)/slowest)*time.Second))
+		_ = c.SetWriteDeadline(pace.deadline(sent, len(b), time.Now()))
 		n, err := w.Write(b)
 		sent += uint64(n)
 		if err != nil {
@@ -167,6 +179,24 @@ func (a *API) copyOut(ctx context.Context, w http.ResponseWriter, use *guard.Use
 		b = buffer[:n]
 	}
 	return sent, nil
+}
+
+// pace is how fast a client has to take what is handed out.
+type pace struct {
+	end   uint64    // of a stretch of a chunk's length
+	until time.Time // when that has to have left
+}
+
+// deadline says by when the next n bytes have to leave, after sent: in time for
+// themselves, and so that their stretch is in time.
+func (p *pace) deadline(sent uint64, n int, now time.Time) time.Time {
+	if sent >= p.end {
+		p.end, p.until = sent+custody.ChunkSize, now.Add(chunkWithin)
+	}
+	if own := now.Add(shortestWait + time.Duration(n/slowest)*time.Second); own.Before(p.until) {
+		return own
+	}
+	return p.until
 }
 
 // rangeOf reads a Range header with one range of bytes (RFC 9110, section

@@ -431,6 +431,76 @@ func TestSlowReaderIsCut(t *testing.T) {
 	}
 }
 
+// TestTheSlowestPace: whoever takes each piece just in time, and so holds a chunk's
+// buffer, has the time for a chunk that the slowest rate gives, and 30 s.
+func TestTheSlowestPace(t *testing.T) {
+	const piece = 256 << 10
+	begun := time.Now()
+	now, sent := begun, uint64(0)
+	var p api.Pace
+	took := []time.Duration{}
+	for range 2 {
+		for range custody.ChunkSize / piece {
+			until := p.Deadline(sent, piece, now)
+			require.LessOrEqual(t, until.Sub(now), 38*time.Second)
+			now, sent = now.Add(min(37*time.Second, until.Sub(now))), sent+piece
+		}
+		took, begun = append(took, now.Sub(begun)), now
+	}
+	require.Equal(t, []time.Duration{286 * time.Second, 286 * time.Second}, took)
+}
+
+// TestAShareOfRetrievals: one person is handed so much at once, and others are not
+// kept from theirs.
+func TestAShareOfRetrievals(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	data := bytes.Repeat(noise(custody.ChunkSize, 5), 8)
+	e, _ := s.takeIn(v, "EX-1", data)
+	admitted(t, s.say(s.Lead, "he helps", assign(s, s.Outsider.ID)))
+	ticket := s.retrieve(v, e, 0, 0)
+	ask := func(ctx context.Context) int {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+contentPath(e), nil)
+		if err != nil {
+			return 0
+		}
+		q.Header.Set("Authorization", "Bearer "+v.session)
+		q.Header.Set(api.TicketHeader, ticket)
+		r, err := s.client.Do(q)
+		if err != nil {
+			return 0
+		}
+		if r.StatusCode == http.StatusOK {
+			<-ctx.Done() // it takes nothing more
+		}
+		_ = r.Body.Close()
+		return r.StatusCode
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var many sync.WaitGroup
+	for range 8 {
+		many.Go(func() {
+			for ctx.Err() == nil { // the one below may have been before it
+				ask(ctx)
+			}
+		})
+	}
+	require.Eventually(t, func() bool {
+		brief, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return ask(brief) == http.StatusTooManyRequests
+	}, 30*time.Second, 50*time.Millisecond)
+	colleague := s.login(s.Outsider)
+	said, _ := admitted(t, s.say(s.Outsider, "to examine it", &custody.RetrieveEvidence{Evidence: e}))
+	require.True(t, bytes.Equal(data, s.content(colleague, e, said.Token).body))
+	cancel()
+	many.Wait()
+	require.Eventually(t, func() bool {
+		a := s.content(v, e, ticket)
+		return a.StatusCode == http.StatusOK && bytes.Equal(data, a.body)
+	}, 30*time.Second, 100*time.Millisecond)
+}
+
 func TestBundle(t *testing.T) {
 	s := newService(t)
 	v := s.login(s.Engineer)

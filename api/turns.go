@@ -9,10 +9,13 @@ import (
 	"github.com/forensic-custody/custody/custody/guard"
 )
 
-// turns bounds how many chunks are taken in at once, in all and of one person.
+// turns bounds how much of one kind is done at once, in all and for one person.
 // Whoever has his share waits for his own turn, and keeps nobody else's place.
 type turns struct {
-	all chan struct{}
+	what    string // is done
+	share   int    // of one person
+	waiting int    // how many more of his can wait
+	all     chan struct{}
 
 	mu  sync.Mutex
 	own map[custody.PrincipalID]*share // of those who are here
@@ -24,8 +27,8 @@ type share struct {
 	here  int // who have a turn or wait for one
 }
 
-func newTurns() *turns {
-	return &turns{all: make(chan struct{}, maxBodies), own: map[custody.PrincipalID]*share{}}
+func newTurns(what string, all, own, waiting int) *turns {
+	return &turns{what: what, share: own, waiting: waiting, all: make(chan struct{}, all), own: map[custody.PrincipalID]*share{}}
 }
 
 // enter waits for a turn, and returns what ends it. It fails with guard.ErrTooMany
@@ -58,11 +61,11 @@ func (t *turns) join(p custody.PrincipalID) (*share, error) {
 	defer t.mu.Unlock()
 	s := t.own[p]
 	if s == nil {
-		s = &share{taken: make(chan struct{}, maxOwnBodies)}
+		s = &share{taken: make(chan struct{}, t.share)}
 		t.own[p] = s
 	}
-	if s.here == maxOwnBodies+mostOwnWaiting {
-		return nil, fmt.Errorf("%w: %d of your chunks wait for their turn; try again", guard.ErrTooMany, mostOwnWaiting)
+	if s.here == t.share+t.waiting {
+		return nil, fmt.Errorf("%w: %d of your %s are under way or wait for their turn; try again", guard.ErrTooMany, s.here, t.what)
 	}
 	s.here++
 	return s, nil

@@ -146,8 +146,8 @@ func (u upload) takes(index uint64) error {
 }
 
 // maxBodies is how many chunks are taken in at once, each in a buffer of the vault,
-// which has more of them, so that chunks that come slowly leave some for those
-// who read; and maxOwnBodies how many of one person, so that his leave some for
+// which has more of them, so that chunks that come slowly leave some for what is
+// read back; and maxOwnBodies how many of one person, so that his leave some for
 // others. mostOwnWaiting more of his can wait for their turn.
 const (
 	maxBodies      = 4
@@ -178,7 +178,7 @@ func hearOut(w http.ResponseWriter, r *http.Request) {
 // hearWithin is how long the rest of a chunk that is refused is read.
 const hearWithin = 5 * time.Second
 
-// chunkWithin is how long the bytes of a chunk may take to come.
+// chunkWithin is how long the bytes of a chunk may take to come, or to leave.
 const chunkWithin = shortestWait + custody.ChunkSize/slowest*time.Second
 
 // putChunk takes in one chunk: 204 when it is stored for good.

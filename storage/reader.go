@@ -11,9 +11,11 @@ import (
 
 // Reader hands out a stretch of an artifact. It implements io.ReadCloser and
 // io.WriterTo, and is for one goroutine. It holds one buffer of the vault
-// while it stands within a chunk, and two more, when they are free, for the
-// chunks after it, which it reads ahead; so whoever reads slowly should be given
-// a limit of time. An error is final.
+// while it stands within a chunk, and two more, when they are free and not the last
+// ones, for the chunks after it, which it reads ahead. All readers of one person hold
+// all buffers of readers but one at most. So whoever reads slowly keeps nobody
+// from bringing anything, but others from reading at full speed, and should be
+// given a limit of time. An error is final.
 type Reader struct {
 	vault  *Vault
 	keys   *incidentKeys
@@ -21,6 +23,10 @@ type Reader struct {
 	rows   []Chunk // of the page that was read last
 	page   uint64  // its number
 	permit func(guard.Range) error
+
+	buffers *buffers
+	who     custody.PrincipalID // who reads; "" for the vault itself
+	share   *share              // his, of the buffers
 
 	ctx    context.Context //nolint:containedctx // Read has none of its own
 	cancel context.CancelFunc
@@ -46,10 +52,11 @@ type loaded struct {
 
 var errClosed = errors.New("the reader is closed")
 
-func newReader(ctx context.Context, v *Vault, k *incidentKeys, m *manifest, r guard.Range, permit func(guard.Range) error) *Reader {
+func newReader(ctx context.Context, v *Vault, k *incidentKeys, m *manifest, r guard.Range, as reading) *Reader {
 	ctx, cancel := context.WithCancel(ctx)
 	return &Reader{
-		vault: v, keys: k, list: m, permit: permit,
+		vault: v, keys: k, list: m, permit: as.permit,
+		buffers: as.buffers, who: as.who, share: as.buffers.join(as.who),
 		ctx: ctx, cancel: cancel,
 		at: r.Offset, end: r.Offset + r.Length,
 	}
@@ -66,7 +73,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, r.part)
-	r.part = r.part[n:]
+	r.taken(n)
 	return n, nil
 }
 
@@ -86,10 +93,17 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 		}
 		n, err := w.Write(r.part)
 		total += int64(n)
-		r.part = r.part[n:]
+		r.taken(n)
 		if err != nil {
 			return total, err
 		}
+	}
+}
+
+// taken notes that n bytes more of the current chunk's part were handed out.
+func (r *Reader) taken(n int) {
+	if r.part = r.part[n:]; len(r.part) == 0 {
+		r.release()
 	}
 }
 
@@ -106,15 +120,16 @@ func (r *Reader) finish(err error) {
 	r.release()
 	for _, next := range r.ahead {
 		if l := <-next; l.buf != nil {
-			r.vault.buffers.give(l.buf)
+			r.buffers.giveOf(r.share, l.buf)
 		}
 	}
-	r.ahead, r.rows, r.err = nil, nil, err
+	r.buffers.part(r.who, r.share)
+	r.ahead, r.rows, r.share, r.err = nil, nil, nil, err
 }
 
 func (r *Reader) release() {
 	if r.buf != nil {
-		r.vault.buffers.give(r.buf)
+		r.buffers.giveOf(r.share, r.buf)
 	}
 	r.buf, r.part = nil, nil
 }
@@ -164,7 +179,7 @@ func (r *Reader) load(index uint64) loaded {
 	if c.Zero() {
 		return loaded{plain: r.vault.zeros[:c.Length]}
 	}
-	buf, err := r.vault.buffers.take(r.ctx)
+	buf, err := r.buffers.takeOf(r.ctx, r.share)
 	if err != nil {
 		return loaded{err: err}
 	}
@@ -199,7 +214,7 @@ func (r *Reader) readAhead() {
 			r.ahead = append(r.ahead, next)
 			continue
 		}
-		buf := r.vault.buffers.tryTake()
+		buf := r.buffers.tryTake(r.share)
 		if buf == nil {
 			return
 		}

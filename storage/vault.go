@@ -20,7 +20,8 @@ import (
 // maxChunkObject is the length in bytes of the largest chunk in the bucket.
 const maxChunkObject = custody.ChunkSize + overhead
 
-// defaultBuffers bounds the memory for chunks at about 100 MB.
+// defaultBuffers bounds the memory for chunks at about 100 MB for each of the two
+// purposes.
 const defaultBuffers = 12
 
 // Config is what a vault is made of.
@@ -31,7 +32,8 @@ type Config struct {
 	Rand       io.Reader        // keys and nonces, for use by several goroutines; nil: crypto/rand
 	Now        func() time.Time // against which a pass expires; nil: time.Now
 	Abilities  Abilities        // what the bucket's Probe returned; zero: nothing can be locked
-	Buffers    int              // of 8 MiB, for all that is written and read at one time; 0: 12. A chunk that comes holds one, a reader up to three
+	Buffers    int              // of 8 MiB, for all that is written and checked at one time; 0: 12. A chunk that comes holds one, a check up to three
+	Readers    int              // buffers more for what is handed out; 0: 12. A reader holds up to three, all of one person all but one
 }
 
 // Vault keeps artifacts in a bucket, in chunks, encrypted under keys of their
@@ -42,7 +44,8 @@ type Vault struct {
 	ring    *keyring
 	random  io.Reader
 	now     func() time.Time
-	buffers *buffers
+	buffers *buffers // for what comes in, and what the vault reads for itself
+	readers *buffers // for what is handed out
 	press   *press
 	zeros   []byte // a chunk of them
 
@@ -99,6 +102,10 @@ func New(c Config) (*Vault, error) {
 	if c.Buffers == 0 {
 		c.Buffers = defaultBuffers
 	}
+	if c.Readers == 0 {
+		c.Readers = defaultBuffers
+	}
+	spares := newSpares()
 	ring, err := newKeyring(c.Identity, c.Recipients)
 	if err != nil {
 		return nil, err
@@ -109,7 +116,7 @@ func New(c Config) (*Vault, error) {
 	}
 	return &Vault{
 		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
-		buffers: newBuffers(c.Buffers), press: press, zeros: make([]byte, custody.ChunkSize),
+		buffers: newBuffers(c.Buffers, spares), readers: newBuffers(c.Readers, spares), press: press, zeros: make([]byte, custody.ChunkSize),
 		abilities: c.Abilities, shredded: map[custody.IncidentID]bool{}, gates: map[custody.IncidentID]*gate{},
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
@@ -314,10 +321,18 @@ func (v *Vault) Open(ctx context.Context, pass guard.Pass, r guard.Range) (*Read
 	if err := permit(r); err != nil {
 		return nil, err
 	}
-	return v.open(ctx, pass.Incident(), pass.Artifact(), r, permit)
+	return v.open(ctx, pass.Incident(), pass.Artifact(), r, reading{v.readers, pass.Holder(), permit})
 }
 
-func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody.Artifact, r guard.Range, permit func(guard.Range) error) (*Reader, error) {
+// reading is how an artifact is read: with which buffers, by whom, and what permits
+// each part.
+type reading struct {
+	buffers *buffers
+	who     custody.PrincipalID
+	permit  func(guard.Range) error
+}
+
+func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody.Artifact, r guard.Range, as reading) (*Reader, error) {
 	if r.Offset > a.Size || r.Length > a.Size-r.Offset {
 		return nil, fmt.Errorf("open the artifact %s: it has %d bytes, not %d from %d", a.Root, a.Size, r.Length, r.Offset)
 	}
@@ -330,7 +345,7 @@ func (v *Vault) open(ctx context.Context, incident custody.IncidentID, a custody
 	if err != nil {
 		return nil, fmt.Errorf("open the artifact %s: %w", a.Root, err)
 	}
-	return newReader(ctx, v, k, m, r, permit), nil
+	return newReader(ctx, v, k, m, r, as), nil
 }
 
 // Check reads a sealed artifact back whole and returns what it is: the root,
@@ -344,7 +359,7 @@ func (v *Vault) Check(ctx context.Context, incident custody.IncidentID, root cus
 	if _, _, err := v.loadKeys(ctx, incident, v.ring); err != nil {
 		return custody.Artifact{}, fmt.Errorf("check the artifact %s: %w", root, damage(err, wrappedKey(incident, 1), all))
 	}
-	r, err := v.open(ctx, incident, custody.Artifact{Root: root, Size: size}, all, func(guard.Range) error { return nil })
+	r, err := v.open(ctx, incident, custody.Artifact{Root: root, Size: size}, all, reading{v.buffers, "", func(guard.Range) error { return nil }})
 	if err != nil {
 		return custody.Artifact{}, err
 	}

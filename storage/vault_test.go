@@ -432,7 +432,7 @@ func TestManyReaders(t *testing.T) {
 	bucket, id := openFolder(t, t.TempDir()), newIdentity(t)
 	b, a := bytesOf(3*chunk+1, 1)
 	take(t, newVault(t, bucket, id), burglary, b, a)
-	few, err := storage.New(storage.Config{Bucket: bucket, Identity: id, Recipients: []age.Recipient{id.Recipient()}, Buffers: 2})
+	few, err := storage.New(storage.Config{Bucket: bucket, Identity: id, Recipients: []age.Recipient{id.Recipient()}, Readers: 2})
 	require.NoError(t, err)
 	var group errgroup.Group
 	for range 6 { // more than there are buffers
@@ -446,6 +446,52 @@ func TestManyReaders(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	require.Zero(t, few.BuffersTaken())
+}
+
+// TestSlowReaders: however slowly somebody reads, with however many readers, others
+// bring chunks, have artifacts checked, and read.
+func TestSlowReaders(t *testing.T) {
+	id := newIdentity(t)
+	v, err := storage.New(storage.Config{
+		Bucket: openFolder(t, t.TempDir()), Identity: id, Recipients: []age.Recipient{id.Recipient()}, Buffers: 2, Readers: 4,
+	})
+	require.NoError(t, err)
+	data, a := bytesOf(3*chunk, 1)
+	take(t, v, burglary, data, a)
+	eve, max := custody.NewPrincipalID(custody.Hash([]byte("eve"))), custody.NewPrincipalID(custody.Hash([]byte("max")))
+	var slow errgroup.Group
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 5 {
+		r, err := v.OpenFor(ctx, eve, burglary, a)
+		require.NoError(t, err)
+		slow.Go(func() error {
+			_, err := r.Read(make([]byte, 100))
+			<-ctx.Done()
+			return errors.Join(err, r.Close())
+		})
+	}
+	require.Eventually(t, func() bool { return v.BuffersTaken() == 3 }, 10*time.Second, time.Millisecond)
+	done := make(chan error, 1)
+	go func() {
+		r, err := v.OpenFor(t.Context(), max, burglary, a)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+			err = errors.Join(err, r.Close())
+		}
+		_, failed := v.Check(t.Context(), burglary, a.Root, a.Size)
+		part := buckettest.Bytes(100, 9)
+		_, put := v.PutChunk(t.Context(), burglary, bytes.NewReader(part), custody.ChunkDigest(part))
+		done <- errors.Join(err, failed, put)
+	}()
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "they wait for a slow reader")
+	}
+	cancel()
+	require.ErrorIs(t, slow.Wait(), context.Canceled) // of those who waited for a buffer
+	require.Zero(t, v.BuffersTaken())
 }
 
 func TestAReaderThatIsGivenUp(t *testing.T) {

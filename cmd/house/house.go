@@ -266,7 +266,7 @@ func (h *House) lock(dir string) error {
 }
 
 func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store) error {
-	vault, err := storage.New(storage.Config{Bucket: s.bucket, Identity: k.storage, Recipients: s.recipients, Abilities: s.proven, Buffers: vaultBuffers, Now: h.now})
+	vault, err := storage.New(storage.Config{Bucket: s.bucket, Identity: k.storage, Recipients: s.recipients, Abilities: s.proven, Buffers: vaultBuffers, Readers: readBuffers, Now: h.now})
 	if err != nil {
 		return err
 	}
@@ -315,9 +315,13 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	return nil
 }
 
-// vaultBuffers is how many chunks the vault holds at once, 8 MiB each. With
-// those that come in, they are most of the service's memory.
-const vaultBuffers = 6
+// vaultBuffers is how many chunks of what comes in and is read back the vault holds
+// at once, and readBuffers of what is handed out, 8 MiB each. They are most of the
+// service's memory. api lets fewer come in at once than vaultBuffers.
+const (
+	vaultBuffers = 5
+	readBuffers  = 4
+)
 
 // codeLife is how long the code for the first administrator is valid.
 const codeLife = 15 * time.Minute

@@ -18,6 +18,7 @@ type Range struct {
 // log. The zero Pass permits nothing.
 type Pass struct {
 	grant    custody.Digest // payload digest of the statement that earned it
+	holder   custody.PrincipalID
 	incident custody.IncidentID
 	evidence custody.EvidenceID
 	artifact custody.Artifact
@@ -30,6 +31,9 @@ var ErrNoPass = errors.New("the pass does not permit this")
 
 // Grant returns the payload digest of the statement that earned the pass.
 func (p Pass) Grant() custody.Digest { return p.grant }
+
+// Holder returns who earned it.
+func (p Pass) Holder() custody.PrincipalID { return p.holder }
 
 // Incident returns the incident whose keys protect the artifact.
 func (p Pass) Incident() custody.IncidentID { return p.incident }

@@ -158,7 +158,7 @@ func (g *Guard) Begin(ctx context.Context, session, token string) (*Use, error) 
 		return nil, errors.Join(err, u.End(context.WithoutCancel(ctx), Range{}, false))
 	}
 	u.Pass = Pass{
-		grant: t.Grant, incident: item.Incident, evidence: t.Evidence, artifact: item.Artifact,
+		grant: t.Grant, holder: t.Principal, incident: item.Incident, evidence: t.Evidence, artifact: item.Artifact,
 		span: t.Span, expires: now.Add(useLife),
 	}
 	return u, nil
