@@ -1,11 +1,11 @@
 package storage
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -120,7 +120,15 @@ func (v *Vault) dispose(ctx context.Context, incident custody.IncidentID, root c
 	if err != nil {
 		return Removed{}, err
 	}
-	return v.disposeWith(ctx, k, root, size, keep)
+	done, err := v.disposeWith(ctx, k, root, size, keep)
+	if err != nil || !done.Unlisted {
+		return done, err
+	}
+	kept, err := keep(ctx)
+	if err == nil && slices.ContainsFunc(kept.Artifacts, func(a custody.Artifact) bool { return a.Root == root && a.Size == size }) {
+		err = errSame
+	}
+	return done, err
 }
 
 func (v *Vault) disposeWith(ctx context.Context, k *incidentKeys, root custody.Digest, size uint64, keep Keep) (Removed, error) {
@@ -197,13 +205,7 @@ func (d *disposal) begin(ctx context.Context) (*manifest, error) {
 	m, err := d.vault.findManifest(ctx, d.keys, d.head, "")
 	if errors.Is(err, ErrNotFound) {
 		if m, err = d.vault.findManifest(ctx, d.keys, d.note, ""); errors.Is(err, ErrNotFound) {
-			if err := d.checkGone(ctx); err != nil {
-				return nil, err
-			}
-			if others, err := d.others(ctx); err != nil || others.same {
-				return nil, cmp.Or(err, errSame)
-			}
-			return nil, nil
+			return nil, d.checkGone(ctx)
 		}
 	} else if err == nil {
 		var others *keepers
