@@ -99,14 +99,27 @@ func (b *Bucket) lockConfig(ctx context.Context) (locks, byDefault bool, err err
 	return false, false, fmt.Errorf("object lock of %s: %w", b.name, typed(ctx, err))
 }
 
-// deletionRefused says why a version could not be removed.
+// A server's clock may be behind ours, by so much before it refuses our requests
+// altogether; what it still takes for locked is tried again a little later.
+const (
+	mostSkew  = 15 * time.Minute
+	skewAgain = time.Minute
+)
+
+// deletionRefused says why a version could not be removed. A lock that has just
+// ended by our clock may last by the server's.
 func (b *Bucket) deletionRefused(ctx context.Context, key, version string, err error) error {
 	if answer := minio.ToErrorResponse(err); answer.StatusCode < 400 || answer.StatusCode >= 500 {
 		return typed(ctx, err)
 	}
 	info, failed := b.core.StatObject(ctx, b.name, key, minio.StatObjectOptions{VersionID: version})
-	if l := lockOf(info); failed == nil && (l.hold || l.until.After(time.Now())) {
+	l, now := lockOf(info), time.Now()
+	switch {
+	case failed != nil || !l.hold && l.until.IsZero():
+	case l.hold || l.until.After(now):
 		return &storage.LockedError{Key: key, Until: l.until, Hold: l.hold}
+	case minio.ToErrorResponse(err).StatusCode == http.StatusForbidden && now.Sub(l.until) < mostSkew:
+		return &storage.LockedError{Key: key, Until: now.Add(skewAgain)}
 	}
 	return typed(ctx, err)
 }

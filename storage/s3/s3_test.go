@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -56,6 +57,8 @@ func TestMinIO(t *testing.T) {
 	})
 
 	t.Run("a server that locks nothing is found out", func(t *testing.T) { testLiars(t, server) })
+
+	t.Run("a server whose clock is behind", func(t *testing.T) { testClockBehind(t, server) })
 
 	t.Run("a bucket without versions is refused", func(t *testing.T) {
 		b := open(t, server.NewUnversionedBucket(t))
@@ -218,6 +221,56 @@ func testLiars(t *testing.T, server *buckettest.MinIO) {
 			conf.Endpoint = front.URL
 			_, err = open(t, conf).Probe(t.Context())
 			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// testClockBehind has a proxy refuse a deletion as a server does by whose clock a
+// lock lasts that has ended by ours: that is a lock, and no want of a right.
+func testClockBehind(t *testing.T, server *buckettest.MinIO) {
+	for name, c := range map[string]struct {
+		ended  time.Duration // ago; 0: there is no lock
+		locked bool
+	}{
+		"just ended": {time.Minute, true}, "ended long ago": {time.Hour, false}, "never locked": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := server.NewBucketWithoutLock(t)
+			behind, err := url.Parse(conf.Endpoint)
+			require.NoError(t, err)
+			proxy := &httputil.ReverseProxy{
+				Rewrite: func(r *httputil.ProxyRequest) {
+					r.SetURL(behind)
+					r.Out.Host = r.In.Host // it is signed
+				},
+				ModifyResponse: func(r *http.Response) error {
+					if r.Request.Method == http.MethodHead && c.ended > 0 {
+						r.Header.Set("X-Amz-Object-Lock-Mode", "COMPLIANCE")
+						r.Header.Set("X-Amz-Object-Lock-Retain-Until-Date", time.Now().Add(-c.ended).UTC().Format(time.RFC3339))
+					}
+					return nil
+				},
+			}
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			defer front.Close()
+			conf.Endpoint = front.URL
+			b := open(t, conf)
+			version, err := b.Put(t.Context(), "key", []byte("evidence"))
+			require.NoError(t, err)
+			err = b.Delete(t.Context(), "key", version)
+			var locked *storage.LockedError
+			require.Equal(t, c.locked, errors.As(err, &locked), "%v", err)
+			require.Equal(t, !c.locked, errors.Is(err, storage.ErrDenied), "%v", err)
+			if c.locked {
+				require.WithinDuration(t, time.Now().Add(time.Minute), locked.Until, 10*time.Second)
+			}
 		})
 	}
 }
