@@ -16,6 +16,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
+	"github.com/forensic-custody/custody/storage/buckettest"
 )
 
 // unretained lets two people of an incident order its items destroyed from now on.
@@ -161,4 +162,64 @@ func TestNothingStaysOfWhatWasCut(t *testing.T) {
 	orderDestroyed(t, lee, kim, destroy)
 	destroyed(t, lee, destroy)
 	require.Empty(t, inBucket(t, dir, incident, "c"))
+}
+
+// TestDestroyedAfterARebuild: an item whose seal was not read back before the
+// rebuild, and of whose upload the database then has no chunks, keeps no other item
+// of its incident from being destroyed, nor itself.
+func TestDestroyedAfterARebuild(t *testing.T) {
+	t.Parallel()
+	bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+	l := newLine(t, &bucket)
+	never := make(chan struct{})
+	l.slow(func(q *http.Request) <-chan struct{} { // nothing is read back
+		if q.Method == http.MethodGet && strings.Contains(q.URL.Path, "/c/") {
+			return never
+		}
+		return nil
+	})
+	dir := createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true })
+	r := start(t, dir)
+	administrator, engineer, incident := r.team()
+	lee, kim := r.unretained(administrator, incident)
+	one := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	other := takeIn(t, engineer, incident, "EX-2", noise(1000, 2))
+	r.stop()
+	lose(t, dir, databases...)
+	_, err := house.Rebuild(t.Context(), dir, nil, quiet)
+	require.NoError(t, err)
+	r = start(t, dir)
+	lee, kim = r.as(lee), r.as(kim)
+	for _, id := range []custody.EvidenceID{one, other} {
+		orderDestroyed(t, lee, kim, id)
+		destroyed(t, lee, id)
+		act, _ := lastSaid[*custody.DisposedEvidence](t, lee, id)
+		require.Contains(t, act.Method, "1 chunks of 1000 bytes together")
+	}
+	close(never)
+}
+
+// TestARightToListIsMissing: the store refuses what a destruction needs; whoever
+// watches the service sees it, and it goes on when the right is back.
+func TestARightToListIsMissing(t *testing.T) {
+	t.Parallel()
+	bucket := buckettest.StartMinIO(t).NewBucketWithoutLock(t)
+	l := newLine(t, &bucket)
+	log := &paper{}
+	r := startAt(t, createOnS3(t, bucket, func(c *house.Config) { c.Unlocked = true }), slog.NewTextHandler(log, nil), time.Now)
+	administrator, engineer, incident := r.team()
+	lee, kim := r.unretained(administrator, incident)
+	id := takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	confirmed(t, engineer, id)
+	l.answers(func(q *http.Request) int {
+		if q.URL.Query().Has("versions") {
+			return http.StatusForbidden
+		}
+		return 0
+	})
+	orderDestroyed(t, lee, kim, id)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "THE STORE REFUSES THE SERVICE") }, patience, 50*time.Millisecond)
+	require.Contains(t, log.String(), `refused="list versions"`)
+	l.answers(nil)
+	destroyed(t, lee, id)
 }

@@ -447,8 +447,9 @@ func (h *House) others(incident custody.IncidentID, but custody.EvidenceID) stor
 		if err != nil {
 			return storage.Kept{}, err
 		}
-		must := storage.Kept{}
+		must, recorded := storage.Kept{}, map[custody.EvidenceID]bool{}
 		for _, o := range all { // of the same bytes the last one destroys and counts
+			recorded[o.id] = true
 			if o.incident == incident && o.id != but && !o.thing && (!o.disposal.Approved() || o.comesAfter(but, all)) {
 				must.Artifacts = append(must.Artifacts, o.artifact)
 			}
@@ -456,7 +457,7 @@ func (h *House) others(incident custody.IncidentID, but custody.EvidenceID) stor
 		underWay := []sql.Upload{}
 		for _, up := range open {
 			switch {
-			case up.Evidence == but:
+			case up.Evidence == but, recorded[up.Evidence]: // whose seal says what it is; after a rebuild nothing else does
 			case !up.Sealed:
 				underWay = append(underWay, up)
 			default:
