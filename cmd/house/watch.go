@@ -103,6 +103,16 @@ func (w *watched) List(ctx context.Context, prefix string, yield func(storage.Ob
 	return w.noted(ctx, "list", w.Bucket.List(ctx, prefix, yield))
 }
 
+// Versions implements storage.Bucket.
+func (w *watched) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	return w.noted(ctx, "list versions", w.Bucket.Versions(ctx, prefix, yield))
+}
+
+// Folders implements storage.Bucket.
+func (w *watched) Folders(ctx context.Context, prefix string, yield func(string) error) error {
+	return w.noted(ctx, "list folders", w.Bucket.Folders(ctx, prefix, yield))
+}
+
 // Delete implements storage.Bucket.
 func (w *watched) Delete(ctx context.Context, key, version string) error {
 	return w.noted(ctx, "delete", w.Bucket.Delete(ctx, key, version))
