@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -192,7 +193,8 @@ func (p *part) cut(skip, length int64, whole io.Writer) error {
 	return p.file.Truncate(length)
 }
 
-// close gives the file its name when it is good. Otherwise it stays, with what
+// close gives the file its name when it is good, unless something else has it by
+// now. Otherwise it stays, with what
 // is verified in it, for the next try; one without anything goes. Only the first
 // call does something.
 func (p *part) close(good bool) error {
@@ -201,13 +203,33 @@ func (p *part) close(good bool) error {
 	}
 	p.closed = true
 	if good {
-		return errors.Join(os.Rename(p.file.Name(), p.path), p.file.Close())
+		return errors.Join(renameNew(p.file.Name(), p.path), p.file.Close())
 	}
 	info, err := p.file.Stat()
 	if err == nil && info.Size() == 0 {
 		err = os.Remove(p.file.Name())
 	}
 	return errors.Join(err, p.file.Close())
+}
+
+// renameNew gives a file another name, which must be free. Where the file system
+// cannot do that at once, it looks first.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {
+		if _, err = os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			return os.Rename(from, to)
+		} else if err == nil {
+			err = unix.EEXIST
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there by now; what was retrieved, whole, is in %s", to, from)
+	}
+	if err != nil {
+		return fmt.Errorf("name %s %s: %w", from, to, err)
+	}
+	return nil
 }
 
 // stretch reads FIRST-LAST; without it the whole artifact is meant, length 0.
