@@ -13,7 +13,9 @@ import (
 // ErrBusy says that something of the incident is being removed, and nothing is
 // taken into it meanwhile. It is over with the step that is being done: the look
 // at what the incident's other items name, and the removal of 4096 objects at
-// most. That takes seconds, or minutes in an incident of many TiB: try again.
+// most. That takes seconds, or minutes in an incident of many TiB: try again. Where
+// the step waits for something that is being taken in, as for the seal of many TiB,
+// nothing else is for some seconds, and then again for four times as long.
 var ErrBusy = errors.New("something of the incident is being destroyed")
 
 // gate is shut while something of an incident is removed, and open for what is
@@ -77,24 +79,65 @@ func (t *Taking) Seal(ctx context.Context, chunks iter.Seq2[Chunk, error], size 
 	return t.vault.sealed(ctx, t.incident, chunks, size, root, until)
 }
 
+// For how long the gate is shut at first and at most to wait for those inside, and
+// for how many times as long it is open afterwards when they did not come out.
+const (
+	idleFirst = 100 * time.Millisecond
+	idleMost  = 5 * time.Second
+	idleAgain = 4
+)
+
 // removing shuts an incident's gate and calls do once nobody is inside and
-// nobody else removes. turned says that somebody was turned away meanwhile.
-func (v *Vault) removing(ctx context.Context, incident custody.IncidentID, do func() error) (turned bool, err error) {
+// nobody else removes. While somebody stays inside, it opens the gate for others
+// again and again. It returns for how long it was shut in the end, zero when nobody
+// was turned away then.
+func (v *Vault) removing(ctx context.Context, incident custody.IncidentID, do func() error) (shut time.Duration, err error) {
 	g := v.gate(incident)
 	select {
 	case g.remover <- struct{}{}:
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return 0, ctx.Err()
 	}
 	defer func() { <-g.remover }()
-	idle := g.close()
-	defer func() { turned = g.open() }()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		return false, ctx.Err()
+	for wait := idleFirst; ; wait = min(2*wait, idleMost) {
+		began := time.Now()
+		if g.emptied(ctx, wait) {
+			defer func() {
+				if g.open() {
+					shut = time.Since(began)
+				}
+			}()
+			return 0, do()
+		}
+		g.open()
+		if err := pause(ctx, idleAgain*wait); err != nil {
+			return 0, err
+		}
 	}
-	return false, do()
+}
+
+// emptied shuts the gate and says whether everybody came out in time.
+func (g *gate) emptied(ctx context.Context, wait time.Duration) bool {
+	enough := time.NewTimer(wait)
+	defer enough.Stop()
+	select {
+	case <-g.close():
+		return true
+	case <-enough.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 func (g *gate) close() <-chan struct{} {
@@ -117,14 +160,9 @@ func (g *gate) open() (turned bool) {
 // removingInTurns is removing, after which the gate stays open for as long as it
 // was shut if somebody was turned away, so that both come forward.
 func (v *Vault) removingInTurns(ctx context.Context, incident custody.IncidentID, do func() error) error {
-	began := time.Now()
-	turned, err := v.removing(ctx, incident, do)
-	if err != nil || !turned {
+	shut, err := v.removing(ctx, incident, do)
+	if err != nil || shut == 0 {
 		return err
 	}
-	select {
-	case <-time.After(time.Since(began)):
-	case <-ctx.Done():
-	}
-	return ctx.Err()
+	return pause(ctx, shut)
 }

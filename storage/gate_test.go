@@ -13,6 +13,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/buckettest"
 )
 
 // TestNothingIsTakenInMeanwhile: while a disposal is at work nothing is taken into
@@ -26,37 +27,67 @@ func TestNothingIsTakenInMeanwhile(t *testing.T) {
 	inside, err := v.Take(burglary)
 	require.NoError(t, err)
 	asked, disposed := make(chan struct{}, 10), make(chan error, 1)
+	goOn := make(chan struct{})
 	go func() {
 		_, err := v.Dispose(t.Context(), burglary, a.Root, a.Size, func(context.Context) (storage.Kept, error) {
 			asked <- struct{}{}
+			<-goOn
 			return storage.Kept{}, nil
 		})
 		disposed <- err
 	}()
-	<-asked // it has looked ahead
-	require.Eventually(t, func() bool {
-		again, err := v.Take(burglary)
-		if err == nil {
-			again.End()
-		}
-		return errors.Is(err, storage.ErrBusy)
-	}, 10*time.Second, time.Millisecond)
+	<-asked
+	goOn <- struct{}{} // it has looked ahead
 	select {
 	case <-asked:
 		require.Fail(t, "it went on while somebody was inside")
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(time.Second):
 	}
+	require.NoError(t, inside.Seal(t.Context(), all(chunks), a.Size, a.Root, time.Time{}), "who is inside goes on")
+	inside.End()
+	<-asked // it is at work
 	_, err = v.PutChunk(t.Context(), burglary, bytes.NewReader(data[:chunk]), chunks[0].Digest)
 	require.ErrorIs(t, err, storage.ErrBusy)
 	require.ErrorIs(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, time.Time{}), storage.ErrBusy)
 	take(t, v, fraud, data, a)
-	require.NoError(t, inside.Seal(t.Context(), all(chunks), a.Size, a.Root, time.Time{}), "who is inside goes on")
-	inside.End()
+	close(goOn)
 	require.NoError(t, <-disposed)
 	_, err = v.Check(t.Context(), fraud, a.Root, a.Size)
 	require.NoError(t, err)
 	take(t, v, burglary, data, a)
 	require.NoError(t, checkOf(t, v, a))
+}
+
+// TestALongSealKeepsNobodyOut: while a disposal waits for something long that is
+// being taken in, as the seal of many TiB, chunks come in, now and then; and the
+// disposal goes on when that has ended.
+func TestALongSealKeepsNobodyOut(t *testing.T) {
+	v := newVault(t, openFolder(t, t.TempDir()), newIdentity(t))
+	data, a := bytesOf(1000, 1)
+	take(t, v, burglary, data, a)
+	long, err := v.Take(burglary)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := v.Dispose(t.Context(), burglary, a.Root, a.Size, keep(storage.Kept{}))
+		done <- err
+	}()
+	for n := range 3 {
+		require.Eventually(t, func() bool { // it is shut
+			in, err := v.Take(burglary)
+			if err == nil {
+				in.End()
+			}
+			return errors.Is(err, storage.ErrBusy)
+		}, 10*time.Second, time.Millisecond)
+		part := buckettest.Bytes(100, byte(n))
+		require.Eventually(t, func() bool {
+			_, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(part), custody.ChunkDigest(part))
+			return err == nil
+		}, 10*time.Second, time.Millisecond)
+	}
+	long.End()
+	require.NoError(t, <-done)
 }
 
 // TestWhatComesInBetween is taken in after a disposal has looked ahead: it stays,
