@@ -358,11 +358,12 @@ func TestClientGoesAway(t *testing.T) {
 	var left guard.Ticket
 	require.Eventually(t, func() bool {
 		open, err := s.Store.OpenTickets(t.Context())
-		require.NoError(t, err)
-		require.Len(t, open, 1)
+		if err != nil || len(open) != 1 {
+			return false
+		}
 		left = open[0]
 		return left.Ended == 1
-	}, 10*time.Second, time.Millisecond)
+	}, 30*time.Second, time.Millisecond)
 	require.GreaterOrEqual(t, left.Sent, uint64(1000))
 	require.Less(t, left.Sent, uint64(len(data)))
 	require.Empty(t, s.releases(e))

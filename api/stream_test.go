@@ -295,7 +295,7 @@ func TestOnePersonsSlowness(t *testing.T) {
 	for n := range many {
 		trickle(fmt.Sprintf("PUT %s HTTP/1.1\r\n%s: %s", chunkPath(slow, n), api.ChunkDigest, custody.Hash(nil)))
 	}
-	require.Eventually(t, func() bool { return count.begun(slow) == 3 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return count.begun(slow) == 3 }, 30*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool { // no more wait for him
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()

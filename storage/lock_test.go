@@ -67,6 +67,7 @@ func soon(seconds int) time.Time {
 }
 
 func TestLocks(t *testing.T) {
+	t.Parallel() // locks last, and are waited for
 	server := buckettest.StartMinIO(t)
 	t.Run("sealing, renewing and disposing", func(t *testing.T) { testRetention(t, openS3(t, server.NewBucket(t))) })
 	t.Run("what two artifacts share", func(t *testing.T) { testShared(t, openS3(t, server.NewBucket(t))) })
@@ -78,12 +79,13 @@ func TestLocks(t *testing.T) {
 }
 
 func testRetention(t *testing.T, b storage.Bucket) {
+	t.Parallel()
 	v := lockingVault(t, b)
 	data, a := bytesOf(chunk+100, 1)
 	chunks, err := putAll(t.Context(), v, burglary, data)
 	require.NoError(t, err)
 	requireLocked(t, b, 2, time.Time{}) // a refused upload leaves nothing locked
-	until := soon(5)
+	until := soon(15)
 	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, until))
 	requireLocked(t, b, 4, until)
 	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), a.Size, a.Root, until.Add(-2*time.Second)), "never shortened")
@@ -108,7 +110,7 @@ func testRetention(t *testing.T, b storage.Bucket) {
 
 	require.Eventually(t, func() bool {
 		return dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})) == nil
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 60*time.Second, 100*time.Millisecond)
 	require.False(t, time.Now().Before(longer))
 	require.Empty(t, locks(t, b))
 }
@@ -166,10 +168,11 @@ func TestWhatIsLeftIsProtected(t *testing.T) {
 }
 
 func testShared(t *testing.T, b storage.Bucket) {
+	t.Parallel()
 	v := lockingVault(t, b)
 	data, whole := bytesOf(chunk+100, 1)
 	short := artifactOf(data[:chunk])
-	until := soon(6)
+	until := soon(15)
 	chunks, err := putAll(t.Context(), v, burglary, data)
 	require.NoError(t, err)
 	require.NoError(t, v.Seal(t.Context(), burglary, all(chunks), whole.Size, whole.Root, until))
@@ -185,7 +188,7 @@ func testShared(t *testing.T, b storage.Bucket) {
 	// The shorter one can go before what it shares with the longer one.
 	require.Eventually(t, func() bool {
 		return dispose(t, v, burglary, short.Root, short.Size, keep(storage.Kept{Artifacts: []custody.Artifact{whole}})) == nil
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 60*time.Second, 100*time.Millisecond)
 	require.NoError(t, checkOf(t, v, whole))
 }
 
@@ -387,6 +390,7 @@ func TestALostHead(t *testing.T) {
 // written over, restored or hidden no version stays, and a locked one is found
 // before anything is removed.
 func TestADisposalRemovesEveryVersion(t *testing.T) {
+	t.Parallel() // as TestLocks
 	server := buckettest.StartMinIO(t)
 	c := server.NewBucket(t)
 	b := openS3(t, c)
@@ -416,7 +420,7 @@ func TestADisposalRemovesEveryVersion(t *testing.T) {
 			stray = o
 		}
 	}
-	until := soon(4)
+	until := soon(15)
 	require.NoError(t, b.Retain(t.Context(), key, stray.Version, until))
 	var locked *storage.LockedError
 	require.ErrorAs(t, dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{})), &locked)
@@ -427,11 +431,11 @@ func TestADisposalRemovesEveryVersion(t *testing.T) {
 	take(t, v, burglary, data[:chunk], short)
 	require.Eventually(t, func() bool {
 		return dispose(t, v, burglary, a.Root, a.Size, keep(storage.Kept{Artifacts: []custody.Artifact{short}})) == nil
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 60*time.Second, 100*time.Millisecond)
 	require.NoError(t, checkOf(t, v, short))
 	require.Eventually(t, func() bool { // the locked one may be the chunk that they share
 		return dispose(t, v, burglary, short.Root, short.Size, keep(storage.Kept{})) == nil
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 60*time.Second, 100*time.Millisecond)
 	require.Len(t, buckettest.Versions(t, b, prefix), 1, "the keys")
 
 	// An upload that was given up.

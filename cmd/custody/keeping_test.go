@@ -31,12 +31,13 @@ func TestVerifyFindsRot(t *testing.T) {
 	require.Contains(t, shown, "DAMAGED")
 }
 
-// spoil changes a byte of the largest object in a folder bucket, as a disk would.
+// spoil changes a byte of the largest object of an item in a folder bucket, as a disk
+// would.
 func spoil(t *testing.T, bucket string) {
 	t.Helper()
 	var largest string
 	var size int64
-	require.NoError(t, filepath.WalkDir(bucket, func(path string, e os.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(filepath.Join(bucket, "v1"), func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}

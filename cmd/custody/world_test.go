@@ -188,7 +188,7 @@ func (s *service) firstAdministrator() *person {
 	s.t.Helper()
 	signer := newSigner(s.t)
 	p := s.person("admin", "", signer)
-	require.Eventually(s.t, func() bool { return firstCode.MatchString(s.log.String()) }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(s.t, func() bool { return firstCode.MatchString(s.log.String()) }, patience, 5*time.Millisecond)
 	code := firstCode.FindStringSubmatch(s.log.String())[1]
 	said, err := p.Enrol(context.Background(), s.enrolment("admin", signer), code)
 	require.NoError(s.t, err)

@@ -100,7 +100,7 @@ func TestNotCertifiedWithoutAList(t *testing.T) {
 	orderDestroyed(t, lee, kim, id)
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "WHAT IS ORDERED DESTROYED CANNOT BE FOUND") }, patience, 50*time.Millisecond)
 	clock.pass(6 * time.Minute)
-	require.Eventually(t, func() bool { return r.metric("custody_destruction_waiting") == 1 }, patience, 100*time.Millisecond)
+	require.Eventually(t, r.shows("custody_destruction_waiting", 1), patience, 100*time.Millisecond)
 	e, err := r.as(lee).Evidence(t.Context(), id)
 	require.NoError(t, err)
 	require.False(t, e.Disposal.Done)
@@ -111,7 +111,7 @@ func TestNotCertifiedWithoutAList(t *testing.T) {
 	lee = r.as(lee)
 	destroyed(t, lee, id)
 	require.Empty(t, inBucket(t, dir, incident, "c"))
-	require.Eventually(t, func() bool { return r.metric("custody_destruction_waiting") == 0 }, patience, 100*time.Millisecond)
+	require.Eventually(t, r.shows("custody_destruction_waiting", 0), patience, 100*time.Millisecond)
 }
 
 // TestNothingStaysOfWhatWasCut: a stream was not what it was said to be, and a chunk

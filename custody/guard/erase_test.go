@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +26,7 @@ type breaking struct {
 	mu                   sync.Mutex
 	before, after, ended bool
 	calls                int // of Erase
+	sweeps               int // begun: calls of Erasures
 }
 
 var errBroken = errors.New("broken")
@@ -35,6 +35,13 @@ func (b *breaking) set(before, after, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before, b.after, b.ended = before, after, ended
+}
+
+func (b *breaking) Erasures(ctx context.Context) ([]guard.Erasing, error) {
+	b.mu.Lock()
+	b.sweeps++
+	b.mu.Unlock()
+	return b.Store.Erasures(ctx)
 }
 
 func (b *breaking) Erase(ctx context.Context, e guard.Erased) error {
@@ -316,10 +323,14 @@ func (a archive) tried() int {
 	a.t.Helper()
 	a.store.set(false, false, false)
 	a.store.mu.Lock()
-	a.store.calls = 0
+	a.store.calls, a.store.sweeps = 0, 0
 	a.store.mu.Unlock()
 	require.NoError(a.t, a.Reopen(a.ctx))
-	time.Sleep(300 * time.Millisecond) // it looks at once
+	a.wait("a sweep is over", func() bool { // when another one begins, or it erased
+		a.store.mu.Lock()
+		defer a.store.mu.Unlock()
+		return a.store.sweeps > 1 || a.store.calls > 0
+	})
 	a.store.mu.Lock()
 	defer a.store.mu.Unlock()
 	return a.store.calls

@@ -98,7 +98,7 @@ func (w world) unproven() []guard.Stored {
 // wait waits until something holds.
 func (w world) wait(what string, holds func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, holds, 10*time.Second, time.Millisecond, what)
+	require.Eventually(w.t, holds, 30*time.Second, time.Millisecond, what)
 }
 
 // as lets somebody act.

@@ -31,6 +31,7 @@ func open(t *testing.T, c s3.Config) *s3.Bucket {
 }
 
 func TestMinIO(t *testing.T) {
+	t.Parallel() // locks last, and are waited for
 	server := buckettest.StartMinIO(t)
 	buckettest.Run(t, func(t *testing.T) storage.Bucket { return open(t, server.NewBucket(t)) })
 
@@ -113,6 +114,7 @@ func TestMinIO(t *testing.T) {
 // but does not tell of a lock any more when the version was written over, so that
 // nobody could know what is locked: with locks it is refused, and the reason said.
 func TestVersity(t *testing.T) {
+	t.Parallel() // as TestMinIO
 	server := buckettest.StartVersity(t)
 	t.Run("a bucket without locks", func(t *testing.T) {
 		b := open(t, server.NewBucketWithoutLock(t))
@@ -133,7 +135,7 @@ func TestVersity(t *testing.T) {
 		b := open(t, server.NewBucket(t))
 		version, err := b.Put(t.Context(), "key", []byte("evidence"))
 		require.NoError(t, err)
-		until := time.Now().Add(5 * time.Second).Truncate(time.Second).UTC()
+		until := time.Now().Add(15 * time.Second).Truncate(time.Second).UTC()
 		require.NoError(t, b.Retain(t.Context(), "key", version, until))
 		require.NoError(t, b.Retain(t.Context(), "key", version, until.Add(-time.Second)), "locked for longer stays so")
 		there, err := b.Stat(t.Context(), "key", version)
