@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
 	exit 2
 }
 
@@ -80,6 +80,9 @@ for name in "$@"; do
 	tessera-log) from_go github.com/transparency-dev/tessera/cmd/examples/posix-oneshot v1.0.4 "$name" ;;
 	# A log of others to be measured beside, and a reader of others: tessera-bench, torchwood-read.
 	peers) from_here ;;
+	# A log server and log signer of Trillian's, at the version that is linked, and the database that they keep a log in.
+	trillian_log_server | trillian_log_signer) GOFLAGS=-tags=postgresql from_go "github.com/google/trillian/cmd/$name" v1.8.0 ;;
+	postgresql) from_debian /usr/lib/postgresql/*/bin/initdb postgresql ;;
 	golangci-lint) from_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0 ;;
 	govulncheck) from_go golang.org/x/vuln/cmd/govulncheck v1.9.0 ;;
 	gotestsum) from_go gotest.tools/gotestsum v1.13.0 ;;

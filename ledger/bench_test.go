@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/ledger/trillian/trilliantest"
 )
 
 // BenchmarkAppend1 is one caller that appends one leaf after the other, as the
@@ -21,8 +23,22 @@ func BenchmarkAppend64(b *testing.B) { benchmark(b, 64, 1) }
 // does under load.
 func BenchmarkAppendBatch(b *testing.B) { benchmark(b, 1, 64) }
 
-func benchmark(b *testing.B, callers, leaves int) {
-	l := newPlace(b).open(b)
+// BenchmarkRemote is the same on a Trillian log server and log signer on
+// PostgreSQL, all on this machine.
+func BenchmarkRemote(b *testing.B) {
+	on := trilliantest.Start(b)
+	for _, c := range []struct {
+		name            string
+		callers, leaves int
+	}{{"1", 1, 1}, {"64", 64, 1}, {"Batch", 1, 64}} {
+		b.Run(c.name, func(b *testing.B) { benchmarkIn(b, newRemotePlace(b, on), c.callers, c.leaves) })
+	}
+}
+
+func benchmark(b *testing.B, callers, leaves int) { benchmarkIn(b, newPlace(b), callers, leaves) }
+
+func benchmarkIn(b *testing.B, p *place, callers, leaves int) {
+	l := p.open(b)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	times := make([][]time.Duration, callers)

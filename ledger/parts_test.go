@@ -35,21 +35,35 @@ type place struct {
 	trust    *custody.Trust
 	clock    *clock
 	wrap     func(*ledger.Config) // changes the parts before the log is opened
+	remote   *trillian.Remote     // where the engine is; nil: in a file
 }
 
 // newPlace creates a log of size 0.
 func newPlace(t testing.TB) *place {
+	t.Helper()
+	p := newFolder(t)
+	require.NoError(t, trillian.Create(ctx, p.file("engine")))
+	p.begin(t)
+	return p
+}
+
+// newFolder makes a place in which there is no log yet.
+func newFolder(t testing.TB) *place {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, origin)
 	require.NoError(t, err)
 	p, err := placeOf(t.TempDir(), private, public)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.file("key"), []byte(private+"\n"+public), 0o600))
-	require.NoError(t, trillian.Create(ctx, p.file("engine")))
+	return p
+}
+
+// begin creates the log, of which everything is there but the log.
+func (p *place) begin(t testing.TB) {
+	t.Helper()
 	c, end := p.parts(t)
 	defer end()
 	require.NoError(t, ledger.Create(ctx, c))
-	return p
 }
 
 func placeOf(dir, private, public string) (*place, error) {
@@ -70,7 +84,7 @@ func (p *place) file(name string) string { return filepath.Join(p.dir, name+".db
 
 // assemble opens what a log is made of; end closes it.
 func (p *place) assemble() (c ledger.Config, end func() error, err error) {
-	engine, err := trillian.Open(ctx, p.file("engine"))
+	engine, err := p.engine()
 	if err != nil {
 		return c, nil, err
 	}
@@ -84,6 +98,13 @@ func (p *place) assemble() (c ledger.Config, end func() error, err error) {
 	}
 	c = ledger.Config{Origin: origin, Signer: p.signer, Keys: custody.LogKeys{p.verifier}, Engine: engine, Lock: lock, Tiles: tiles, Now: p.clock.now}
 	return c, func() error { return errors.Join(engine.Close(), lock.Close(), tiles.Close()) }, nil
+}
+
+func (p *place) engine() (ledger.Engine, error) {
+	if p.remote != nil {
+		return trillian.Dial(ctx, *p.remote)
+	}
+	return trillian.Open(ctx, p.file("engine"))
 }
 
 func (p *place) parts(t testing.TB) (c ledger.Config, end func()) {

@@ -146,9 +146,5 @@ func theTree(ctx context.Context, admin adminStorage) (*trillian.Tree, error) {
 	if len(trees) != 1 {
 		return nil, fmt.Errorf("%w: %d trees instead of one", ledger.ErrFork, len(trees))
 	}
-	t := trees[0]
-	if t.Deleted || t.TreeState != trillian.TreeState_ACTIVE || t.TreeType != trillian.TreeType_LOG || t.MaxRootDuration.AsDuration() != 0 {
-		return nil, fmt.Errorf("%w: the tree is not an active LOG without a root duration", ledger.ErrFork)
-	}
-	return t, nil
+	return trees[0], usable(trees[0])
 }
