@@ -44,12 +44,13 @@ var rows = map[string]row{
 
 	"investigate": {"custody", ""},
 
-	"ledger":            {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
-	"ledger/enginetest": {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
-	"ledger/witness":    {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
-	"ledger/monitor":    {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
-	"ledger/keep":       {"custody ledger storage/sqlite", ""},
-	"ledger/trillian":   {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
+	"ledger":                       {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
+	"ledger/enginetest":            {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
+	"ledger/witness":               {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
+	"ledger/monitor":               {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
+	"ledger/keep":                  {"custody ledger storage/sqlite", ""},
+	"ledger/trillian":              {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
+	"ledger/trillian/trilliantest": {"storage/buckettest", "github.com/stretchr/testify"},
 
 	"storage":            {"custody custody/guard", "filippo.io/age github.com/klauspost/compress golang.org/x/sync"},
 	"storage/archive":    {"custody custody/guard storage", "filippo.io/age golang.org/x/sync"},

@@ -19,6 +19,7 @@ func (a *app) initCommand() *cobra.Command {
 	var s3 house.S3
 	var witnesses string
 	var escrow []string
+	var log house.Trillian
 	var unlocked, create bool
 	c := &cobra.Command{
 		Use: "init --dir DIR --origin NAME", Short: "Make a service in a new folder", Args: exactly(0),
@@ -29,7 +30,8 @@ anything later compares it with the trust file he was given.`,
   custody init --dir ./service --origin custody.example/team --witnesses policy.txt
   custody init --dir ./service --origin custody.example/team --s3-create \
     --s3-endpoint https://s3.example --s3-bucket evidence \
-    --s3-access-key-file a.key --s3-secret-key-file s.key`,
+    --s3-access-key-file a.key --s3-secret-key-file s.key
+  custody init --dir ./service --origin custody.example/team --trillian 127.0.0.1:8090`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" || origin == "" {
 				return usagef("give --dir and --origin")
@@ -46,6 +48,14 @@ anything later compares it with the trust file he was given.`,
 						return err
 					}
 				}
+			}
+			if log.Address != "" {
+				if log.CA != "" {
+					if err := absolute(&log.CA); err != nil {
+						return err
+					}
+				}
+				config.Trillian = &log
 			}
 			policy, err := readWitnessPolicy(witnesses, "")
 			if err != nil {
@@ -80,6 +90,8 @@ anything later compares it with the trust file he was given.`,
 	f.BoolVar(&create, "s3-create", false, "make the bucket, with versions and object lock")
 	f.BoolVar(&unlocked, "unlocked", false, "take evidence in on a bucket without object lock; every bundle will say so")
 	f.StringArrayVar(&escrow, "escrow", nil, "an age recipient for whom the keys of evidence are wrapped too: age1…")
+	f.StringVar(&log.Address, "trillian", "", "keep the log on this Trillian log server, in a new tree: host:port of its gRPC")
+	f.StringVar(&log.CA, "trillian-ca", "", "PEM file with the certificates by which it is known; needed beyond loopback")
 	f.StringVar(&s3.Region, "s3-region", "", "its region")
 	f.StringVar(&s3.AccessKeyFile, "s3-access-key-file", "", "file with the access key, mode 0600")
 	f.StringVar(&s3.SecretKeyFile, "s3-secret-key-file", "", "file with the secret key, mode 0600")

@@ -56,6 +56,10 @@ type Config struct {
 	// is on record, and every bundle says so.
 	Unlocked bool `json:"unlocked,omitempty"`
 
+	// Trillian is the log server that keeps the log; without it the log is kept
+	// in the folder. It cannot be changed.
+	Trillian *Trillian `json:"trillian,omitempty"`
+
 	// Fixity is within how many days every artifact is read back and compared
 	// with its seal, again and again; 0 is 7 days.
 	Fixity int `json:"fixityDays,omitempty"`
@@ -89,12 +93,27 @@ type S3 struct {
 	SecretKeyFile string `json:"secretKeyFile"`
 }
 
+// Trillian names a tree on a Trillian log server, with a log signer that works on
+// it.
+type Trillian struct {
+	// Address is host:port of the log server's gRPC. Without CA it must be a
+	// loopback address. Nobody but the service may reach it: the log server does
+	// not ask who calls.
+	Address string `json:"address"`
+	// CA is the PEM file with the certificates by which the log server's is
+	// known; empty speaks in clear.
+	CA string `json:"ca,omitempty"`
+	// Tree is the number of the tree, which custody init has made.
+	Tree int64 `json:"tree"`
+}
+
 // The files of the folder.
 const (
 	configFile  = "config.json"
 	trustFile   = "trust.json"
 	recordsFile = "records.db"
-	engineFile  = "log.db"
+	logFile     = "log.db"
+	placesFile  = "places.db" // instead of logFile, with Trillian
 	tilesFile   = "tiles.db"
 	processLock = "process.lock"
 	serviceKey  = "keys/service.pem"
@@ -124,6 +143,9 @@ func readConfig(dir string) (Config, error) {
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
+	if c.Trillian != nil && c.Trillian.Tree == 0 {
+		return Config{}, fmt.Errorf("%s: trillian: tree is missing", path)
+	}
 	return c, nil
 }
 
@@ -150,6 +172,8 @@ func (c Config) check() error {
 		return errors.New("lockFile is missing")
 	case (c.Folder == "") == (c.S3 == nil):
 		return errors.New("give either folder or s3")
+	case c.Trillian != nil:
+		return c.Trillian.check()
 	}
 	return nil
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/keep"
-	"github.com/forensic-custody/custody/ledger/trillian"
 	"github.com/forensic-custody/custody/ledger/witness"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/file"
@@ -89,6 +88,9 @@ func CreateWitnessed(ctx context.Context, dir string, c Config, witnesses string
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if c.Trillian != nil && c.Trillian.Tree != 0 {
+		return nil, errors.New("trillian: the tree of a new service is made with it")
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func CreateWitnessed(ctx context.Context, dir string, c Config, witnesses string
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.marshal()
+	text, err := h.Config.marshal() // with what was made for it
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +158,7 @@ func (h *House) create(ctx context.Context, dir, witnesses string) (*custody.Tru
 // logConfig opens what the log is made of.
 func (h *House) logConfig(ctx context.Context, dir string, k *keys, create bool) (ledger.Config, error) {
 	c := ledger.Config{Origin: h.Config.Origin, Signer: k.log, Keys: h.logKeys, Now: h.now}
-	path := filepath.Join(dir, engineFile)
-	if create {
-		if err := trillian.Create(ctx, path); err != nil {
-			return c, err
-		}
-	}
-	engine, err := trillian.Open(ctx, path)
+	engine, err := h.openEngine(ctx, dir, create)
 	if err != nil {
 		return c, err
 	}

@@ -55,10 +55,11 @@ func (h *House) rebuild(ctx context.Context, dir string, earlier []byte, progres
 	if err := h.lock(dir); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{recordsFile, engineFile, tilesFile} {
+	engine := h.Config.engineFile()
+	for _, name := range []string{recordsFile, engine, tilesFile} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return nil, fmt.Errorf("%s is there: what is rebuilt is the database and the log as a whole; move %s, %s and %s (with -wal and -shm) away first",
-				filepath.Join(dir, name), recordsFile, engineFile, tilesFile)
+				filepath.Join(dir, name), recordsFile, engine, tilesFile)
 		}
 	}
 	k, err := h.readOwn(dir)
@@ -149,8 +150,27 @@ func (h *House) marks(ctx context.Context, dir string, earlier []byte) ([]custod
 func (h *House) rebuildIn(ctx context.Context, work string, k *keys, s *store, marks []custody.Checkpoint, progress func(uint64)) (*Rebuilt, error) {
 	within := &House{Config: h.Config, logKeys: h.logKeys, now: h.now, logger: h.logger}
 	within.Config.LockFile = filepath.Base(h.Config.LockFile)
+	if t := h.Config.Trillian; t != nil {
+		within.Config.Trillian = &Trillian{Address: t.Address, CA: t.CA}
+		if t.CA != "" {
+			within.Config.Trillian.CA = under(h.dir, t.CA)
+		}
+	}
 	made, err := within.fill(ctx, work, k, s.archive, h.Trust, marks, progress)
+	if err == nil && h.Config.Trillian != nil {
+		h.Config.Trillian.Tree = within.Config.Trillian.Tree // the old one is left alone
+		err = h.writeConfig(work)
+	}
 	return made, errors.Join(err, within.Close())
+}
+
+// writeConfig puts the configuration into a folder.
+func (h *House) writeConfig(dir string) error {
+	b, err := h.Config.marshal()
+	if err != nil {
+		return err
+	}
+	return writeNew(filepath.Join(dir, configFile), b)
 }
 
 func (h *House) fill(ctx context.Context, work string, k *keys, a *archive.Archive, trust *custody.Trust, marks []custody.Checkpoint, progress func(uint64)) (*Rebuilt, error) {
@@ -403,7 +423,11 @@ func (h *House) moveIn(dir, work string) error {
 	if err := moveFile(filepath.Join(work, filepath.Base(h.Config.LockFile)), path); err != nil {
 		return err
 	}
-	for _, name := range []string{tilesFile, engineFile, recordsFile} {
+	files := []string{tilesFile, h.Config.engineFile(), recordsFile}
+	if h.Config.Trillian != nil {
+		files = slices.Insert(files, 2, configFile) // it names the new tree
+	}
+	for _, name := range files {
 		if err := os.Rename(filepath.Join(work, name), filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -34,6 +34,11 @@ type lived struct {
 func live(t *testing.T) *lived {
 	t.Helper()
 	dir, _ := create(t)
+	return liveIn(t, dir)
+}
+
+func liveIn(t *testing.T, dir string) *lived {
+	t.Helper()
 	r := start(t, dir)
 	_, engineer, incident := r.team()
 	l := &lived{dir: dir, data: noise(custody.ChunkSize+99, 3), engineer: engineer, incident: incident, before: map[custody.Stream][]client.Recorded{}}

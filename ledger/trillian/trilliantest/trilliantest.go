@@ -37,8 +37,10 @@ type Installation struct {
 	LogServer  *Process
 	LogSigner  *Process
 
-	programs string // of PostgreSQL
-	port     string // of PostgreSQL
+	dir      string   // of all files
+	programs string   // of PostgreSQL
+	port     string   // of PostgreSQL
+	storage  []string // flags by which Trillian's programs find it
 	owner    *syscall.Credential
 }
 
@@ -61,38 +63,48 @@ const patience = 30 * time.Second
 const database = "trillian"
 
 // Start starts the three, the signer alone at its work, with a pause of 10 ms
-// between its rounds.
-func Start(t testing.TB) *Installation {
+// between its rounds. flags are further ones of the log server's.
+func Start(t testing.TB, flags ...string) *Installation {
 	t.Helper()
 	_, pg, _ := strings.Cut(address(t), ":")
 	i := &Installation{Address: address(t), programs: postgreSQL(t), port: pg, owner: unprivileged(t)}
-	dir, err := os.MkdirTemp("", "trilliantest") // t.TempDir is closed to the user that PostgreSQL runs as
+	var err error
+	i.dir, err = os.MkdirTemp("", "trilliantest") // t.TempDir is closed to the user that PostgreSQL runs as
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(i.dir)) })
 	if i.owner != nil {
-		require.NoError(t, os.Chown(dir, int(i.owner.Uid), int(i.owner.Gid)))
+		require.NoError(t, os.Chown(i.dir, int(i.owner.Uid), int(i.owner.Gid)))
 	}
-	data := filepath.Join(dir, "data")
+	data := filepath.Join(i.dir, "data")
 	i.run(t, "initdb", "-D", data, "-U", "custody", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	i.PostgreSQL = i.process(t, dir, i.reachable, filepath.Join(i.programs, "postgres"), "-D", data, "-p", pg,
+	i.PostgreSQL = i.process(t, i.reachable, filepath.Join(i.programs, "postgres"), "-D", data, "-p", pg,
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
 	i.PostgreSQL.Start()
 	i.SQL(t, "postgres", "CREATE DATABASE "+database)
-	i.SQLFile(t, schema(t))
+	i.feed(t, schema(t))
 
 	// Without repeatable read two signers can corrupt a tree: ledger/DESIGN.md.
-	storage := []string{
+	i.storage = []string{
 		"-storage_system=postgresql", "-quota_system=noop", "-http_endpoint=",
 		"-postgresql_uri=postgresql://custody@127.0.0.1:" + pg + "/" + database + "?sslmode=disable&default_transaction_isolation=repeatable%20read",
 	}
-	i.LogServer = i.process(t, dir, func() error { return listening(i.Address) },
-		append([]string{buckettest.Tool(t, "trillian_log_server"), "-rpc_endpoint=" + i.Address}, storage...)...)
-	signer := address(t)
-	i.LogSigner = i.process(t, dir, func() error { return listening(signer) },
-		append([]string{buckettest.Tool(t, "trillian_log_signer"), "-rpc_endpoint=" + signer, "-force_master", "-pre_election_pause=10ms", "-sequencer_interval=10ms", "-batch_size=4096"}, storage...)...)
+	i.LogServer = i.process(t, func() error { return listening(i.Address) },
+		slices.Concat([]string{buckettest.Tool(t, "trillian_log_server"), "-rpc_endpoint=" + i.Address}, i.storage, flags)...)
 	i.LogServer.Start()
-	i.LogSigner.Start()
+	i.LogSigner = i.Signer(t)
 	return i
+}
+
+// Signer starts one more log signer, of which there should be one.
+func (i *Installation) Signer(t testing.TB) *Process {
+	t.Helper()
+	at := address(t)
+	p := i.process(t, func() error { return listening(at) }, append([]string{
+		buckettest.Tool(t, "trillian_log_signer"), "-rpc_endpoint=" + at,
+		"-force_master", "-pre_election_pause=10ms", "-sequencer_interval=10ms", "-batch_size=4096",
+	}, i.storage...)...)
+	p.Start()
+	return p
 }
 
 // postgreSQL finds the folder with PostgreSQL's programs: Debian does not put
@@ -124,11 +136,13 @@ func unprivileged(t testing.TB) *syscall.Credential {
 }
 
 // schema is Trillian's own, of the version that the engine is built with.
-func schema(t testing.TB) string {
+func schema(t testing.TB) []byte {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/trillian").Output()
 	require.NoError(t, err)
-	return filepath.Join(strings.TrimSpace(string(out)), "storage", "postgresql", "schema", "storage.sql")
+	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "storage", "postgresql", "schema", "storage.sql"))
+	require.NoError(t, err)
+	return b
 }
 
 func address(t testing.TB) string {
@@ -195,14 +209,7 @@ func (i *Installation) Edit(t testing.TB, statement string) {
 	require.NotEqual(t, "0", done[len(done)-1], "nothing was edited: %s", statement)
 }
 
-// SQLFile runs a file of statements in Trillian's database.
-func (i *Installation) SQLFile(t testing.TB, path string) {
-	t.Helper()
-	b, err := os.ReadFile(path) // which the programs' user may not be able to
-	require.NoError(t, err)
-	i.feed(t, b)
-}
-
+// feed has psql run statements in Trillian's database.
 func (i *Installation) feed(t testing.TB, statements []byte) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(i.programs, "psql"), append(i.login(database), "-q", "-v", "ON_ERROR_STOP=1", "-f", "-")...)
@@ -229,11 +236,11 @@ func (i *Installation) Restore(t testing.TB, backup string) {
 	i.LogSigner.Start()
 }
 
-func (i *Installation) process(t testing.TB, dir string, ready func() error, command ...string) *Process {
+func (i *Installation) process(t testing.TB, ready func() error, command ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, name: filepath.Base(command[0]), command: command, owner: i.owner, ready: ready}
 	var err error
-	p.said, err = os.Create(filepath.Join(dir, p.name+".out"))
+	p.said, err = os.CreateTemp(i.dir, p.name)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if p == i.PostgreSQL && p.running != nil { // whose own processes write into dir until they are told
