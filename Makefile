@@ -77,7 +77,7 @@ bench-memory: ## Memory of client and service for a sparse image of GIB; fails a
 	CUSTODY_SPARSE_GIB=$(or $(GIB),64) go test -run '^$$' -bench Sparse -benchtime 1x -timeout 240m ./cmd/custody
 
 chaos: ## Kill, cut and fill what it runs on, N times
-	@deploy/tools.sh minio
+	@deploy/tools.sh minio postgresql trillian_log_server trillian_log_signer
 	CUSTODY_CHAOS_N=$(or $(N),20) go test -count 1 -timeout 60m -run '^TestChaos' ./cmd/...
 
 fuzz: ## Every fuzz test, each for TIME

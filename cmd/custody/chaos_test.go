@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,6 +21,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/deploy/lossyfs"
+	"github.com/forensic-custody/custody/ledger/trillian/trilliantest"
 )
 
 // rounds is how often the service is killed: CUSTODY_CHAOS_N, or a few times.
@@ -90,8 +93,41 @@ func TestChaosPowerLoss(t *testing.T) {
 	})
 }
 
-func chaos(t *testing.T, dir string, ready func(*team), strike func(*team, uint64)) {
-	w := newTeam(t, dir, 4)
+// TestChaosLogServer keeps the log on a Trillian log server, and kills by turns
+// what the service runs on: the log server, the log signer, PostgreSQL, itself.
+// It goes on by itself where it was not killed, and otherwise when whoever
+// supervises it has started it often enough: the log server has to find
+// PostgreSQL again, too.
+func TestChaosLogServer(t *testing.T) {
+	on := trilliantest.Start(t)
+	round := 0
+	chaos(t, filepath.Join(t.TempDir(), "service"), func(*team) {}, func(w *team, _ uint64) {
+		supervised := func() {
+			require.Eventually(t, func() bool { return w.tryStart() == nil }, patience, time.Second)
+		}
+		victims := [][]*trilliantest.Process{{on.LogServer}, {on.LogSigner}, {on.PostgreSQL}, {}, {on.PostgreSQL, on.LogServer, on.LogSigner}}[round%5]
+		for _, v := range victims {
+			v.Kill()
+		}
+		if round%5 > 2 {
+			w.kill()
+		}
+		for _, v := range victims {
+			v.Start()
+		}
+		if round%5 > 2 {
+			supervised()
+		}
+		require.Eventually(t, w.ready, patience, 50*time.Millisecond)
+		w.kill() // what was granted to those who are gone is put on record when it starts
+		supervised()
+		w.reconnect()
+		round++
+	}, "--trillian", on.Address)
+}
+
+func chaos(t *testing.T, dir string, ready func(*team), strike func(*team, uint64), more ...string) {
+	w := newTeam(t, dir, 4, more...)
 	ready(w)
 	promised := &witness{sealed: map[custody.EvidenceID][]byte{}, received: map[custody.Digest]int{}}
 	seed := uint64(time.Now().UnixNano())
@@ -100,9 +136,11 @@ func chaos(t *testing.T, dir string, ready func(*team), strike func(*team, uint6
 	for round := range rounds(t) {
 		load(t, w, promised, round, time.Duration(100+random.IntN(900))*time.Millisecond, func() { strike(w, seed+uint64(round)) })
 		began := time.Now()
-		w.start()
+		if w.process == nil { // otherwise it has been
+			w.start()
+			w.reconnect()
+		}
 		t.Logf("round %d: %d promises, %d without an answer; ready after %s", round, len(promised.said), promised.unproven, time.Since(began))
-		w.reconnect()
 		checkPromises(t, w, promised)
 	}
 }
@@ -116,7 +154,12 @@ func load(t *testing.T, w *team, promised *witness, round int, after time.Durati
 		go func() {
 			defer group.Done()
 			for turn := 0; ctx.Err() == nil; turn++ {
-				if err := work(ctx, e, w.incident, promised, fmt.Sprintf("EX-%d-%d-%d", round, n, turn)); err != nil {
+				err := work(ctx, e, w.incident, promised, fmt.Sprintf("EX-%d-%d-%d", round, n, turn))
+				var problem *client.Error
+				if errors.As(err, &problem) && problem.Status < http.StatusInternalServerError {
+					t.Errorf("what everybody may do is refused: %v", err) // and nothing would be tried here
+				}
+				if err != nil {
 					return // the service is gone
 				}
 			}
@@ -126,14 +169,23 @@ func load(t *testing.T, w *team, promised *witness, round int, after time.Durati
 	strike()
 	stop()
 	group.Wait()
-	_ = t
+}
+
+// ready says whether the service can put something on record.
+func (s *service) ready() bool {
+	r, err := http.Get(s.url + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = r.Body.Close()
+	return r.StatusCode == http.StatusOK
 }
 
 // work takes a small artifact in, and retrieves one that is there.
 func work(ctx context.Context, e *person, i custody.IncidentID, promised *witness, exhibit string) error {
 	content := bytes.Repeat([]byte(exhibit+" "), 10_000)
 	said, err := e.Say(ctx, "chaos", &custody.BeginEvidence{
-		AtMost: uint64(len(content)), Exhibit: exhibit, Incident: i, Name: custody.Name{Display: exhibit}, Type: "log",
+		AtMost: uint64(len(content)), Exhibit: exhibit, Incident: i, Name: custody.Name{Display: exhibit}, Type: "disk",
 	})
 	if promised.saw(said, err) != nil {
 		return err

@@ -217,9 +217,9 @@ type team struct {
 	incident                       custody.IncidentID
 }
 
-func newTeam(t testing.TB, dir string, engineers int) *team {
+func newTeam(t testing.TB, dir string, engineers int, more ...string) *team {
 	t.Helper()
-	w := &team{service: newService(t, dir)}
+	w := &team{service: newService(t, dir, more...)}
 	w.start()
 	w.admin = w.firstAdministrator()
 	w.manager = w.enrol(w.admin, "manager", custody.RoleIncidentManager)
