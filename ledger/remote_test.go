@@ -209,6 +209,21 @@ func TestServerStalls(t *testing.T) {
 	checkLog(t, p, l, &g)
 }
 
+// TestServerWithTwoSigners: a second signer, which there must not be, costs time
+// and nothing else, as PostgreSQL is told to isolate them.
+func TestServerWithTwoSigners(t *testing.T) {
+	t.Parallel()
+	on := trilliantest.Start(t)
+	on.Signer(t)
+	p := newRemotePlace(t, on)
+	l := p.open(t)
+	var g given
+	for n := 0; n < 300; n += 3 {
+		g.append(t, l, n, n+3)
+	}
+	checkLog(t, p, l, &g)
+}
+
 // TestServersKilled: kill -9 for the log server, the signer and PostgreSQL in
 // turn, under load. Whatever was acknowledged is in the log, once, and the log
 // goes on by itself.

@@ -2,8 +2,15 @@ package trillian_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -307,4 +314,57 @@ func TestStalledSigner(t *testing.T) {
 	is, err = e.Integrate(ctx)
 	require.NoError(t, err)
 	enginetest.Holds(t, e, enginetest.Entries(0, 6))
+}
+
+// TestServerWithTLS: a server is known by its certificate.
+func TestServerWithTLS(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "certificate") // which the server's user can read
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	known, cert, key := certificate(t, dir, "one")
+	on := trilliantest.Start(t, "-tls_cert_file="+cert, "-tls_key_file="+key)
+	r := trillian.Remote{Address: on.Address, TLS: known, Places: filepath.Join(t.TempDir(), "places.db"), Patience: time.Second}
+	r.Tree, err = trillian.CreateTree(t.Context(), r, "log.example/test")
+	require.NoError(t, err)
+	e := dial(t, r)
+	require.NoError(t, e.Queue(t.Context(), enginetest.Entries(0, 3)))
+	_, err = e.Integrate(t.Context())
+	require.NoError(t, err)
+	enginetest.Holds(t, e, enginetest.Entries(0, 3))
+
+	other, _, _ := certificate(t, dir, "another")
+	renamed := known.Clone()
+	renamed.ServerName = "log.example"
+	for _, c := range []*tls.Config{nil, other, renamed} {
+		r.TLS = c
+		_, err := trillian.Dial(t.Context(), r)
+		require.Error(t, err)
+		_, err = trillian.CreateTree(t.Context(), r, "log.example/test")
+		require.Error(t, err)
+	}
+}
+
+// certificate makes a certificate for 127.0.0.1, its files, and what knows it.
+func certificate(t *testing.T, dir, name string) (known *tls.Config, cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o644))
+	is, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(is)
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}, cert, key
 }
