@@ -98,6 +98,14 @@ func TestServiceOnALogServer(t *testing.T) {
 	on.Restore(t, young) // from before the new tree was made
 	_, err = house.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "it has no such tree")
+
+	lose(t, dir, "records.db", "places.db", "tiles.db") // the way back: the bucket is the archive
+	made, err = house.Rebuild(t.Context(), dir, nil, quiet)
+	require.NoError(t, err)
+	require.NotNil(t, made.Compared, "with what the lock says was signed")
+	r = start(t, dir)
+	takeIn(t, r.as(l.engineer), l.incident, "EX-3", l.data)
+	r.stop()
 }
 
 // TestTrillianInTheConfiguration: a tree is named by who made it, and who could

@@ -1,6 +1,7 @@
 // Package trilliantest runs a Trillian log server and log signer of the official
 // programs on a PostgreSQL server of their own, for as long as a test lasts, and
-// lets the test do to them what happens to servers.
+// lets the test do to them what happens to servers. They are started as the units
+// in deploy start them.
 //
 // It promises that nothing of it is left when the test has ended. It does not
 // know the log: whoever uses it dials the address like any client.
@@ -37,10 +38,9 @@ type Installation struct {
 	LogServer  *Process
 	LogSigner  *Process
 
-	dir      string   // of all files
-	programs string   // of PostgreSQL
-	port     string   // of PostgreSQL
-	storage  []string // flags by which Trillian's programs find it
+	dir      string // of all files
+	programs string // of PostgreSQL
+	port     string // of PostgreSQL
 	owner    *syscall.Credential
 }
 
@@ -83,13 +83,7 @@ func Start(t testing.TB, flags ...string) *Installation {
 	i.SQL(t, "postgres", "CREATE DATABASE "+database)
 	i.feed(t, schema(t))
 
-	// Without repeatable read two signers can corrupt a tree: ledger/DESIGN.md.
-	i.storage = []string{
-		"-storage_system=postgresql", "-quota_system=noop", "-http_endpoint=",
-		"-postgresql_uri=postgresql://custody@127.0.0.1:" + pg + "/" + database + "?sslmode=disable&default_transaction_isolation=repeatable%20read",
-	}
-	i.LogServer = i.process(t, func() error { return listening(i.Address) },
-		slices.Concat([]string{buckettest.Tool(t, "trillian_log_server"), "-rpc_endpoint=" + i.Address}, i.storage, flags)...)
+	i.LogServer = i.unit(t, "trillian-log-server", i.Address, flags...)
 	i.LogServer.Start()
 	i.LogSigner = i.Signer(t)
 	return i
@@ -98,13 +92,39 @@ func Start(t testing.TB, flags ...string) *Installation {
 // Signer starts one more log signer, of which there should be one.
 func (i *Installation) Signer(t testing.TB) *Process {
 	t.Helper()
-	at := address(t)
-	p := i.process(t, func() error { return listening(at) }, append([]string{
-		buckettest.Tool(t, "trillian_log_signer"), "-rpc_endpoint=" + at,
-		"-force_master", "-pre_election_pause=10ms", "-sequencer_interval=10ms", "-batch_size=4096",
-	}, i.storage...)...)
+	p := i.unit(t, "trillian-log-signer", address(t))
 	p.Start()
 	return p
+}
+
+// unit is the process that a unit in deploy describes, but for its addresses.
+func (i *Installation) unit(t testing.TB, name, at string, flags ...string) *Process {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(module(t, "github.com/forensic-custody/custody"), "deploy", name+".service"))
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(strings.ReplaceAll(string(b), "\\\n", ""), "\nExecStart=")
+	require.True(t, ok)
+	line, _, _ := strings.Cut(rest, "\n")
+	command := strings.Fields(strings.ReplaceAll(line, "%%", "%"))
+	command[0] = buckettest.Tool(t, filepath.Base(command[0]))
+	const database = "-postgresql_uri=postgresql:///trillian?host=/run/postgresql&"
+	found := false
+	for n, flag := range command {
+		if rest, ok := strings.CutPrefix(flag, database); ok {
+			command[n] = fmt.Sprintf("-postgresql_uri=postgresql://custody@127.0.0.1:%s/trillian?sslmode=disable&%s", i.port, rest)
+			found = true
+		}
+	}
+	require.True(t, found, "%s says %s", name, line)
+	return i.process(t, func() error { return listening(at) }, slices.Concat(command, []string{"-rpc_endpoint=" + at, "-http_endpoint="}, flags)...)
+}
+
+// module returns the folder of a module.
+func module(t testing.TB, path string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", path).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
 }
 
 // postgreSQL finds the folder with PostgreSQL's programs: Debian does not put
@@ -138,9 +158,7 @@ func unprivileged(t testing.TB) *syscall.Credential {
 // schema is Trillian's own, of the version that the engine is built with.
 func schema(t testing.TB) []byte {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/trillian").Output()
-	require.NoError(t, err)
-	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "storage", "postgresql", "schema", "storage.sql"))
+	b, err := os.ReadFile(filepath.Join(module(t, "github.com/google/trillian"), "storage", "postgresql", "schema", "storage.sql"))
 	require.NoError(t, err)
 	return b
 }
