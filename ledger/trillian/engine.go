@@ -1,17 +1,20 @@
-// Package trillian is the log's engine on Trillian, in this process, with
-// Trillian's storage in one SQLite file. It is the only package that names
-// Trillian.
+// Package trillian is the log's engine on Trillian: in this process, with
+// Trillian's storage in one SQLite file, or on a Trillian log server with a log
+// signer, over gRPC. It is the only package that names Trillian.
 //
 // It promises what ledger.Engine asks for: what is queued is on disk, each
 // identity is in the tree at most once, and the tree only grows. Trillian's
-// own conformance suites run against the storage.
+// own conformance suites run against the storage; on a server these promises are
+// the server's, and RemoteEngine reports what it can see of their breach.
 //
 // It signs nothing and proves nothing; the ledger computes the roots again.
 // The tree is of type LOG with a maximal root duration of 0: other types and
 // durations have lost leaves when two sequencers ran.
 //
 // Begin reading at Engine; open.go says how one comes into being. storage.go,
-// tx.go and admin.go implement Trillian's storage interfaces.
+// tx.go and admin.go implement Trillian's storage interfaces. RemoteEngine in
+// remote.go is the other engine, dial.go says how it comes into being, places.go
+// what it keeps on this side.
 package trillian
 
 import (

@@ -131,14 +131,14 @@ func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	ctx, on := t.Context(), trilliantest.Start(t)
 	for _, c := range []struct {
-		name, statement string
-		queues          bool
+		name, change, back string
+		queues             bool
 	}{
-		{"a frozen tree", "UPDATE Trees SET TreeState = 'FROZEN'", false},
-		{"a tree that is being drained", "UPDATE Trees SET TreeState = 'DRAINING'", false},
-		{"a preordered tree", "UPDATE Trees SET TreeType = 'PREORDERED_LOG'", false},
-		{"a tree with a root duration", "UPDATE Trees SET MaxRootDurationMillis = 3600000", true},
-		{"a deleted tree", "UPDATE Trees SET Deleted = true, DeleteTimeMillis = 1764000000000", false},
+		{"a frozen tree", "TreeState = 'FROZEN'", "TreeState = 'ACTIVE'", false},
+		{"a tree that is being drained", "TreeState = 'DRAINING'", "TreeState = 'ACTIVE'", false},
+		{"a preordered tree", "TreeType = 'PREORDERED_LOG'", "TreeType = 'LOG'", false},
+		{"a tree with a root duration", "MaxRootDurationMillis = 3600000", "MaxRootDurationMillis = 0", true},
+		{"a deleted tree", "Deleted = true, DeleteTimeMillis = 1764000000000", "Deleted = NULL, DeleteTimeMillis = NULL", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := onServer(t, on)
@@ -146,13 +146,20 @@ func TestServerRefuses(t *testing.T) {
 			require.NoError(t, e.Queue(ctx, enginetest.Entries(0, 3)))
 			_, err := e.Integrate(ctx)
 			require.NoError(t, err)
-			on.Edit(t, fmt.Sprintf("%s WHERE TreeId = %d", c.statement, r.Tree))
+			on.Edit(t, fmt.Sprintf("UPDATE Trees SET %s WHERE TreeId = %d", c.change, r.Tree))
 			if err := e.Queue(ctx, enginetest.Entries(3, 4)); !c.queues {
 				require.Error(t, err)
 			}
-			require.NoError(t, e.Close())
 			_, err = trillian.Dial(ctx, r)
 			require.ErrorIs(t, err, ledger.ErrFork)
+
+			on.Edit(t, fmt.Sprintf("UPDATE Trees SET %s WHERE TreeId = %d", c.back, r.Tree))
+			require.NoError(t, e.Queue(ctx, enginetest.Entries(3, 4)))
+			_, err = e.Integrate(ctx)
+			require.NoError(t, err)
+			enginetest.Holds(t, e, enginetest.Entries(0, 4))
+			require.NoError(t, e.Close())
+			enginetest.Holds(t, dial(t, r), enginetest.Entries(0, 4))
 		})
 	}
 	t.Run("no tree any more", func(t *testing.T) {
