@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
@@ -181,6 +182,37 @@ func TestServerLies(t *testing.T) {
 			require.ErrorIs(t, err, ledger.ErrConflict)
 		})
 	})
+}
+
+// TestServerExchangesLeaves: what a clock that is set back does to two leaves in
+// the queue is not signed, neither now nor after a restart.
+func TestServerExchangesLeaves(t *testing.T) {
+	t.Parallel()
+	on := trilliantest.Start(t)
+	p := newRemotePlace(t, on)
+	l := p.open(t)
+	var g given
+	g.append(t, l, 0, 5)
+	on.LogSigner.Pause()
+	var group errgroup.Group
+	group.Go(func() error {
+		leaves, identities := leavesOf(5, 9)
+		_, err := l.Append(ctx, leaves, identities)
+		return err
+	})
+	waiting := fmt.Sprintf("FROM Unsequenced WHERE TreeId = %d", p.remote.Tree)
+	require.Eventually(t, func() bool { return on.SQL(t, "trillian", "SELECT count(*) "+waiting) == "4" }, 5*time.Second, 10*time.Millisecond)
+	on.Edit(t, "UPDATE Unsequenced SET QueueTimestampNanos = (SELECT min(QueueTimestampNanos) - 1000 "+waiting+
+		") WHERE QueueTimestampNanos = (SELECT max(QueueTimestampNanos) "+waiting+")")
+	on.LogSigner.Resume()
+	require.ErrorIs(t, group.Wait(), ledger.ErrFork)
+	require.ErrorIs(t, l.Ready(), ledger.ErrFork)
+	checkLog(t, p, l, &g)
+	c, err := custody.CheckpointBody(l.Checkpoint())
+	require.NoError(t, err)
+	require.EqualValues(t, 5, c.Size)
+	_, _, err = p.assemble()
+	require.ErrorIs(t, err, ledger.ErrFork)
 }
 
 // TestServerStalls: while the signer stands still nobody gets a receipt, and when

@@ -78,8 +78,8 @@ func (r Remote) create(ctx context.Context, name string) (int64, error) {
 const mostDescription = 200
 
 // Dial opens a tree on a log server. ledger.ErrFork when it is not one that
-// CreateTree makes: deleted, frozen, of another type, or with a root duration;
-// another error when there is none or the server does not answer.
+// CreateTree makes: deleted, frozen, of another type, or with a root duration,
+// and when leaves came into it in another order than they were queued; another error when there is none or the server does not answer.
 func Dial(ctx context.Context, r Remote) (*RemoteEngine, error) {
 	e, err := r.dial(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (r Remote) dial(ctx context.Context) (*RemoteEngine, error) {
 	return &RemoteEngine{
 		conn: conn, server: trillian.NewTrillianLogClient(conn), tree: r.Tree, patience: r.patience(), places: p,
 		queueing: make(turn, 1), reading: make(turn, 1),
-		known: ledger.Head{Size: p.seen()}, wait: map[custody.Digest]struct{}{},
+		known: ledger.Head{Size: p.seen()}, wait: map[custody.Digest]uint64{},
 	}, nil
 }
 

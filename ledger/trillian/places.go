@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger"
@@ -17,12 +18,16 @@ import (
 type places struct {
 	db   *sqlite.DB
 	done uint64 // how many leaves are in it; changed by one at a time
+
+	mu      sync.Mutex
+	spoiled bool
 }
 
 const placesSchema = `CREATE TABLE IF NOT EXISTS tree (
-  one  INTEGER PRIMARY KEY CHECK (one = 1),
-  id   INTEGER NOT NULL, -- of the tree on the server
-  seen INTEGER NOT NULL  -- how many of its leaves are here
+  one     INTEGER PRIMARY KEY CHECK (one = 1),
+  id      INTEGER NOT NULL, -- of the tree on the server
+  seen    INTEGER NOT NULL, -- how many of its leaves are here
+  spoiled INTEGER NOT NULL  -- 1 when its order is not that of queueing
 ) STRICT;
 CREATE TABLE IF NOT EXISTS place (
   identity BLOB PRIMARY KEY,
@@ -48,19 +53,46 @@ func (p *places) load(ctx context.Context, tree int64) error {
 		if _, err := tx.ExecContext(ctx, placesSchema); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO tree (one, id, seen) VALUES (1, ?, 0) ON CONFLICT DO NOTHING", tree); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO tree (one, id, seen, spoiled) VALUES (1, ?, 0, 0) ON CONFLICT DO NOTHING", tree); err != nil {
 			return err
 		}
 		var id, seen int64
-		if err := tx.QueryRowContext(ctx, "SELECT id, seen FROM tree").Scan(&id, &seen); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT id, seen, spoiled FROM tree").Scan(&id, &seen, &p.spoiled); err != nil {
 			return err
 		}
 		if id != tree {
 			return fmt.Errorf("it is of tree %d, not of tree %d; if that is as it should be, move it away: it is made again", id, tree)
 		}
 		p.done = uint64(seen)
-		return nil
+		return p.sound()
 	})
+}
+
+// errOrder says what a clock that was set back does to leaves.
+var errOrder = fmt.Errorf("%w: leaves came into the tree in another order than they were queued, as when the log server's clock is set back",
+	ledger.ErrFork)
+
+// sound returns errOrder once it was found.
+func (p *places) sound() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.spoiled {
+		return errOrder
+	}
+	return nil
+}
+
+// spoil notes, for good, that leaves are in another order than they were queued,
+// and returns errOrder: nothing may be signed over them, also after a restart.
+func (p *places) spoil(ctx context.Context) error {
+	p.mu.Lock()
+	p.spoiled = true
+	p.mu.Unlock()
+	err := p.db.Tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE tree SET spoiled = 1")
+		return err
+	})
+	return errors.Join(errOrder, p.db.Explain(err))
 }
 
 func (p *places) close() error { return p.db.Close() }

@@ -24,10 +24,10 @@ import (
 // puts what is queued into the tree, also while nobody calls Integrate.
 //
 // It promises what Engine promises, as far as the server does: that what is
-// queued is on disk and in order of queueing rests on the server's database and
-// clock. What it can see of a lie it reports: a tree that shrinks is
-// ledger.ErrRollback, another root at the same size and rows that contradict
-// themselves are ledger.ErrFork.
+// queued is on disk rests on the server's database. What it can see of a lie it
+// reports: a tree that shrinks is ledger.ErrRollback; another root at the same
+// size, rows that contradict themselves, and leaves in another order than it
+// queued them are ledger.ErrFork.
 type RemoteEngine struct {
 	conn     *grpc.ClientConn
 	server   trillian.TrillianLogClient
@@ -38,9 +38,11 @@ type RemoteEngine struct {
 	queueing turn // one Queue at a time, so that calls have an order, too
 	reading  turn // one reader of new leaves at a time
 
-	mu    sync.Mutex
-	known ledger.Head                 // the largest head seen; without a root after a start
-	wait  map[custody.Digest]struct{} // what was queued, or is being queued, and was not seen in the tree
+	mu     sync.Mutex
+	known  ledger.Head               // the largest head seen; without a root after a start
+	wait   map[custody.Digest]uint64 // what was queued and not seen in the tree, with its number in the order of queueing
+	queued uint64                    // the last number; 0 is for what is being queued, or was there before
+	placed uint64                    // the largest number seen in the tree
 }
 
 var _ ledger.Engine = (*RemoteEngine)(nil)
@@ -71,7 +73,7 @@ func (e *RemoteEngine) Queue(ctx context.Context, entries []ledger.Entry) error 
 // queue takes note of the entry before it is there, so that it cannot be put
 // into the tree unnoticed.
 func (e *RemoteEngine) queue(ctx context.Context, entry ledger.Entry) error {
-	before := e.awaits(entry.Identity)
+	before := e.awaits(entry)
 	ctx, cancel := context.WithTimeout(ctx, e.patience)
 	defer cancel()
 	answer, err := e.server.QueueLeaf(ctx, &trillian.QueueLeafRequest{
@@ -79,19 +81,19 @@ func (e *RemoteEngine) queue(ctx context.Context, entry ledger.Entry) error {
 	})
 	if err != nil {
 		if !before {
-			e.arrived(entry)
+			e.forget(entry)
 		}
 		return err
 	}
 	is := answer.GetQueuedLeaf()
 	switch codes.Code(is.GetStatus().GetCode()) {
 	case codes.OK:
-		return nil
+		return e.took(ctx, entry)
 	case codes.AlreadyExists:
 		if _, seen, err := e.places.find(ctx, entry.Identity); err != nil {
 			return err
 		} else if seen {
-			e.arrived(entry)
+			e.forget(entry)
 		}
 		if !bytes.Equal(is.GetLeaf().GetLeafValue(), entry.Leaf[:]) {
 			return ledger.ErrConflict
@@ -101,23 +103,64 @@ func (e *RemoteEngine) queue(ctx context.Context, entry ledger.Entry) error {
 	return status.ErrorProto(is.GetStatus())
 }
 
-// awaits notes that an identity is to be seen in the tree, and says whether that
-// was noted before.
-func (e *RemoteEngine) awaits(identity custody.Digest) bool {
+// awaits notes that an entry is to be seen in the tree, and says whether that was
+// noted before.
+func (e *RemoteEngine) awaits(entry ledger.Entry) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, before := e.wait[identity]
-	e.wait[identity] = struct{}{}
+	_, before := e.wait[entry.Identity]
+	if !before {
+		e.wait[entry.Identity] = 0
+	}
 	return before
 }
 
-// arrived notes that entries need not be waited for.
-func (e *RemoteEngine) arrived(entries ...ledger.Entry) {
+// forget notes that an entry is not waited for.
+func (e *RemoteEngine) forget(entry ledger.Entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.wait, entry.Identity)
+}
+
+// took notes that an entry came after all that were queued before. One that is in
+// the tree by now must not have overtaken any of them.
+func (e *RemoteEngine) took(ctx context.Context, entry ledger.Entry) error {
+	e.mu.Lock()
+	_, waiting := e.wait[entry.Identity]
+	overtook := false
+	for _, n := range e.wait {
+		overtook = overtook || !waiting && n > 0
+	}
+	e.queued++
+	if waiting {
+		e.wait[entry.Identity] = e.queued
+	} else {
+		e.placed = e.queued
+	}
+	e.mu.Unlock()
+	if overtook {
+		return e.places.spoil(ctx)
+	}
+	return nil
+}
+
+// arrived notes that entries are in the tree, which must have them in the order in
+// which they were queued.
+func (e *RemoteEngine) arrived(ctx context.Context, entries []ledger.Entry) error {
+	e.mu.Lock()
+	overtook := false
 	for _, entry := range entries {
+		if n := e.wait[entry.Identity]; n > 0 {
+			overtook = overtook || n < e.placed
+			e.placed = max(e.placed, n)
+		}
 		delete(e.wait, entry.Identity)
 	}
+	e.mu.Unlock()
+	if overtook {
+		return e.places.spoil(ctx)
+	}
+	return nil
 }
 
 // pollEvery is how often the tree's head is asked for while leaves are waited
@@ -175,6 +218,9 @@ func (e *RemoteEngine) advance(ctx context.Context) (ledger.Head, error) {
 		return ledger.Head{}, err
 	}
 	defer e.reading.end()
+	if err := e.places.sound(); err != nil {
+		return ledger.Head{}, err
+	}
 	is, err := e.Head(ctx)
 	if err != nil {
 		return ledger.Head{}, err
@@ -187,7 +233,9 @@ func (e *RemoteEngine) advance(ctx context.Context) (ledger.Head, error) {
 		if err := e.places.add(ctx, entries); err != nil {
 			return ledger.Head{}, err
 		}
-		e.arrived(entries...)
+		if err := e.arrived(ctx, entries); err != nil {
+			return ledger.Head{}, err
+		}
 	}
 	return is, nil
 }
