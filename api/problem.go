@@ -85,6 +85,8 @@ func problemOf(err error) Problem {
 		return problemErased.with(guard.ErrErased.Error())
 	case errors.Is(err, guard.ErrWithdrawn):
 		return problemRefused.with(guard.ErrWithdrawn.Error())
+	case errors.Is(err, guard.ErrFoundDamaged):
+		return problemRefused.with(guard.ErrFoundDamaged.Error())
 	case errors.Is(err, ErrMismatch):
 		return problemMalformed.with(ErrMismatch.Error())
 	case errors.Is(err, ErrConflict):

@@ -28,6 +28,11 @@ type Bucket interface {
 	// bucket has no room. data is not kept.
 	Put(ctx context.Context, key string, data []byte) (version string, err error)
 
+	// Replace is Put over an object that is there and damaged. Where the bucket
+	// knows versions the one that was there stays, under its version; elsewhere it
+	// is gone, and whoever reads meanwhile sees the one or the other, whole.
+	Replace(ctx context.Context, key string, data []byte) (version string, err error)
+
 	// Get reads a whole object into buf and returns its length in bytes.
 	// Version "" is the current one. ErrNotFound when it is not there,
 	// ErrTooLarge when it is longer than buf. What buf holds after an error

@@ -61,6 +61,16 @@ func (b *volatile) Put(ctx context.Context, key string, data []byte) (string, er
 	return "", nil
 }
 
+func (b *volatile) Replace(ctx context.Context, key string, data []byte) (string, error) {
+	if err := check(ctx, key); err != nil {
+		return "", err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.objects[key] = bytes.Clone(data)
+	return "", nil
+}
+
 func (b *volatile) Get(ctx context.Context, key, version string, buf []byte) (int, error) {
 	if err := check(ctx, key); err != nil {
 		return 0, err
@@ -199,6 +209,11 @@ func (f *faulty) fail(call func() error) error {
 
 func (f *faulty) Put(ctx context.Context, key string, data []byte) (version string, err error) {
 	err = f.fail(func() error { version, err = f.Bucket.Put(ctx, key, data); return err })
+	return version, err
+}
+
+func (f *faulty) Replace(ctx context.Context, key string, data []byte) (version string, err error) {
+	err = f.fail(func() error { version, err = f.Bucket.Replace(ctx, key, data); return err })
 	return version, err
 }
 

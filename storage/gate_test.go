@@ -247,7 +247,7 @@ func (s *shelf) takeIn(ctx context.Context, v *storage.Vault, seed byte) error {
 	a := artifactOf(append(shared, own...))
 	put := func(b []byte) error {
 		for {
-			_, err := v.BringChunk(ctx, burglary, bytes.NewReader(b), custody.ChunkDigest(b), func(c storage.Chunk) error {
+			_, err := v.BringChunk(ctx, burglary, bytes.NewReader(b), custody.ChunkDigest(b), func(c storage.Chunk, _ bool) error {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.noted[a.Root] = append(s.noted[a.Root], c)

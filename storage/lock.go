@@ -204,11 +204,7 @@ func (v *Vault) eachOnPage(ctx context.Context, k *incidentKeys, m *manifest, i 
 		return beside(err)
 	}
 	err = forEach(ctx, rows, func(ctx context.Context, c Chunk) error {
-		o, err := v.find(ctx, k, c)
-		if err == nil {
-			err = do(ctx, o)
-		}
-		return found.note(damage(err, chunkAddress(k, c).key(), span))
+		return found.note(damage(v.eachVersion(ctx, k, c, do), chunkAddress(k, c).key(), span))
 	})
 	p := m.pages[i]
 	if err != nil || others.pages[p.digest] {
@@ -220,4 +216,29 @@ func (v *Vault) eachOnPage(ctx context.Context, k *incidentKeys, m *manifest, i 
 		err = do(ctx, o)
 	}
 	return found.note(damage(err, key, span))
+}
+
+// eachVersion does something with a chunk, and where another was put over it,
+// with that one too, since it is what is read if the chunk is damaged.
+func (v *Vault) eachVersion(ctx context.Context, k *incidentKeys, c Chunk, do func(context.Context, Object) error) error {
+	now := c
+	now.Version = ""
+	over, err := v.find(ctx, k, now)
+	if err == nil && over.Version == c.Version {
+		return do(ctx, over)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	put := err == nil
+	o, err := v.find(ctx, k, c)
+	if err == nil {
+		err = do(ctx, o)
+	} else if put && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged)) {
+		err = nil
+	}
+	if err == nil && put {
+		err = do(ctx, over)
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks it
 	a := manifestAddress(k, root, size)
 	_, err = v.bucket.Stat(ctx, a.key(), "")
 	if errors.Is(err, ErrNotFound) {
-		if err = v.putManifest(ctx, k, chunks, size, root, until); !errors.Is(err, ErrExists) {
+		if err = v.putManifest(ctx, k, chunks, size, root, until, v.putObject); !errors.Is(err, ErrExists) {
 			return err
 		}
 		err = nil // another was first, or we were and the answer was lost
@@ -77,12 +77,18 @@ func (v *Vault) seal(ctx context.Context, incident custody.IncidentID, chunks it
 		return err
 	}
 	// The manifest that is there may name other versions of the chunks.
-	return v.eachObject(ctx, incident, root, size, func(ctx context.Context, o Object) error { return v.retain(ctx, o, until) })
+	err = v.eachObject(ctx, incident, root, size, func(ctx context.Context, o Object) error { return v.retain(ctx, o, until) })
+	if errors.Is(err, ErrDamaged) { // with the chunks that were brought it is whole again
+		return v.putManifest(ctx, k, chunks, size, root, until, v.replaceObject)
+	}
+	return err
 }
 
 // putManifest puts the pages, and the head once they and all chunks are durable
-// and locked.
-func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time) error {
+// and locked, by putHead, which says whether over another.
+func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Seq2[Chunk, error], size uint64, root custody.Digest, until time.Time,
+	putHead func(context.Context, *incidentKeys, address, []byte) (string, error),
+) error {
 	var list []page
 	for rows, err := range pages(chunks) {
 		if err != nil {
@@ -106,7 +112,7 @@ func (v *Vault) putManifest(ctx context.Context, k *incidentKeys, chunks iter.Se
 		return err
 	}
 	a := manifestAddress(k, root, size)
-	version, err := v.putObject(ctx, k, a, plain)
+	version, err := putHead(ctx, k, a, plain)
 	if err != nil {
 		return err
 	}
@@ -153,7 +159,11 @@ func (v *Vault) putPage(ctx context.Context, k *incidentKeys, rows []Chunk, i, s
 	if errors.Is(err, ErrExists) { // a seal that was interrupted, or another artifact that begins alike
 		if there, err = v.bucket.Stat(ctx, a.key(), ""); err == nil {
 			p.version = there.Version
-			_, err = v.readRows(ctx, k, p, i, size)
+			if _, err = v.readRows(ctx, k, p, i, size); errors.Is(err, ErrDamaged) || errors.Is(err, ErrTooLarge) {
+				there = Object{Key: a.key()}
+				there.Version, err = v.replaceObject(ctx, k, a, plain)
+				p.version = there.Version
+			}
 		}
 	}
 	if err != nil {
@@ -169,6 +179,15 @@ func (v *Vault) putObject(ctx context.Context, k *incidentKeys, a address, plain
 		return "", err
 	}
 	return v.bucket.Put(ctx, a.key(), object)
+}
+
+// replaceObject is putObject over one that is damaged.
+func (v *Vault) replaceObject(ctx context.Context, k *incidentKeys, a address, plain []byte) (version string, err error) {
+	object, err := seal(make([]byte, 0, len(plain)+overhead), k, a, codecNone, len(plain), plain, v.random)
+	if err != nil {
+		return "", err
+	}
+	return v.bucket.Replace(ctx, a.key(), object)
 }
 
 // atOnce is how many objects are looked up, locked or removed at one time.

@@ -46,6 +46,7 @@ type Vault struct {
 	now     func() time.Time
 	buffers *buffers // for what comes in, and what the vault reads for itself
 	readers *buffers // for what is handed out
+	second  *buffers // in which a writer, who holds a buffer, looks at what is there
 	press   *press
 	zeros   []byte // a chunk of them
 
@@ -116,7 +117,7 @@ func New(c Config) (*Vault, error) {
 	}
 	return &Vault{
 		bucket: c.Bucket, ring: ring, random: c.Rand, now: c.Now,
-		buffers: newBuffers(c.Buffers, spares), readers: newBuffers(c.Readers, spares), press: press, zeros: make([]byte, custody.ChunkSize),
+		buffers: newBuffers(c.Buffers, spares), readers: newBuffers(c.Readers, spares), second: newBuffers(2, spares), press: press, zeros: make([]byte, custody.ChunkSize),
 		abilities: c.Abilities, shredded: map[custody.IncidentID]bool{}, gates: map[custody.IncidentID]*gate{},
 		known: map[custody.IncidentID]*incidentKeys{}, durable: map[custody.IncidentID]bool{},
 	}, nil
@@ -128,18 +129,18 @@ func New(c Config) (*Vault, error) {
 // which is waited for, and encrypted there: whoever brings it slowly should be
 // given a limit of time. An error of source is returned.
 //
-// Zeros are not stored. A chunk that the incident has already is not written
-// again: what is there under its name was verified by a vault before it came
-// there, and is not read now but by the Check that follows a seal. ErrDamaged
-// when it cannot be the chunk, to go by its length: what is in the bucket may be
-// part of sealed evidence and is not replaced. ErrBusy as of Take.
+// Zeros are not stored. A chunk that the incident has already is read and
+// verified. If it is sound, it is not written again; if it is damaged, the one
+// that was brought is put over it, and with it whatever shares the chunk can be
+// read again. ErrBusy as of Take.
 func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest) (Chunk, error) {
-	return v.BringChunk(ctx, incident, source, want, func(Chunk) error { return nil })
+	return v.BringChunk(ctx, incident, source, want, func(Chunk, bool) error { return nil })
 }
 
 // BringChunk is PutChunk for somebody who depends on the chunk: between its being
 // stored, or found, and the return of note nothing of the incident is removed.
-func (v *Vault) BringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(Chunk) error) (Chunk, error) {
+// note is told whether the chunk was put over a damaged one.
+func (v *Vault) BringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(c Chunk, mended bool) error) (Chunk, error) {
 	c, err := v.bringChunk(ctx, incident, source, want, note)
 	if err != nil {
 		return Chunk{}, fmt.Errorf("put a chunk: %w", err)
@@ -147,7 +148,7 @@ func (v *Vault) BringChunk(ctx context.Context, incident custody.IncidentID, sou
 	return c, nil
 }
 
-func (v *Vault) bringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(Chunk) error) (Chunk, error) {
+func (v *Vault) bringChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest, note func(Chunk, bool) error) (Chunk, error) {
 	early, err := v.Take(incident) // before anything is read for nothing
 	if err != nil {
 		return Chunk{}, err
@@ -172,13 +173,14 @@ func (v *Vault) bringChunk(ctx context.Context, incident custody.IncidentID, sou
 	}
 	defer taking.End()
 	k, err := v.keysForWriting(ctx, incident)
+	mended := false
 	if err == nil && !c.Zero() {
-		buf, c.Version, err = v.putChunk(ctx, k, c, buf)
+		buf, c.Version, mended, err = v.putChunk(ctx, k, c, buf)
 	}
 	if err != nil {
 		return Chunk{}, err
 	}
-	return c, note(c)
+	return c, note(c, mended)
 }
 
 // readChunkFrom reads all of source, which must fit into room.
@@ -216,12 +218,16 @@ func (v *Vault) measure(plain []byte, want custody.Digest) error {
 
 // putChunk stores a chunk, whose plaintext stands behind room for a header in
 // buf, unless the bucket has it. It returns the buffer to go on with, which is
-// buf or what buf was exchanged for, and the version under which the bucket has
-// the chunk.
-func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) ([]byte, string, error) {
-	there, err := v.find(ctx, k, c)
-	if !errors.Is(err, ErrNotFound) {
-		return buf, there.Version, err
+// buf or what buf was exchanged for, the version under which the bucket has the
+// chunk, and whether it was put over a damaged one.
+func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) (_ []byte, version string, mended bool, err error) {
+	there, err := v.current(ctx, k, c)
+	if mended = errors.Is(err, ErrDamaged); !mended && !errors.Is(err, ErrNotFound) {
+		return buf, there, false, err
+	}
+	put := v.bucket.Put
+	if mended {
+		put = v.bucket.Replace
 	}
 	codec, body := codecNone, buf[headerSize:headerSize+int(c.Length)]
 	packed, err := v.buffers.exchange(buf, func(spare []byte) (err error) {
@@ -231,19 +237,71 @@ func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, buf []by
 	if err == nil {
 		buf, codec = packed, codecZstd
 	} else if !errors.Is(err, errDoesNotPay) {
-		return buf, "", err
+		return buf, "", false, err
 	}
 	a := chunkAddress(k, c)
 	object, err := seal(buf, k, a, codec, int(c.Length), body, v.random)
 	if err != nil {
-		return buf, "", err
+		return buf, "", false, err
 	}
-	version, err := v.bucket.Put(ctx, a.key(), object)
+	version, err = put(ctx, a.key(), object)
 	if errors.Is(err, ErrExists) { // since we looked, or we were first and the answer was lost
-		there, err = v.find(ctx, k, c)
-		version = there.Version
+		version, err = v.current(ctx, k, c)
 	}
-	return buf, version, err
+	return buf, version, mended, err
+}
+
+// current reads and verifies what the bucket has under a chunk's name now, for
+// somebody who holds a buffer, and returns its version.
+func (v *Vault) current(ctx context.Context, k *incidentKeys, c Chunk) (version string, err error) {
+	c.Version = ""
+	o, err := v.find(ctx, k, c)
+	if err != nil {
+		return "", err
+	}
+	buf, err := v.second.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { v.second.give(buf) }()
+	c.Version = o.Version
+	_, buf, err = v.readVersion(ctx, k, c, buf)
+	return o.Version, err
+}
+
+// Verify reads a chunk and returns it with the version under which it is sound:
+// its own or, where that is damaged, one that was put over it. ErrDamaged when
+// neither is.
+func (v *Vault) Verify(ctx context.Context, incident custody.IncidentID, c Chunk) (Chunk, error) {
+	if c.Zero() {
+		return c, nil
+	}
+	k, err := v.keys(ctx, incident)
+	if err != nil {
+		return Chunk{}, damage(err, wrappedKey(incident, 1), guard.Range{})
+	}
+	buf, err := v.buffers.take(ctx)
+	if err != nil {
+		return Chunk{}, err
+	}
+	defer func() { v.buffers.give(buf) }()
+	if _, buf, err = v.readVersion(ctx, k, c, buf); err == nil {
+		return c, nil
+	}
+	key := chunkAddress(k, c).key()
+	if err = damage(err, key, guard.Range{}); !errors.Is(err, ErrDamaged) {
+		return Chunk{}, err
+	}
+	c.Version = ""
+	o, again := v.find(ctx, k, c)
+	if again == nil {
+		c.Version = o.Version
+		_, buf, again = v.readVersion(ctx, k, c, buf)
+	}
+	if again == nil || !errors.Is(again, ErrDamaged) && !errors.Is(again, ErrNotFound) {
+		return c, again
+	}
+	return Chunk{}, err
 }
 
 // find looks a chunk up under its version. ErrDamaged when what is there cannot
@@ -262,8 +320,27 @@ func (v *Vault) find(ctx context.Context, k *incidentKeys, c Chunk) (Object, err
 
 // readChunk reads a chunk and verifies it. It returns its plaintext and the
 // buffer that this is a part of: buf, or the one that buf was exchanged for.
-// span is the chunk's place in an artifact.
+// span is the chunk's place in an artifact. Where the chunk's version is damaged,
+// one that was put over it serves.
 func (v *Vault) readChunk(ctx context.Context, k *incidentKeys, c Chunk, span guard.Range, buf []byte) ([]byte, []byte, error) {
+	plain, buf, err := v.readVersion(ctx, k, c, buf)
+	if err = damage(err, chunkAddress(k, c).key(), span); !errors.Is(err, ErrDamaged) || c.Version == "" {
+		return plain, buf, err
+	}
+	c.Version = ""
+	plain, buf, again := v.readVersion(ctx, k, c, buf)
+	switch {
+	case again == nil:
+		err = nil
+	case !errors.Is(again, ErrDamaged) && !errors.Is(again, ErrNotFound) && !errors.Is(again, ErrTooLarge):
+		err = again // not known
+	}
+	return plain, buf, err
+}
+
+// readVersion is readChunk of one version. It does not say which bytes of an
+// artifact its errors are about.
+func (v *Vault) readVersion(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) ([]byte, []byte, error) {
 	a := chunkAddress(k, c)
 	h, plain, err := v.readObject(ctx, k, a, c.Version, buf[:uint64(c.Length)+overhead])
 	if err == nil && h.length != uint64(c.Length) {
@@ -282,7 +359,7 @@ func (v *Vault) readChunk(ctx context.Context, k *incidentKeys, c Chunk, span gu
 		err = &DamageError{Key: a.key(), Reason: errors.New("the bytes do not have the chunk's digest")}
 	}
 	if err != nil {
-		return nil, buf, damage(err, a.key(), span)
+		return nil, buf, err
 	}
 	return plain, buf, nil
 }

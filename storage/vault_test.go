@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,9 +194,14 @@ func TestWrittenOverOnS3(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(b, got))
 
-	// To build on the forged ones is refused.
-	_, err = putAll(t.Context(), v, burglary, b)
-	require.ErrorIs(t, err, storage.ErrDamaged)
+	// Nobody builds on the forged ones: what is brought is put over them.
+	again, err := putAll(t.Context(), v, burglary, b)
+	require.NoError(t, err)
+	for n, c := range again {
+		require.NotEqual(t, chunks[n].Version, c.Version)
+		_, err := v.Verify(t.Context(), burglary, c)
+		require.NoError(t, err)
+	}
 
 	for key := range buckettest.List(t, bucket, "v1/"+string(burglary)+"/m/") {
 		server.Replace(t, c.Bucket, key, []byte("forged"))
@@ -643,4 +649,97 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 	_, err = v.Check(t.Context(), burglary, moreArtifact.Root, moreArtifact.Size)
 	require.ErrorIs(t, err, storage.ErrDamaged)
+}
+
+// TestAGoodOriginalMends: what is brought again is put over what is damaged, and
+// with it everything that shares it can be read.
+func TestAGoodOriginalMends(t *testing.T) {
+	t.Run("in a folder", func(t *testing.T) {
+		dir := t.TempDir()
+		id := newIdentity(t)
+		testMending(t, openFolder(t, dir), id, func(key string) {
+			rewrite(t, filepath.Join(dir, key), func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+		})
+	})
+	t.Run("on S3", func(t *testing.T) {
+		server := buckettest.StartMinIO(t)
+		c := server.NewBucket(t)
+		bucket := openS3(t, c)
+		testMending(t, &rotten{Bucket: bucket}, newIdentity(t), nil)
+	})
+}
+
+// rotten is a bucket in which versions rot.
+type rotten struct {
+	storage.Bucket
+	mu  sync.Mutex
+	bad map[string]bool // key and version
+}
+
+func (r *rotten) Get(ctx context.Context, key, version string, buf []byte) (int, error) {
+	n, err := r.Bucket.Get(ctx, key, version, buf)
+	if version == "" {
+		o, err := r.Stat(ctx, key, "")
+		if err != nil {
+			return 0, err
+		}
+		version = o.Version
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bad[key+version] {
+		buf[n/2] ^= 1
+	}
+	return n, err
+}
+
+func (r *rotten) rot(t *testing.T, key string) {
+	t.Helper()
+	o, err := r.Stat(t.Context(), key, "")
+	require.NoError(t, err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bad == nil {
+		r.bad = map[string]bool{}
+	}
+	r.bad[key+o.Version] = true
+}
+
+func testMending(t *testing.T, bucket storage.Bucket, id *age.X25519Identity, spoil func(key string)) {
+	if r, ok := bucket.(*rotten); ok {
+		spoil = func(key string) { r.rot(t, key) }
+	}
+	v := newVault(t, bucket, id)
+	b, a := bytesOf(2*chunk+5, 1)
+	longer := append(bytes.Clone(b[:2*chunk]), buckettest.Bytes(chunk/2, 9)...)
+	tree := custody.NewTreeHash(nil)
+	_, _ = tree.Write(longer)
+	l := tree.Finish()
+	take(t, v, burglary, b, a)
+	take(t, v, burglary, longer, l)
+	whole := func() {
+		t.Helper()
+		for _, a := range []custody.Artifact{a, l} {
+			got, err := v.Check(t.Context(), burglary, a.Root, a.Size)
+			require.NoError(t, err)
+			require.Equal(t, a, got)
+		}
+	}
+	for _, kind := range []string{"c/", "p/", "m/"} {
+		for key := range buckettest.List(t, bucket, "v1/"+string(burglary)+"/"+kind) {
+			spoil(key)
+		}
+		for _, a := range []custody.Artifact{a, l} {
+			_, err := v.Check(t.Context(), burglary, a.Root, a.Size)
+			require.ErrorIs(t, err, storage.ErrDamaged, kind)
+		}
+		take(t, v, burglary, b, a)
+		if kind == "c/" { // but for the chunk that it alone has
+			_, err := v.PutChunk(t.Context(), burglary, bytes.NewReader(longer[2*chunk:]), custody.ChunkDigest(longer[2*chunk:]))
+			require.NoError(t, err)
+		} else {
+			take(t, v, burglary, longer, l)
+		}
+		whole()
+	}
 }

@@ -31,6 +31,40 @@ func TestVerifyFindsRot(t *testing.T) {
 	require.Contains(t, shown, "DAMAGED")
 }
 
+// TestAGoodOriginalMends: what shares damaged bytes is found, and the original,
+// taken in again, puts all of it right.
+func TestAGoodOriginalMends(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 8*mib)
+	first := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	second := word(t, done(t, d.eve, d.add(file, "EX-2")...), "id")
+	is := func(id, key string) func() bool {
+		return func() bool {
+			items, _ := done(t, d.eve, "evidence", "list", "--incident", d.incident)["evidence"].([]any)
+			for _, i := range items {
+				if e, ok := i.(map[string]any); ok && e["id"] == id {
+					return e[key] == true
+				}
+			}
+			return false
+		}
+	}
+	require.Eventually(t, is(second, "confirmed"), patience, 100*time.Millisecond)
+	spoil(t, filepath.Join(d.dir, "bucket"))
+	_, _, code := run(t, d.eve, "evidence", "verify", first, "--purpose", "before the hearing")
+	require.Equal(t, exitRefused, code)
+	require.Eventually(t, is(second, "damaged"), patience, 100*time.Millisecond, "nobody asked for this one")
+
+	third := word(t, done(t, d.eve, d.add(file, "EX-3")...), "id")
+	require.Eventually(t, is(third, "confirmed"), patience, 100*time.Millisecond)
+	require.False(t, is(third, "damaged")())
+	for _, id := range []string{first, second} {
+		require.Eventually(t, func() bool { return !is(id, "damaged")() }, patience, 100*time.Millisecond)
+		d.same(t, id, file)
+	}
+}
+
 // spoil changes a byte of the largest object of an item in a folder bucket, as a disk
 // would.
 func spoil(t *testing.T, bucket string) {

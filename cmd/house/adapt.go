@@ -100,14 +100,25 @@ func (l publicLog) Ready() error {
 }
 
 // evidence is the vault as the API wants it.
-type evidence struct{ vault *storage.Vault }
+type evidence struct {
+	vault  *storage.Vault
+	intake *intake.Intake
+}
 
 func (e evidence) Open(ctx context.Context, pass guard.Pass, r guard.Range) (io.ReadCloser, error) {
 	content, err := e.vault.Open(ctx, pass, r)
 	if err != nil {
-		return nil, asAPI(err)
+		return nil, e.told(ctx, pass, err)
 	}
-	return explained{content}, nil
+	return explained{content, func(err error) error { return e.told(ctx, pass, err) }}, nil
+}
+
+// told is asAPI, and has those read back who share what was found damaged.
+func (e evidence) told(ctx context.Context, pass guard.Pass, err error) error {
+	if d := new(storage.DamageError); errors.As(err, &d) {
+		err = errors.Join(err, e.intake.DamagedAt(context.WithoutCancel(ctx), pass.Incident(), pass.Evidence(), d.Range))
+	}
+	return asAPI(err)
 }
 
 func (e evidence) Digests(ctx context.Context, pass guard.Pass, page uint64) (api.Digests, error) {
@@ -115,12 +126,15 @@ func (e evidence) Digests(ctx context.Context, pass guard.Pass, page uint64) (ap
 	return api.Digests(d), asAPI(err)
 }
 
-type explained struct{ io.ReadCloser }
+type explained struct {
+	io.ReadCloser
+	told func(error) error
+}
 
 func (x explained) Read(p []byte) (int, error) {
 	n, err := x.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = asAPI(err)
+		err = x.told(err)
 	}
 	return n, err
 }

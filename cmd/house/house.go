@@ -271,7 +271,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	h.vault, h.keeping, h.guarded = vault, newKeeping(h.registry), newProtection()
 	h.items = newItems(rows)
-	h.intake = &intake.Intake{Vault: vault, Bucket: s.bucket, Rows: rows, Now: h.now}
+	h.intake = &intake.Intake{Vault: vault, Bucket: s.bucket, Rows: rows, Now: h.now, Damaged: h.damaged}
 	h.pending = &pending{now: h.now, logger: h.logger, items: map[custody.EvidenceID]*wait{}}
 	code, err := newCode()
 	if err != nil {
@@ -305,7 +305,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	h.api = api.New(api.Config{
 		Store: serves,
-		Guard: h.guard, Log: h.log, Vault: evidence{vault}, Intake: &uploads{h.intake, s.volume},
+		Guard: h.guard, Log: h.log, Vault: evidence{vault, h.intake}, Intake: &uploads{h.intake, s.volume},
 		Bundle: h.bundle(rows), Logger: h.logger, Registry: h.registry, Secure: h.Config.Certificate != "",
 	})
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/intake"
 )
 
@@ -208,6 +209,9 @@ func (h *House) mostUrgent(list []kept, tried map[custody.EvidenceID]bool) (next
 		if h.guarded.missing(k.id) && !k.damaged {
 			return k, "read back because a part was found missing", true
 		}
+		if h.guarded.sharing(k) && !k.first {
+			return k, "read back because bytes that it shares were found damaged, or put right", true
+		}
 		due := !k.first && now.Sub(k.checked) > time.Duration(early*float64(h.fixity()))
 		if due && (!any || k.checked.Before(next.checked)) {
 			next, why, any = k, "read back on schedule", true
@@ -219,17 +223,33 @@ func (h *House) mostUrgent(list []kept, tried map[custody.EvidenceID]bool) (next
 // readBack reads an artifact and puts on record what was found.
 func (h *House) readBack(ctx context.Context, k kept, why string) error {
 	c := intake.Checked{Evidence: k.id}
+	mended, shares := h.guarded.looked(k.id)
 	got, err := h.vault.Check(ctx, k.incident, k.artifact.Root, k.artifact.Size)
 	switch {
 	case err == nil:
 		c.SHA256, c.Intact = got.SHA256, got == k.artifact
 		h.guarded.found(k.id)
 	case !isLost(err):
+		if shares {
+			h.guarded.shares([]custody.EvidenceID{k.id}, mended)
+		}
 		return err // not known: try again later
 	default:
 		c.Damage = err
+		if d := new(storage.DamageError); !k.damaged && errors.As(err, &d) {
+			if err := h.intake.DamagedAt(ctx, k.incident, k.id, d.Range); err != nil {
+				return err
+			}
+			h.guarded.looked(k.id) // of those that share, this one was read
+		}
 	}
 	return h.found(why)(ctx, c)
+}
+
+// damaged has what shares bytes that were found damaged read back soon.
+func (h *House) damaged(i custody.IncidentID, sharing []custody.EvidenceID, mended bool) {
+	h.logger.Error("stored bytes are damaged", "incident", i, "shared by", sharing, "put right with what was brought", mended)
+	h.guarded.shares(sharing, mended)
 }
 
 // sealed tells whether an item's seal is on record and it is to be had, and which

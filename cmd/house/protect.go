@@ -41,6 +41,7 @@ type protection struct {
 	mu    sync.Mutex
 	known map[custody.EvidenceID]guarding
 	lacks map[custody.EvidenceID]lack // of those of which a part is missing
+	share map[custody.EvidenceID]bool // it shares bytes that were found damaged; true: and were put right
 	freed map[custody.EvidenceID]bool // every object of it was released, since it is to be destroyed
 
 	turns map[custody.IncidentID]*sync.RWMutex // nothing is put on hold while something is released, for what they share
@@ -67,7 +68,7 @@ const lackAgain = time.Hour
 
 func newProtection() *protection {
 	return &protection{
-		known: map[custody.EvidenceID]guarding{}, lacks: map[custody.EvidenceID]lack{}, freed: map[custody.EvidenceID]bool{},
+		known: map[custody.EvidenceID]guarding{}, lacks: map[custody.EvidenceID]lack{}, share: map[custody.EvidenceID]bool{}, freed: map[custody.EvidenceID]bool{},
 		turns: map[custody.IncidentID]*sync.RWMutex{},
 	}
 }
@@ -135,6 +136,34 @@ func (p *protection) found(id custody.EvidenceID) {
 	if _, there := p.lacks[id]; there {
 		p.lacks[id] = lack{read: true}
 	}
+}
+
+// shares notes that items share bytes that were found damaged, and whether they
+// were put right.
+func (p *protection) shares(list []custody.EvidenceID, mended bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range list {
+		p.share[id] = p.share[id] || mended
+	}
+}
+
+// looked notes that an item is about to be read back, and returns what was noted.
+func (p *protection) looked(id custody.EvidenceID) (mended, any bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mended, any = p.share[id]
+	delete(p.share, id)
+	return mended, any
+}
+
+// sharing says whether an item is to be read back for what it shares: one that
+// is damaged only if something was put right.
+func (p *protection) sharing(k kept) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mended, any := p.share[k.id]
+	return any && (mended || !k.damaged)
 }
 
 // missing says whether a part of an item is missing, as far as is known.

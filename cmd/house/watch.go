@@ -86,6 +86,12 @@ func (w *watched) Put(ctx context.Context, key string, data []byte) (string, err
 	return version, w.noted(ctx, "put", err)
 }
 
+// Replace implements storage.Bucket.
+func (w *watched) Replace(ctx context.Context, key string, data []byte) (string, error) {
+	version, err := w.Bucket.Replace(ctx, key, data)
+	return version, w.noted(ctx, "put", err)
+}
+
 // Get implements storage.Bucket.
 func (w *watched) Get(ctx context.Context, key, version string, buf []byte) (int, error) {
 	n, err := w.Bucket.Get(ctx, key, version, buf)

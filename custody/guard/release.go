@@ -84,7 +84,11 @@ func (g *Guard) ticketDigest(token string) custody.Digest {
 }
 
 // ErrWithdrawn says that the right to what a ticket is for is gone.
-var ErrWithdrawn = errors.New("the right to this evidence was withdrawn, or the item was found damaged")
+var ErrWithdrawn = errors.New("the right to this evidence was withdrawn")
+
+// ErrFoundDamaged says that what a ticket is for is damaged, as is on record since
+// the ticket was earned.
+var ErrFoundDamaged = errors.New("the item was found damaged: none of its bytes are handed out any more")
 
 // stillPermitted decides the retrieval of a ticket once more, without a
 // record, and returns the item.
@@ -106,6 +110,9 @@ func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Item, err
 	case err != nil:
 		return custody.Item{}, err
 	case !d.Permit:
+		if item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Evidence); err == nil && item.Damaged {
+			return custody.Item{}, ErrFoundDamaged
+		}
 		return custody.Item{}, ErrWithdrawn
 	}
 	item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Evidence)

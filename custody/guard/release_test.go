@@ -384,7 +384,7 @@ func TestDamagedEvidenceIsNotReleased(t *testing.T) {
 	_, err := s.Attest(t.Context(), "read back", &custody.CheckEvidence{Evidence: s.Evidence, SHA256: custody.Hash([]byte("rot"))})
 	require.NoError(t, err)
 	_, err = s.Begin(t.Context(), session, token)
-	require.ErrorIs(t, err, guard.ErrWithdrawn)
+	require.ErrorIs(t, err, guard.ErrFoundDamaged, "and not that a right was withdrawn")
 	s.as(s.Engineer).tries("to look at it", s.Retrieval()).refused("is damaged")
 	require.True(t, s.verifies().Damaged)
 }

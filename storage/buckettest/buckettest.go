@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
 	for name, test := range map[string]func(*testing.T, storage.Bucket){
 		"what was put is got":           testPutGet,
 		"nothing is replaced":           testNoReplacement,
+		"what is damaged is replaced":   testReplace,
 		"one of many wins a key":        testRace,
 		"what is not there":             testNotFound,
 		"too large for the buffer":      testTooLarge,
@@ -119,6 +120,20 @@ func testNoReplacement(t *testing.T, b storage.Bucket) {
 	}
 	require.Equal(t, "first", string(Get(t, b, "a/b", "")))
 	require.Equal(t, "first", string(Get(t, b, "a/b", version)))
+}
+
+func testReplace(t *testing.T, b storage.Bucket) {
+	first := put(t, b, "a/b", []byte("first"))
+	second, err := b.Replace(t.Context(), "a/b", []byte("the second"))
+	require.NoError(t, err)
+	require.NoError(t, b.Barrier(t.Context()))
+	require.Equal(t, "the second", string(Get(t, b, "a/b", "")))
+	require.Equal(t, "the second", string(Get(t, b, "a/b", second)))
+	if first != "" {
+		require.NotEqual(t, first, second)
+		require.Equal(t, "first", string(Get(t, b, "a/b", first)), "as an older version")
+	}
+	require.Equal(t, map[string]int64{"a/b": 10}, List(t, b, "a/"))
 }
 
 func testRace(t *testing.T, b storage.Bucket) {

@@ -158,6 +158,33 @@ func (b *Bucket) Put(ctx context.Context, key string, data []byte) (string, erro
 	return "", nil
 }
 
+// Replace implements storage.Bucket. What was there is gone.
+func (b *Bucket) Replace(ctx context.Context, key string, data []byte) (string, error) {
+	if err := check(ctx, key); err != nil {
+		return "", err
+	}
+	if err := b.replace(key, data); err != nil {
+		return "", fmt.Errorf("replace %s: %w", key, typed(err))
+	}
+	return "", nil
+}
+
+func (b *Bucket) replace(key string, data []byte) error {
+	temp := path.Join(staging, strconv.FormatUint(b.staged.Add(1), 10))
+	err := b.write(temp, data)
+	if err == nil {
+		err = b.root.MkdirAll(path.Dir(key), 0o700)
+	}
+	if err == nil {
+		err = b.root.Rename(temp, key)
+		b.touched(key)
+	}
+	if err != nil {
+		err = errors.Join(err, b.remove(temp))
+	}
+	return err
+}
+
 func (b *Bucket) put(key string, data []byte) error {
 	if _, err := b.root.Lstat(key); err == nil {
 		b.touched(key)

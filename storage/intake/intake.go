@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/sql"
 )
@@ -37,6 +38,11 @@ type Intake struct {
 	Bucket storage.Bucket // the vault's
 	Rows   *sql.Store
 	Now    func() time.Time
+
+	// Damaged is told which sealed items of an incident share a chunk that was found
+	// damaged, and whether what was brought was put over it: each is to be read
+	// back soon. nil: nobody wants to know.
+	Damaged func(i custody.IncidentID, sharing []custody.EvidenceID, mended bool)
 }
 
 // ErrSealed says that an upload takes no more chunks.
@@ -54,9 +60,14 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 	if up.Sealed {
 		return ErrSealed
 	}
-	_, err = in.Vault.BringChunk(ctx, i, source, digest, func(c storage.Chunk) error {
+	_, err = in.Vault.BringChunk(ctx, i, source, digest, func(c storage.Chunk, mended bool) error {
 		if err := in.Bucket.Barrier(ctx); err != nil {
 			return err
+		}
+		if mended {
+			if err := in.damaged(ctx, i, c.Digest, true); err != nil {
+				return err
+			}
 		}
 		return in.Rows.AddChunks(ctx, e, sql.Chunk{Index: index, Digest: c.Digest, Length: uint64(c.Length), Version: c.Version})
 	})
@@ -65,7 +76,9 @@ func (in *Intake) Put(ctx context.Context, i custody.IncidentID, e custody.Evide
 
 // Offer notes those of the offered chunks that need not be brought: zeros, which
 // nobody stores, and those that this upload has, or a sealed item of the
-// incident of which may says that whoever asks could retrieve it now. It returns
+// incident of which may says that whoever asks could retrieve it now. A chunk of
+// another item is read and verified first; what is damaged is wanted, and so is
+// what is left after readWithin. It returns
 // the indexes of the others, which are wanted, and whether an offer of anything
 // but zeros can find something at all. When it returns nil, what is not wanted
 // is noted for good. It fails with storage.ErrBusy as Put does.
@@ -86,9 +99,10 @@ func (in *Intake) Offer(ctx context.Context, i custody.IncidentID, e custody.Evi
 		return nil, false, err
 	}
 	there := []sql.Chunk{}
+	begun := time.Now()
 	for _, c := range offered {
 		found, ok := sql.Chunk{Digest: c.Digest, Length: c.Length}, c.Digest == custody.ZeroChunk(c.Length)
-		if !ok && any {
+		if !ok && any && time.Since(begun) < readWithin {
 			if found, ok, err = in.held(ctx, i, e, c, may); err != nil {
 				return nil, false, err
 			}
@@ -106,18 +120,64 @@ func (in *Intake) Offer(ctx context.Context, i custody.IncidentID, e custody.Evi
 	return wanted, any, in.Rows.AddChunks(ctx, e, there...)
 }
 
-// held finds a chunk in an item that may be used.
+// readWithin is how long chunks that are offered are looked for and verified.
+const readWithin = 30 * time.Second
+
+// held finds a chunk, sound, in an item that may be used.
 func (in *Intake) held(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, c sql.Chunk, may func(custody.EvidenceID) bool) (sql.Chunk, bool, error) {
 	holders, err := in.Rows.Holders(ctx, i, e, c.Digest)
 	if err != nil {
 		return sql.Chunk{}, false, err
 	}
 	for _, h := range holders {
-		if h.Chunk.Length == c.Length && (h.Evidence == e || may(h.Evidence)) {
+		switch {
+		case h.Chunk.Length != c.Length || h.Evidence != e && !may(h.Evidence):
+		case h.Evidence == e: // it was verified when it came
 			return h.Chunk, true, nil
+		default:
+			sound, err := in.Vault.Verify(ctx, i, storage.Chunk{Digest: c.Digest, Length: uint32(c.Length), Version: h.Chunk.Version})
+			if errors.Is(err, storage.ErrDamaged) {
+				return sql.Chunk{}, false, in.damaged(ctx, i, c.Digest, false)
+			}
+			h.Chunk.Version = sound.Version
+			return h.Chunk, err == nil, err
 		}
 	}
 	return sql.Chunk{}, false, nil
+}
+
+// damaged tells who shares a chunk that was found damaged.
+func (in *Intake) damaged(ctx context.Context, i custody.IncidentID, digest custody.Digest, mended bool) error {
+	if in.Damaged == nil {
+		return nil
+	}
+	sharing, err := in.Rows.Sharing(ctx, i, digest)
+	if err == nil && len(sharing) > 0 {
+		in.Damaged(i, sharing, mended)
+	}
+	return err
+}
+
+// DamagedAt tells who shares the chunks of a sealed item in which damage was
+// found, in these bytes of it. After a rebuild nobody knows: the lists of chunks
+// are not archived.
+func (in *Intake) DamagedAt(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, r guard.Range) error {
+	first := r.Offset / custody.ChunkSize
+	for next, end := first, first+custody.ChunkCount(r.Length); next < end; {
+		list, err := in.Rows.Chunks(ctx, e, next, int(min(end-next, page)))
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, c := range list {
+			if c.Index < end && c.Digest != custody.ZeroChunk(c.Length) {
+				if err := in.damaged(ctx, i, c.Digest, false); err != nil {
+					return err
+				}
+			}
+		}
+		next = list[len(list)-1].Index + 1
+	}
+	return nil
 }
 
 // upload returns an item's upload, beginning it when there is none.
@@ -175,6 +235,13 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 			return err
 		}
 		return custody.Unlawful{Why: "a chunk that was there is gone: send the artifact again"}
+	}
+	if errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrKeysLost) && !up.Sealed {
+		// It was changed by hand: it has to be brought again.
+		if err := in.Rows.RemoveUpload(ctx, act.Evidence); err != nil {
+			return err
+		}
+		return custody.Unlawful{Why: "a chunk that was there is damaged: send the artifact again"}
 	}
 	if err != nil || up.Sealed {
 		return err
@@ -263,6 +330,11 @@ func (in *Intake) check(ctx context.Context, up sql.Upload, a custody.Artifact, 
 		return err // not known: try again later
 	default:
 		c.Damage = err
+		if d := new(storage.DamageError); errors.As(err, &d) {
+			if err := in.DamagedAt(ctx, up.Incident, up.Evidence, d.Range); err != nil {
+				return err
+			}
+		}
 	}
 	if err := found(ctx, c); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -312,4 +313,45 @@ func TestTheWindowOfADisposal(t *testing.T) {
 		_, err := p.Vault.Check(t.Context(), incident, a.Root, a.Size)
 		require.NoError(t, err)
 	}
+}
+
+// TestADamagedChunkIsNotOffered: what lies in the bucket is read before it counts
+// as being here, and who shares it is told.
+func TestADamagedChunkIsNotOffered(t *testing.T) {
+	p := newPlace(t)
+	var told []string
+	p.Damaged = func(_ custody.IncidentID, sharing []custody.EvidenceID, mended bool) {
+		told = append(told, fmt.Sprint(sharing, mended))
+	}
+	for n := range 3 {
+		require.NoError(t, p.put(n))
+	}
+	require.NoError(t, p.seal(seal(content)))
+	second := custody.NewEvidenceID(custody.Hash([]byte("second")))
+	anybody := func(custody.EvidenceID) bool { return true }
+	offered := []sql.Chunk{{Index: 0, Digest: custody.ChunkDigest(chunk(2)), Length: uint64(len(chunk(2)))}}
+	wanted, _, err := p.Offer(t.Context(), incident, second, offered, anybody)
+	require.NoError(t, err)
+	require.Empty(t, wanted)
+
+	require.NoError(t, filepath.WalkDir(p.folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "/c/") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		b[len(b)/2] ^= 1
+		require.NoError(t, os.Chmod(path, 0o600))
+		return os.WriteFile(path, b, 0o600)
+	}))
+	third := custody.NewEvidenceID(custody.Hash([]byte("third")))
+	wanted, _, err = p.Offer(t.Context(), incident, third, offered, anybody)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{0}, wanted)
+	require.Equal(t, []string{fmt.Sprint([]custody.EvidenceID{item}, false)}, told)
+
+	require.NoError(t, p.Put(t.Context(), incident, third, 0, custody.ChunkDigest(chunk(2)), bytes.NewReader(chunk(2))))
+	require.Equal(t, fmt.Sprint([]custody.EvidenceID{item}, true), told[1])
+	require.NoError(t, p.Put(t.Context(), incident, third, 0, custody.ChunkDigest(chunk(2)), bytes.NewReader(chunk(2))))
+	require.Len(t, told, 2, "it is sound now")
 }

@@ -226,7 +226,7 @@ func refused(ctx context.Context, err error, what string) error {
 func (b *Bucket) probeChecksum(ctx context.Context) error {
 	key := canaries + rand.Text()
 	canary := []byte("canary of " + key)
-	version, err := b.put(ctx, key, canary, crc32.Checksum(canary, castagnoli)^1)
+	version, err := b.put(ctx, key, canary, crc32.Checksum(canary, castagnoli)^1, false)
 	if err == nil {
 		return errors.Join(errors.New("the server took a body that does not fit its checksum"),
 			b.Delete(context.WithoutCancel(ctx), key, version))

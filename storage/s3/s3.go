@@ -170,9 +170,18 @@ func checkEndpoint(u *url.URL) error {
 
 // Put implements storage.Bucket.
 func (b *Bucket) Put(ctx context.Context, key string, data []byte) (string, error) {
-	version, err := b.put(ctx, key, data, crc32.Checksum(data, castagnoli))
+	version, err := b.put(ctx, key, data, crc32.Checksum(data, castagnoli), false)
 	if err != nil {
 		return "", fmt.Errorf("put %s: %w", key, err)
+	}
+	return version, nil
+}
+
+// Replace implements storage.Bucket: what was there stays as an older version.
+func (b *Bucket) Replace(ctx context.Context, key string, data []byte) (string, error) {
+	version, err := b.put(ctx, key, data, crc32.Checksum(data, castagnoli), true)
+	if err != nil {
+		return "", fmt.Errorf("replace %s: %w", key, err)
 	}
 	return version, nil
 }
@@ -182,7 +191,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // put sends data with a checksum for the server to compare. The body is not
 // hashed for the signature: the checksum header is signed, and what is stored
 // is authenticated by whoever reads it.
-func (b *Bucket) put(ctx context.Context, key string, data []byte, checksum uint32) (string, error) {
+func (b *Bucket) put(ctx context.Context, key string, data []byte, checksum uint32, over bool) (string, error) {
 	if err := storage.CheckKey(key); err != nil {
 		return "", err
 	}
@@ -192,7 +201,9 @@ func (b *Bucket) put(ctx context.Context, key string, data []byte, checksum uint
 			"x-amz-checksum-crc32c": base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, checksum)),
 		},
 	}
-	opts.SetMatchETagExcept("*") // If-None-Match, RFC 9110, section 13.1.2
+	if !over {
+		opts.SetMatchETagExcept("*") // If-None-Match, RFC 9110, section 13.1.2
+	}
 	info, err := b.core.PutObject(ctx, b.name, key, bytes.NewReader(data), int64(len(data)), "", "", opts)
 	if err != nil {
 		return "", typed(ctx, err)

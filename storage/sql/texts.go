@@ -14,5 +14,5 @@ var writes = []string{
 var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
 	selectErasures, selectPart, isDestroyed, selectLengths, countRecords,
-	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectAny, selectOpen, selectLeftovers,
+	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectSharing, selectAny, selectOpen, selectLeftovers,
 }

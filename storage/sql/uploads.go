@@ -61,6 +61,8 @@ const (
 	selectHolders = `SELECT chunks.evidence, MAX(chunks.length), MAX(chunks.version) FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
 		WHERE chunks.digest = $1 AND uploads.incident = $2 AND (uploads.sealed OR uploads.evidence = $3)
 		GROUP BY chunks.evidence ORDER BY chunks.evidence LIMIT 16`
+	selectSharing = `SELECT DISTINCT chunks.evidence FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
+		WHERE chunks.digest = $1 AND uploads.incident = $2 AND uploads.sealed ORDER BY chunks.evidence`
 	selectAny = `SELECT COUNT(*) FROM (SELECT 1 FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
 		WHERE uploads.incident = $1 AND (uploads.sealed OR uploads.evidence = $2) LIMIT 1) AS found`
 	selectChunks = `SELECT place, digest, length, version FROM chunks WHERE evidence = $1 AND place >= $2 ORDER BY place LIMIT $3`
@@ -190,6 +192,20 @@ func (s *Store) Holders(ctx context.Context, i custody.IncidentID, e custody.Evi
 		return nil
 	})
 	return list, uploadError(e, err)
+}
+
+// Sharing returns the items of an incident that were sealed and have a chunk.
+func (s *Store) Sharing(ctx context.Context, i custody.IncidentID, digest custody.Digest) (list []custody.EvidenceID, err error) {
+	err = s.rows(ctx, selectSharing, []any{digest[:], string(i)}, func(scan func(...any) error) error {
+		var e custody.EvidenceID
+		err := scan(&e)
+		list = append(list, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("items of %s that share a chunk: %w", i, err)
+	}
+	return list, nil
 }
 
 // AnyHeld says whether Holders can find anything for an item of an incident.
