@@ -52,6 +52,10 @@ type Intake interface {
 	// Cut forgets the chunks of this upload from an index on: they were not
 	// what was to come. ErrConflict when the item is sealed.
 	Cut(ctx context.Context, e custody.EvidenceID, from uint64) error
+	// Break notes that a stream brings this upload and has not ended yet, or that
+	// it has ended as it should; Broken says which of it was noted last.
+	Break(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, broken bool) error
+	Broken(ctx context.Context, e custody.EvidenceID) (bool, error)
 }
 
 // Chunk is a chunk that an upload has.

@@ -30,6 +30,7 @@ type Received struct {
 	Root   custody.Digest  `json:"root"`             // of these bytes
 	SHA256 *custody.Digest `json:"sha256,omitempty"` // of these bytes, as the service measured it while they came as a stream; absent when it did not
 	Next   uint64          `json:"next"`             // the byte to go on from: ?from= of the next PUT
+	Broken bool            `json:"broken"`           // the last stream did not end as it should: these bytes are not sealed as received before one does
 }
 
 // putContent takes in an artifact, or the rest of one, as one stream of bytes:
@@ -64,7 +65,17 @@ func (a *API) putContent(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	a.reply(w, r, http.StatusOK, m.received())
+	a.replyReceived(w, r, u, m)
+}
+
+func (a *API) replyReceived(w http.ResponseWriter, r *http.Request, u upload, m *measured) {
+	got := m.received()
+	var err error
+	if got.Broken, err = a.Intake.Broken(r.Context(), u.evidence); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.reply(w, r, http.StatusOK, got)
 }
 
 // stream is what a request says of the bytes that it brings.
@@ -206,7 +217,7 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request, u upload, m *me
 				return err
 			}
 		}
-		ended, err := a.takeChunk(w, r, u, m, buffer)
+		ended, err := a.takeChunk(w, r, u, m, buffer, first)
 		if ended || err != nil {
 			return err
 		}
@@ -215,9 +226,14 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request, u upload, m *me
 
 // takeChunk stores the next chunk of a request's body, if one comes. Only when
 // it is here does it take a chunk's turn: a source may be slow.
-func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *measured, buffer *[custody.ChunkSize]byte) (ended bool, err error) {
+func (a *API) takeChunk(w http.ResponseWriter, r *http.Request, u upload, m *measured, buffer *[custody.ChunkSize]byte, first bool) (ended bool, err error) {
 	withinChunk(w)
 	b, ended, err := fill(r.Body, buffer[:])
+	if first && (err != nil || len(b) > 0) { // before anything of it is kept
+		if failed := a.Intake.Break(context.WithoutCancel(r.Context()), u.incident, u.evidence, true); failed != nil {
+			return false, failed
+		}
+	}
 	if err != nil {
 		next := m.received().Next
 		return false, fmt.Errorf("%w: the stream broke off; %d bytes are here for good, go on with ?from=%d (%w)", guard.ErrMalformed, next, next, err)
@@ -329,6 +345,9 @@ func (a *API) endStream(r *http.Request, u upload, asked stream, m *measured) er
 	if cut := a.Intake.Cut(r.Context(), u.evidence, keep); cut != nil {
 		return cut
 	}
+	if err == nil {
+		err = a.Intake.Break(r.Context(), u.incident, u.evidence, false)
+	}
 	return err
 }
 
@@ -357,7 +376,7 @@ func (a *API) getReceived(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	a.reply(w, r, http.StatusOK, m.received())
+	a.replyReceived(w, r, u, m)
 }
 
 // streams knows of the uploads that come as streams: one at a time for an item,

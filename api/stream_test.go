@@ -128,7 +128,9 @@ func TestStreamsThatAreRefused(t *testing.T) {
 	}
 	problem(t, s.stream(v, e, "", digestField("Repr-Digest", data[1:]), data), 400, "malformed")
 	require.Empty(t, s.have(v, e, 0).Chunks, "nothing of it is listed")
-	require.Equal(t, whole(nil), s.received(v, e))
+	nothing := whole(nil)
+	nothing.Broken = true
+	require.Equal(t, nothing, s.received(v, e))
 
 	// A shorter one takes the place of a longer one.
 	received(t, s.stream(v, e, "", nil, data))
@@ -158,9 +160,19 @@ func TestADigestInTheTrailer(t *testing.T) {
 // breakAfter sends the beginning of a stream, and then no more: not even its end.
 func (s *service) breakAfter(v *visitor, e custody.EvidenceID, query string, b []byte) {
 	s.t.Helper()
+	s.breakStream(v, e, query, b, -1)
+}
+
+// breakStream is breakAfter of a stream whose length is announced, unless negative.
+func (s *service) breakStream(v *visitor, e custody.EvidenceID, query string, b []byte, announced int) {
+	s.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
 	require.NoError(s.t, err)
-	_, err = fmt.Fprintf(c, "PUT %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", contentPath(e), query, v.session, len(b))
+	length := fmt.Sprintf("Content-Length: %d\r\n\r\n", announced)
+	if announced < 0 {
+		length = fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", len(b))
+	}
+	_, err = fmt.Fprintf(c, "PUT %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s", contentPath(e), query, v.session, length)
 	require.NoError(s.t, err)
 	_, err = c.Write(b)
 	require.NoError(s.t, err)
@@ -182,7 +194,11 @@ func TestAStreamGoesOn(t *testing.T) {
 	data := noise(3*mid+5, 2)
 	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
 	s.breakAfter(v, e, "", data[:mid+1000])
-	here := func(size int) bool { return reflect.DeepEqual(whole(data[:size]), s.received(v, e)) }
+	here := func(size int) bool {
+		want := whole(data[:size])
+		want.Broken = true
+		return reflect.DeepEqual(want, s.received(v, e))
+	}
 	require.Eventually(t, func() bool { return here(mid) }, 10*time.Second, 10*time.Millisecond)
 	var refused answer // the one that broke may still be there
 	require.Eventually(t, func() bool {
@@ -216,6 +232,30 @@ func TestAStreamGoesOn(t *testing.T) {
 	want.SHA256 = nil
 	require.Equal(t, want, got)
 	admitted(t, s.say(s.Engineer, "taken at the scene", s.seal(e, data)))
+}
+
+// TestABrokenStreamIsNotWhole: what came of it is not sealed as it was received,
+// before somebody has said where the artifact ends.
+func TestABrokenStreamIsNotWhole(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	const mid = custody.ChunkSize
+	data := noise(2*mid, 2)
+	for n, announced := range []int{-1, 2 * mid} {
+		e := s.begin(s.Engineer, fmt.Sprintf("EX-%d", n), uint64(len(data)))
+		s.breakStream(v, e, "", data[:mid+1000], announced)
+		require.Eventually(t, func() bool { got := s.received(v, e); return got.Size == mid && got.Broken }, 10*time.Second, 10*time.Millisecond)
+		seal := s.seal(e, data[:mid])
+		seal.AsReceived = []string{custody.DigestRoot, custody.DigestSHA256}
+		a := s.say(s.Engineer, "taken at the scene", seal)
+		require.Equal(t, http.StatusForbidden, a.StatusCode, "%s", a.body)
+		require.Contains(t, string(a.body), "broke off")
+		require.Eventually(t, func() bool {
+			return s.stream(v, e, fmt.Sprintf("?from=%d", mid), digestField("Content-Digest", nil), nil).StatusCode == http.StatusOK
+		}, 10*time.Second, 10*time.Millisecond, "the artifact ends here")
+		require.False(t, s.received(v, e).Broken)
+		admitted(t, s.say(s.Engineer, "taken at the scene", seal))
+	}
 }
 
 // TestStreamsAtOnce: one for an item, two of one person, and not so many that
@@ -484,7 +524,9 @@ func TestAStoreThatFailsEndsAStream(t *testing.T) {
 	data := noise(2*custody.ChunkSize, 1)
 	e := s.begin(s.Engineer, "EX-1", uint64(len(data)))
 	problem(t, s.stream(v, e, "", nil, data), http.StatusInsufficientStorage, "storage-full")
-	require.Equal(t, whole(data[:custody.ChunkSize]), s.received(v, e))
+	had := whole(data[:custody.ChunkSize])
+	had.Broken = true
+	require.Equal(t, had, s.received(v, e))
 }
 
 // filling has room for one chunk.

@@ -191,6 +191,10 @@ func (u uploads) Cut(ctx context.Context, e custody.EvidenceID, from uint64) err
 	return told(u.Intake.Cut(ctx, e, from))
 }
 
+func (u uploads) Break(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, broken bool) error {
+	return told(u.Intake.Break(ctx, i, e, broken))
+}
+
 func told(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrBusy):

@@ -90,8 +90,9 @@ are sent with any HTTP client, as one stream:
 of which the length need not be known, up to --at-most. The answer says how many
 bytes arrived, and their SHA-256. When Content-Digest or Repr-Digest (RFC 9530)
 is given, bytes that are others are refused. Of a stream that breaks off, the
-chunks of 8388608 bytes that came whole are kept: GET …/received says "next", and
-PUT …/content?from=NEXT goes on there. Then sign, with custody evidence seal.`,
+chunks of 8388608 bytes that came whole are kept: GET …/received says "broken" and
+"next", and PUT …/content?from=NEXT goes on there. Then sign, with custody evidence
+seal.`,
 		Example: `  id=$(custody evidence begin --incident i-abcdefghijklmnop --exhibit EX-8 --type disk --name web01.dd --at-most 2TiB \
     --facts web01.json --purpose "seized after alert 4711" --json | jq -r .id)
   dc3dd if=/dev/sdb hash=sha256 hlog=web01.hashes | curl -f -T - -H @header https://custody.example/v1/evidence/$id/content
@@ -151,6 +152,7 @@ type sealing struct {
 	intake
 	sha256     string
 	asReceived bool
+	size       string                // that the artifact has, as the caller says; "" when he does not
 	measured   *custody.SealEvidence // by evidence add; nil when something else is given
 }
 
@@ -173,7 +175,8 @@ depends on who measured the bytes, and the record says who did:
   --as-received   Nobody measured: you sign for what the service says that it
                   received. From here on nothing can be changed unseen; whether
                   these are the bytes that you had, nobody can be shown.
-                  Record: asReceived root, sha256.
+                  Record: asReceived root, sha256. Of a stream that broke off this
+                  is refused, until the rest came or --size says that this is all.
 
 Of an item that custody evidence add sent whole and could not seal, nothing need
 be given: it is signed for as it was measured then.
@@ -196,6 +199,7 @@ when the service reads the bytes back, and the item is on record as damaged.`,
 	f := c.Flags()
 	f.StringVar(&in.sha256, "sha256", "", "the SHA-256 that you measured, in hexadecimal digits")
 	f.BoolVar(&in.asReceived, "as-received", false, "sign for what the service says that it received")
+	f.StringVar(&in.size, "size", "", "how many bytes the artifact has: what arrived is refused unless it has as many")
 	f.StringVar(&in.purpose, "purpose", "", "why (default: as when it was announced)")
 	in.patience(c)
 	in.reading.flags(c)
@@ -247,6 +251,9 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	if err != nil {
 		return err
 	}
+	if err := in.asLong(ctx, cl, id, got); err != nil {
+		return err
+	}
 	seal, err := a.sealOf(ctx, in, item, got, files)
 	if err != nil {
 		return err
@@ -263,6 +270,30 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 		proof: proofOf(said, string(id)), Exhibit: item.Exhibit, Size: seal.Artifact.Size, SHA256: seal.Artifact.SHA256, Root: seal.Artifact.Root,
 		Format: seal.Format, Labels: seal.Labels, Locked: isLocked(said), AsReceived: seal.AsReceived, resume: begunFile(id), at: said.Record.Recorded,
 	})
+}
+
+// asLong refuses what did not arrive whole, as far as somebody can tell: the
+// caller, who says the size, or the service, to which a stream broke off.
+func (in *sealing) asLong(ctx context.Context, cl *client.Client, id custody.EvidenceID, got api.Received) error {
+	if in.size != "" {
+		size, err := parseSize(in.size)
+		if err != nil {
+			return usagef("--size: %w", err)
+		}
+		if size != got.Size {
+			return refusedf("%d bytes arrived, and not the %d of --size; nothing was sealed. PUT …/content?from=%d goes on", got.Size, size, got.Next)
+		}
+	}
+	switch {
+	case !got.Broken || !in.asReceived:
+		return nil
+	case in.size == "":
+		return refusedf("the stream broke off after %d bytes; nothing was sealed. Send the rest, PUT …/content?from=%d, or say with --size that this is all of it",
+			got.Size, got.Next)
+	case got.Size != got.Next:
+		return refusedf("the stream broke off, and the last bytes here are of an earlier one; nothing was sealed. Send the rest: PUT …/content?from=%d", got.Next)
+	}
+	return cl.Ends(ctx, id, got.Next)
 }
 
 // sealOf makes the statement, from what was measured and what is believed.

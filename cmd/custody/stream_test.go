@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,6 +126,8 @@ func curlIsBrokenOff(t *testing.T, d *desk) {
 		next = int(got["next"].(float64))
 		return next == 16*mib && got["sha256"] != nil
 	}, patience, 10*time.Millisecond)
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received"}, "broke off after 16777216 bytes", "from=16777216", "--size")
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received", "--size", "40MiB"}, "16777216 bytes arrived, and not the 41943040")
 	script := `tail -c +$(($3 + 1)) "$4" | curl -sS --fail-with-body --retry 5 --retry-all-errors -H "@$1" -T - "$2/content?from=$3"`
 	out, err := exec.Command("sh", "-c", script, "sh", header, url, strconv.Itoa(next), file).Output()
 	require.NoError(t, err, "%s", out)
@@ -132,6 +135,24 @@ func curlIsBrokenOff(t *testing.T, d *desk) {
 	sealed := done(t, d.eve, "evidence", "seal", id, "--sha256", "sha256:"+sum.Hex())
 	require.EqualValues(t, 40*mib+7, sealed["bytes"])
 	d.same(t, id, file)
+
+	// Who knows that what arrived is all of it says so.
+	id = d.announce(t, "EX-CS", "sdb.dd", "--at-most", "1GiB")
+	c = exec.Command("sh", "-c", `{ head -c 8388608 "$1"; sleep 60; } | curl -sS --max-time 2 -H "@$2" -T - "$3"`,
+		"sh", file, header, "http://"+d.gate.address()+"/v1/evidence/"+id+"/content")
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, c.Start())
+	require.Eventually(t, func() bool {
+		got, _ := d.curl(t, id, "/received")
+		return got["size"] == float64(8*mib)
+	}, patience, 50*time.Millisecond)
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received"}, "broke off after 8388608 bytes")
+	require.NoError(t, syscall.Kill(-c.Process.Pid, syscall.SIGKILL))
+	require.Error(t, c.Wait())
+	require.Eventually(t, func() bool {
+		_, _, code := run(t, d.eve, "evidence", "seal", id, "--as-received", "--size", "8MiB")
+		return code == exitDone
+	}, patience, 200*time.Millisecond)
 }
 
 // whoMeasured is on record, and in every proof.

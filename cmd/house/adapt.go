@@ -202,6 +202,15 @@ func (u *uploads) Cut(ctx context.Context, e custody.EvidenceID, from uint64) er
 	return asAPI(u.in.Cut(ctx, e, from))
 }
 
+func (u *uploads) Break(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, broken bool) error {
+	return asAPI(u.in.Break(ctx, i, e, broken))
+}
+
+func (u *uploads) Broken(ctx context.Context, e custody.EvidenceID) (bool, error) {
+	broken, err := u.in.Broken(ctx, e)
+	return broken, asAPI(err)
+}
+
 // bundle returns what writes the bundle of an export.
 func (h *House) bundle(rows *sql.Store) func(context.Context, io.Writer, guard.Export, bool) error {
 	return func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error {

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -207,6 +208,24 @@ func (in *Intake) Cut(ctx context.Context, e custody.EvidenceID, from uint64) er
 	return err
 }
 
+// Break notes that a stream brings an upload and has not ended yet, or that it has
+// ended as it should. An upload that is broken is not sealed as it was received.
+func (in *Intake) Break(ctx context.Context, i custody.IncidentID, e custody.EvidenceID, broken bool) error {
+	if _, err := in.upload(ctx, i, e); err != nil {
+		return err
+	}
+	return in.Rows.BreakUpload(ctx, e, broken)
+}
+
+// Broken says whether the last stream that brought an upload did not end as it should.
+func (in *Intake) Broken(ctx context.Context, e custody.EvidenceID) (bool, error) {
+	up, err := in.Rows.Upload(ctx, e)
+	if errors.Is(err, custody.ErrUnknown) {
+		return false, nil
+	}
+	return up.Broken, err
+}
+
 // Seal makes the artifact of a seal that is about to be put on record: sealed
 // in the vault, durable. It fails with custody.Unlawful when the chunks that
 // were received are not the artifact that was signed, and with storage.ErrBusy as
@@ -215,6 +234,9 @@ func (in *Intake) Seal(ctx context.Context, act *custody.SealEvidence) error {
 	up, err := in.upload(ctx, act.Incident, act.Evidence)
 	if err != nil {
 		return err
+	}
+	if up.Broken && slices.Contains(act.AsReceived, custody.DigestSHA256) {
+		return custody.Unlawful{Why: "the stream that brought it broke off, and nobody has said since where the artifact ends: bring the rest, or state its size"}
 	}
 	taking, err := in.Vault.Take(act.Incident) // until the upload is marked as sealed
 	if err != nil {

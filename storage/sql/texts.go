@@ -6,7 +6,7 @@ var writes = []string{
 	selectPlace, insertReceipt, deleteOutbox, updateProven,
 	insertErasure, eraseRecord, eraseReceipt, eraseTicket, setDestroyed, endErasure,
 	insertTicket, beginUse, endUse, closeTicket,
-	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
+	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, breakUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
 	leaveFrom, leaveOther, leaveLost, deleteLost, deleteLeftovers,
 }
 

@@ -20,6 +20,7 @@ type Upload struct {
 	Principal custody.PrincipalID // who brings it, where that matters
 	AtMost    uint64              // bytes it may have; 0 when there is no limit
 	Sealed    bool                // no more chunks; the check is outstanding
+	Broken    bool                // a stream that brought some of it has not ended as it should; not set by AddUpload
 	Begun     time.Time           // to the microsecond, UTC
 }
 
@@ -37,10 +38,11 @@ var ErrSealed = errors.New("the upload is sealed")
 const (
 	insertUpload = `INSERT INTO uploads (evidence, incident, principal, at_most, sealed, begun)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (evidence) DO NOTHING`
-	selectUpload   = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE evidence = $1`
-	selectSealed   = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE sealed AND NOT checked ORDER BY begun, evidence`
+	selectUpload   = `SELECT evidence, incident, principal, at_most, sealed, broken, begun FROM uploads WHERE evidence = $1`
+	selectSealed   = `SELECT evidence, incident, principal, at_most, sealed, broken, begun FROM uploads WHERE sealed AND NOT checked ORDER BY begun, evidence`
 	checkUpload    = `UPDATE uploads SET checked = TRUE WHERE evidence = $1`
 	sealUpload     = `UPDATE uploads SET sealed = TRUE WHERE evidence = $1`
+	breakUpload    = `UPDATE uploads SET broken = $1 WHERE evidence = $2`
 	deleteUpload   = `DELETE FROM uploads WHERE evidence = $1`
 	cutChunks      = `DELETE FROM chunks WHERE evidence = $1 AND place >= $2`
 	deleteChunks   = `DELETE FROM chunks WHERE evidence = $1`
@@ -57,7 +59,7 @@ const (
 	deleteLeftovers = `DELETE FROM leftovers WHERE evidence = $1`
 	selectLeftovers = `SELECT digest, length, version FROM leftovers WHERE evidence = $1 AND (digest, length, version) > ($2, $3, $4)
 		ORDER BY digest, length, version LIMIT $5`
-	selectOpen    = `SELECT evidence, incident, principal, at_most, sealed, begun FROM uploads WHERE incident = $1 AND NOT checked ORDER BY begun, evidence`
+	selectOpen    = `SELECT evidence, incident, principal, at_most, sealed, broken, begun FROM uploads WHERE incident = $1 AND NOT checked ORDER BY begun, evidence`
 	selectHolders = `SELECT chunks.evidence, MAX(chunks.length), MAX(chunks.version) FROM chunks JOIN uploads ON uploads.evidence = chunks.evidence
 		WHERE chunks.digest = $1 AND uploads.incident = $2 AND (uploads.sealed OR uploads.evidence = $3)
 		GROUP BY chunks.evidence ORDER BY chunks.evidence LIMIT 16`
@@ -238,6 +240,12 @@ func (s *Store) SealUpload(ctx context.Context, e custody.EvidenceID) error {
 	return s.changeOne(ctx, custody.ErrUnknown, "upload of "+string(e), sealUpload, string(e))
 }
 
+// BreakUpload notes whether a stream that brings an upload has not ended yet as it
+// should. It fails with custody.ErrUnknown when there is no upload.
+func (s *Store) BreakUpload(ctx context.Context, e custody.EvidenceID, broken bool) error {
+	return s.changeOne(ctx, custody.ErrUnknown, "upload of "+string(e), breakUpload, broken, string(e))
+}
+
 // CheckUpload notes that a sealed upload was read back. It fails with
 // custody.ErrUnknown when there is no upload.
 func (s *Store) CheckUpload(ctx context.Context, e custody.EvidenceID) error {
@@ -288,7 +296,7 @@ func (s *Store) RemoveUpload(ctx context.Context, e custody.EvidenceID) error {
 
 func scanUpload(scan func(...any) error) (u Upload, err error) {
 	var begun int64
-	err = scan(&u.Evidence, &u.Incident, &u.Principal, &u.AtMost, &u.Sealed, &begun)
+	err = scan(&u.Evidence, &u.Incident, &u.Principal, &u.AtMost, &u.Sealed, &u.Broken, &begun)
 	if err != nil {
 		return Upload{}, err
 	}
