@@ -50,9 +50,9 @@ type Config struct {
 	Token  string              // of a session opened before; may be empty
 	Now    func() time.Time
 
-	// Patience is for how long a transfer, and what Insist sends, is tried again
-	// while the service cannot be reached, as when it restarts, or says that it
-	// cannot now; 0 means not at all.
+	// Patience is for how long a transfer, what is read, and what Insist sends, is
+	// tried again while the service cannot be reached, as when it restarts, or says
+	// that it cannot now; 0 means not at all.
 	Patience time.Duration
 }
 
@@ -202,7 +202,11 @@ func (c *Client) session(ctx context.Context) (string, error) {
 	if c.token != "" {
 		return c.token, nil
 	}
-	s, err := c.Say(ctx, "", &custody.OpenSession{Client: c.Name})
+	var s *Said
+	err := c.persist(ctx, func() (err error) { // signed anew each time: a session is opened by its own statement
+		s, err = c.Say(ctx, "", &custody.OpenSession{Client: c.Name})
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
@@ -301,13 +305,15 @@ func decode(r *http.Response, answer any) error {
 
 // get reads JSON under the session.
 func (c *Client) get(ctx context.Context, path string, answer any) error {
-	r, err := c.authed(ctx, func(string) (*http.Request, error) { //nolint:bodyclose // decode closes it
-		return http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
+	return c.persist(ctx, func() error {
+		r, err := c.authed(ctx, func(string) (*http.Request, error) { //nolint:bodyclose // decode closes it
+			return http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
+		})
+		if err != nil {
+			return err
+		}
+		return decode(r, answer)
 	})
-	if err != nil {
-		return err
-	}
-	return decode(r, answer)
 }
 
 // Whoami returns the session's principal.
@@ -489,18 +495,9 @@ func (c *Client) sealed(ctx context.Context, id custody.EvidenceID) (custody.Art
 // Checkpoint returns the log's latest checkpoint, verified, who cosigned it, and
 // its bytes.
 func (c *Client) Checkpoint(ctx context.Context) (*custody.Cosigned, []byte, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/log/checkpoint", nil)
+	signed, err := c.public(ctx, "/log/checkpoint")
 	if err != nil {
 		return nil, nil, err
-	}
-	r, err := c.do(q)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = r.Body.Close() }()
-	signed, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	point, err := c.Trust.OpenCheckpoint(signed)
 	if err != nil {

@@ -76,14 +76,25 @@ func accuse(m Memory, c *custody.Contradiction, what string) error {
 
 // tile returns a tile of the log.
 func (c *Client) tile(ctx context.Context, path string) ([]byte, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+"/log/"+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Body.Close() }()
-	return io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	return c.public(ctx, "/log/"+path)
+}
+
+// public reads what needs no session, a tile or a checkpoint.
+func (c *Client) public(ctx context.Context, path string) (b []byte, err error) {
+	err = c.persist(ctx, func() error {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Server+path, nil)
+		if err != nil {
+			return err
+		}
+		r, err := c.do(q)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = r.Body.Close() }()
+		if b, err = io.ReadAll(io.LimitReader(r.Body, 64<<10)); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return nil
+	})
+	return b, err
 }

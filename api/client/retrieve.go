@@ -156,7 +156,13 @@ func (c *Client) grant(ctx context.Context, purpose string, id custody.EvidenceI
 		return nil, fmt.Errorf("a stretch from byte %d begins within a block of %d bytes: it could not be verified", offset, custody.BlockSize)
 	}
 	act := &custody.RetrieveEvidence{Evidence: id, Offset: offset, Length: length}
-	said, err := c.Say(ctx, purpose, act)
+	// Signed anew each time, as only the first answer has the ticket: if one is lost,
+	// two retrievals are on record, of which one handed nothing over.
+	var said *Said
+	err := c.persist(ctx, func() (err error) {
+		said, err = c.Say(ctx, purpose, act)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,37 @@ type reading struct {
 	md5, sha1  bool
 	expect     string // file of digests
 	fill, asIs bool
+	empty      bool   // the artifact is meant to have no bytes
+	size       string // that the artifact has, as the caller says; "" when he does not
+}
+
+// foreseen is asSaid before anything is announced, where that can be known.
+func (r *reading) foreseen(s *source) error {
+	switch {
+	case s.known:
+		return r.asSaid(s.size)
+	case s.head != nil && s.head.whole:
+		return r.asSaid(uint64(s.head.size))
+	}
+	return nil
+}
+
+// asSaid refuses an artifact that has no bytes, unless that was meant, and one that
+// is not as long as was said.
+func (r *reading) asSaid(size uint64) error {
+	if r.size != "" {
+		said, err := parseSize(r.size)
+		if err != nil {
+			return usagef("--size: %w", err)
+		}
+		if said != size {
+			return refusedf("%d bytes came, and not the %d of --size; nothing was sealed", size, said)
+		}
+	}
+	if size == 0 && !r.empty {
+		return refusedf("no bytes came: what made them may have failed. Nothing was sealed; --empty says that the artifact has none")
+	}
+	return nil
 }
 
 func (r *reading) flags(c *cobra.Command) {
@@ -44,6 +75,8 @@ func (r *reading) flags(c *cobra.Command) {
 	f.BoolVar(&r.md5, "md5", false, "put the MD5 of the artifact on record, too")
 	f.BoolVar(&r.sha1, "sha1", false, "put the SHA-1 of the artifact on record, too")
 	f.StringVar(&r.expect, "expect", "", "file with digests of the artifact, of md5sum, sha256sum, the BSDs or FTK Imager: seal only what has them")
+	f.StringVar(&r.size, "size", "", "how many bytes the artifact has: what has more or fewer is refused")
+	f.BoolVar(&r.empty, "empty", false, "the artifact has no bytes, and is meant to have none")
 	f.BoolVar(&r.fill, "fill-unreadable", false, "put zeros where the source cannot be read, and that on record")
 	f.BoolVar(&r.asIs, "as-is", false, "take in the files that are named and no others, whether or not they are all segments of an image")
 }
@@ -76,7 +109,9 @@ continues after the last item that was sealed.
 
 Of a pipe (FILE is -) the first 2 MiB are looked at, and the record says so; what
 a container states at its end, as an EWF image does its digests, is not read, and
-its acquisition facts are not offered: for that take in the file.
+its acquisition facts are not offered: for that take in the file. That the program
+which feeds the pipe failed is not seen here, with set -o pipefail neither: --size
+or --expect refuses what came short. A pipe without any bytes is refused in any case.
 
 FILE can be a block device. What it cannot be read ends the command, unless
 --fill-unreadable is given: then zeros stand there, in stretches of 512 bytes or
@@ -297,7 +332,10 @@ func (a *app) take(ctx context.Context, in *intake, s *source, expected *expecta
 	defer cancel()
 	looked := a.lookInto(ctx, s)
 	t.artifact, err = transfer()
-	if err = s.unchanged(t.artifact.Size, err); err != nil {
+	if err = s.unchanged(t.artifact.Size, err); err == nil {
+		err = in.reading.asSaid(t.artifact.Size)
+	}
+	if err != nil {
 		cancel()
 		<-looked
 		return t, err
@@ -385,11 +423,10 @@ func (a *app) add(ctx context.Context, in *intake, paths []string) (err error) {
 }
 
 func (a *app) addSource(ctx context.Context, in *intake, s *source) error {
-	cl, _, err := a.dial(ctx)
+	cl, _, err := a.dialFor(ctx, in.retry)
 	if err != nil {
 		return err
 	}
-	cl.Patience = in.retry
 	sealed, err := a.intoCustody(ctx, cl, in, s)
 	if err != nil {
 		return err
@@ -453,6 +490,9 @@ func (a *app) intoCustody(ctx context.Context, cl *client.Client, in *intake, s 
 		return nil, err
 	}
 	if err := a.foresee(ctx, s, expected); err != nil {
+		return nil, err
+	}
+	if err := in.reading.foreseen(s); err != nil {
 		return nil, err
 	}
 	return a.deliver(ctx, cl, in, s, func(id custody.EvidenceID) (*custody.SealEvidence, error) {

@@ -301,11 +301,10 @@ func readChunks(path string) (list []custody.Digest, err error) {
 
 // addPackage takes in what was signed for at a scene.
 func (a *app) addPackage(ctx context.Context, in *intake, dir string) (err error) {
-	cl, _, err := a.dial(ctx)
+	cl, _, err := a.dialFor(ctx, in.retry)
 	if err != nil {
 		return err
 	}
-	cl.Patience = in.retry
 	p, err := openPackage(dir, cl.Trust.Origin)
 	if err != nil {
 		return err

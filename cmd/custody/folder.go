@@ -175,11 +175,10 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.root.Close()) }()
-	cl, _, err := a.dial(ctx)
+	cl, _, err := a.dialFor(ctx, in.retry)
 	if err != nil {
 		return err
 	}
-	cl.Patience = in.retry
 	sum := folderSummary{Items: []folderItem{}, Others: []toldOf{}}
 	var marks []string
 	for _, e := range f.entries {
@@ -195,6 +194,7 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 		}
 		one := *in
 		one.exhibit, one.name, one.reading.asIs = fmt.Sprintf("%s/%d", in.exhibit, len(sum.Items)+1), e.name, true
+		one.reading.empty = true // that a file of a folder has no bytes is a fact of the folder
 		item, mark, err := a.addOne(ctx, cl, &one, f, e)
 		if err != nil {
 			if ctx.Err() != nil || exitCode(err) == exitUnreachable {

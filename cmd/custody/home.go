@@ -162,8 +162,15 @@ func (s *asker) Sign(message []byte) ([]byte, error) {
 // dial returns a client for the user, who must be enrolled, once the log has shown
 // that it goes on from what he saw of it last.
 func (a *app) dial(ctx context.Context) (*client.Client, profile, error) {
+	return a.dialFor(ctx, 0)
+}
+
+// dialFor is dial that tries again for as long as patience lasts, and so does the
+// client from then on.
+func (a *app) dialFor(ctx context.Context, patience time.Duration) (*client.Client, profile, error) {
 	c, p, err := a.alone(ctx)
 	if err == nil {
+		c.Patience = patience
 		err = a.follow(ctx, c)
 	}
 	return c, p, err

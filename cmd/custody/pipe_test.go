@@ -55,7 +55,7 @@ func TestPipesAreLookedAt(t *testing.T) {
 	copy(disk[1<<20+3:], "NTFS    ")
 	added, _ = d.piped(t, "EX-3", disk)
 	require.Equal(t, "raw (MBR: NTFS); of a pipe, by its beginning", added["format"])
-	added, _ = d.piped(t, "EX-4", nil)
+	added, _ = d.piped(t, "EX-4", nil, "--empty")
 	require.Equal(t, "empty", added["format"])
 }
 

@@ -65,11 +65,10 @@ func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose
 		}
 		defer func() { err = errors.Join(err, into.close(false)) }()
 	}
-	cl, _, err := a.dial(ctx)
+	cl, _, err := a.dialFor(ctx, patience)
 	if err != nil {
 		return err
 	}
-	cl.Patience = patience
 	size := offset + length
 	if e, err := cl.Evidence(ctx, id); err == nil && e.Artifact != nil { // whether it is to be had, the retrieval says
 		size = e.Artifact.Size

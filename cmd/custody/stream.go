@@ -152,7 +152,6 @@ type sealing struct {
 	intake
 	sha256     string
 	asReceived bool
-	size       string                // that the artifact has, as the caller says; "" when he does not
 	measured   *custody.SealEvidence // by evidence add; nil when something else is given
 }
 
@@ -199,7 +198,6 @@ when the service reads the bytes back, and the item is on record as damaged.`,
 	f := c.Flags()
 	f.StringVar(&in.sha256, "sha256", "", "the SHA-256 that you measured, in hexadecimal digits")
 	f.BoolVar(&in.asReceived, "as-received", false, "sign for what the service says that it received")
-	f.StringVar(&in.size, "size", "", "how many bytes the artifact has: what arrived is refused unless it has as many")
 	f.StringVar(&in.purpose, "purpose", "", "why (default: as when it was announced)")
 	in.patience(c)
 	in.reading.flags(c)
@@ -221,7 +219,7 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	if len(files) == 0 && (in.reading.expect != "" || in.reading.md5 || in.reading.sha1) {
 		return usagef("--expect, --md5 and --sha1 need the FILE to be read here")
 	}
-	cl, _, err := a.dial(ctx)
+	cl, _, err := a.dialFor(ctx, in.retry)
 	if err != nil {
 		return err
 	}
@@ -258,7 +256,6 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 	if err != nil {
 		return err
 	}
-	cl.Patience = in.retry
 	said, err := sealNow(ctx, cl, in.purpose, seal)
 	if err != nil {
 		return err
@@ -275,19 +272,13 @@ func (a *app) sealItem(ctx context.Context, in *sealing, id custody.EvidenceID, 
 // asLong refuses what did not arrive whole, as far as somebody can tell: the
 // caller, who says the size, or the service, to which a stream broke off.
 func (in *sealing) asLong(ctx context.Context, cl *client.Client, id custody.EvidenceID, got api.Received) error {
-	if in.size != "" {
-		size, err := parseSize(in.size)
-		if err != nil {
-			return usagef("--size: %w", err)
-		}
-		if size != got.Size {
-			return refusedf("%d bytes arrived, and not the %d of --size; nothing was sealed. PUT …/content?from=%d goes on", got.Size, size, got.Next)
-		}
+	if err := in.reading.asSaid(got.Size); err != nil {
+		return fmt.Errorf("%w; PUT …/content?from=%d goes on", err, got.Next)
 	}
 	switch {
 	case !got.Broken || !in.asReceived:
 		return nil
-	case in.size == "":
+	case in.reading.size == "":
 		return refusedf("the stream broke off after %d bytes; nothing was sealed. Send the rest, PUT …/content?from=%d, or say with --size that this is all of it",
 			got.Size, got.Next)
 	case got.Size != got.Next:

@@ -27,6 +27,7 @@ func TestStreams(t *testing.T) {
 	t.Run("curl is broken off", func(t *testing.T) { curlIsBrokenOff(t, d) })
 	t.Run("who measured", func(t *testing.T) { whoMeasured(t, d) })
 	t.Run("what is missing", func(t *testing.T) { streamMistakes(t, d) })
+	t.Run("nothing", func(t *testing.T) { nothingIsNotEvidence(t, d) })
 	t.Run("withdrawn", func(t *testing.T) { withdrawn(t, d) })
 	t.Run("not as expected", func(t *testing.T) { notAsExpected(t, d) })
 }
@@ -127,7 +128,7 @@ func curlIsBrokenOff(t *testing.T, d *desk) {
 		return next == 16*mib && got["sha256"] != nil
 	}, patience, 10*time.Millisecond)
 	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received"}, "broke off after 16777216 bytes", "from=16777216", "--size")
-	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received", "--size", "40MiB"}, "16777216 bytes arrived, and not the 41943040")
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received", "--size", "40MiB"}, "16777216 bytes came, and not the 41943040", "from=16777216")
 	script := `tail -c +$(($3 + 1)) "$4" | curl -sS --fail-with-body --retry 5 --retry-all-errors -H "@$1" -T - "$2/content?from=$3"`
 	out, err := exec.Command("sh", "-c", script, "sh", header, url, strconv.Itoa(next), file).Output()
 	require.NoError(t, err, "%s", out)
@@ -216,6 +217,30 @@ func streamMistakes(t *testing.T, d *desk) {
 	got, code := d.curl(t, id, "/content", "-T", file)
 	require.Equal(t, 22, code)
 	require.Contains(t, got["detail"], "sealed")
+}
+
+// nothingIsNotEvidence: no bytes are sealed only when that is meant.
+func nothingIsNotEvidence(t *testing.T, d *desk) {
+	file, one := filepath.Join(t.TempDir(), "empty"), filepath.Join(t.TempDir(), "one")
+	image(t, file, 0)
+	image(t, one, 3*mib)
+	refused(t, exitRefused, d.eve, d.add(file, "EX-N"), "no bytes came", "--empty")
+	refused(t, exitRefused, d.eve, d.add("/dev/null", "EX-N"))
+	_, stderr, code := d.pipe(t, "EX-N", nil)
+	require.Equal(t, exitRefused, code, stderr)
+	require.Contains(t, stderr, "no bytes came")
+	refused(t, exitRefused, d.eve, d.add(one, "EX-N", "--size", "4MiB"), "3145728 bytes came, and not the 4194304 of --size")
+	_, stderr, code = d.pipe(t, "EX-N5", read(t, one), "--size", "4MiB")
+	require.Equal(t, exitRefused, code, stderr)
+	require.Contains(t, stderr, "3145728 bytes came, and not the 4194304 of --size")
+	done(t, d.eve, d.add(file, "EX-N", "--empty", "--size", "0")...)
+	_, stderr, code = d.pipe(t, "EX-N2", read(t, one), "--size", "3MiB")
+	require.Equal(t, exitDone, code, stderr)
+
+	id := d.announce(t, "EX-N3", "x", "--at-most", "1GiB")
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, "--as-received"}, "no bytes came", "--empty")
+	refused(t, exitRefused, d.eve, []string{"evidence", "seal", id, file}, "no bytes came")
+	done(t, d.eve, "evidence", "seal", id, "--as-received", "--empty")
 }
 
 // stored counts the chunks in the bucket.

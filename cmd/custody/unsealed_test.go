@@ -253,3 +253,31 @@ func TestASealThatExpired(t *testing.T) {
 	_, err = sealNow(t.Context(), eve.Client, "test", seal)
 	require.NoError(t, err)
 }
+
+// TestPatienceFromTheFirstRequest: a pipe comes only once, and the service may be
+// starting again when it begins.
+func TestPatienceFromTheFirstRequest(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "a")
+	image(t, file, 3*mib)
+	away := func() {
+		d.gate.lead("127.0.0.1:1")
+		time.AfterFunc(time.Second, func() { d.gate.lead(strings.TrimPrefix(d.url, "http://")) })
+	}
+	away()
+	stdout, stderr, code := d.pipe(t, "EX-1", read(t, file), "--json")
+	require.Equal(t, exitDone, code, stderr)
+	var sealed map[string]any
+	require.NoError(t, json.Unmarshal([]byte(stdout), &sealed))
+
+	away()
+	d.same(t, word(t, sealed, "id"), file)
+
+	require.NoError(t, os.Remove(filepath.Join(d.eve, "session")))
+	away()
+	d.same(t, word(t, sealed, "id"), file)
+
+	away()
+	_, _, code = run(t, d.eve, "evidence", "get", word(t, sealed, "id"), "-o", filepath.Join(t.TempDir(), "x"), "--purpose", "look", "--retry", "0s")
+	require.Equal(t, exitUnreachable, code)
+}
