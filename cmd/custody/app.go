@@ -24,6 +24,7 @@ const (
 	exitRefused     = 1 // refused, or verification failed
 	exitUsage       = 2
 	exitUnreachable = 3 // could not be decided, or nobody answered
+	exitInterrupted = 130
 )
 
 // app is what all commands share.
@@ -37,6 +38,33 @@ type app struct {
 	home       string
 	passphrase string // file that holds it
 	lines      *bufio.Reader
+
+	interrupted <-chan struct{} // closed when the program is to end; nil: never
+}
+
+// errInterrupted says that a question was not answered, since the program is to end.
+var errInterrupted = errors.New("interrupted")
+
+// untilInterrupted reads on behalf of a question until the program is to end: a terminal
+// cannot be read with a limit.
+func untilInterrupted[T any](a *app, read func() (T, error)) (T, error) {
+	type answer struct {
+		what T
+		err  error
+	}
+	c := make(chan answer, 1)
+	go func() {
+		what, err := read()
+		c <- answer{what, err}
+	}()
+	select {
+	case got := <-c:
+		return got.what, got.err
+	case <-a.interrupted:
+		_, _ = fmt.Fprintln(a.stderr)
+		var none T
+		return none, errInterrupted
+	}
 }
 
 // usageError is a mistake in how a command was called.
@@ -50,6 +78,7 @@ type failure struct{ code int }
 func (failure) Error() string { return "" }
 
 func (a *app) run(ctx context.Context, args []string) int {
+	a.interrupted = ctx.Done()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -74,6 +103,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &done):
 		return done.code
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
 	case errors.As(err, new(usageError)):
 		return exitUsage
 	case errors.As(err, &problem):
@@ -95,7 +126,7 @@ func (a *app) root() *cobra.Command {
 what, when and why, and that nobody else did.
 
 Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
-3 could not be decided, or the service did not answer.`,
+3 could not be decided, or the service did not answer; 130 interrupted at a question.`,
 		Example: `  custody init --dir ./service --origin custody.example/team
   custody serve --dir ./service
   custody evidence add disk.img --incident i-… --exhibit EX-1 --type disk …
@@ -200,7 +231,7 @@ func (a *app) ask(question string) (string, error) {
 		a.lines = bufio.NewReader(a.stdin)
 	}
 	_, _ = fmt.Fprintf(a.stderr, "%s: ", question)
-	line, err := a.lines.ReadString('\n')
+	line, err := untilInterrupted(a, func() (string, error) { return a.lines.ReadString('\n') })
 	if err != nil {
 		return "", fmt.Errorf("no answer to %q: %w", question, err)
 	}
@@ -223,7 +254,14 @@ func (a *app) secret(prompt string, twice bool) ([]byte, error) {
 	}
 	read := func(prompt string) (string, error) {
 		_, _ = fmt.Fprint(a.stderr, prompt+": ")
-		b, err := term.ReadPassword(int(f.Fd()))
+		before, err := term.GetState(int(f.Fd()))
+		if err != nil {
+			return "", err
+		}
+		b, err := untilInterrupted(a, func() ([]byte, error) { return term.ReadPassword(int(f.Fd())) })
+		if errors.Is(err, errInterrupted) {
+			return "", errors.Join(err, term.Restore(int(f.Fd()), before)) // or nothing that is typed would be seen
+		}
 		_, _ = fmt.Fprintln(a.stderr)
 		return string(b), err
 	}
