@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,11 +65,26 @@ type Client struct {
 	token string
 }
 
-// New returns a client.
-func New(c Config) (*Client, error) {
-	u, err := url.Parse(c.Server)
+// CheckServer refuses what is not the address of a service, and one to which the
+// sessions would go in clear: http to anything but a loopback address. Names other
+// than localhost are not looked up: what they mean can change.
+func CheckServer(server string) error {
+	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("server %q is not a URL like https://custody.example", c.Server)
+		return fmt.Errorf("server %q is not a URL like https://custody.example", server)
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("server %q: your sessions and the evidence would go there in clear. Use https://, or a tunnel that begins on this machine, like ssh -L 8420:localhost:8420 %s, "+
+			"and http://localhost:8420", server, u.Hostname())
+	}
+	return nil
+}
+
+// New returns a client. It refuses a Server as CheckServer does.
+func New(c Config) (*Client, error) {
+	if err := CheckServer(c.Server); err != nil {
+		return nil, err
 	}
 	c.Server = strings.TrimSuffix(c.Server, "/")
 	if c.HTTP == nil {

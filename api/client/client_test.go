@@ -850,3 +850,15 @@ func TestBundle(t *testing.T) {
 	require.ErrorAs(t, err, &problem)
 	require.Equal(t, http.StatusForbidden, problem.Status)
 }
+
+// TestNothingGoesInClear over a network: neither sessions nor evidence.
+func TestNothingGoesInClear(t *testing.T) {
+	for server, good := range map[string]bool{
+		"https://custody.example": true, "https://10.0.0.5:8420": true, "http://127.0.0.1:8420": true, "http://[::1]:8420": true, "http://localhost:8420": true,
+		"http://custody.example": false, "http://10.0.0.5:8420": false, "http://localhost.example": false, "http://0.0.0.0:8420": false, "ftp://127.0.0.1": false, "": false,
+	} {
+		_, err := client.New(client.Config{Server: server})
+		require.Equal(t, good, err == nil, "%s: %v", server, err)
+	}
+	require.ErrorContains(t, client.CheckServer("http://custody.example"), "ssh -L")
+}

@@ -28,7 +28,8 @@ func (a *app) keyNew() *cobra.Command {
 	c := &cobra.Command{
 		Use: "new --server URL --trust FILE --name NAME --title TITLE --contact HOW", Short: "Make your key, and the request to be enrolled with it",
 		Long: `Makes a key in your folder (--home), encrypted under a passphrase, or takes one
-from ssh-agent. Writes enrolment.json: give it to an administrator. Compare the
+from ssh-agent. --server is https://, or http:// with a loopback address, as of a
+tunnel. Writes enrolment.json: give it to an administrator. Compare the
 fingerprint that is printed with the one on paper.`,
 		Example: `  custody key new --server https://custody.example --trust trust.json \
     --name "Eve Okoye" --title "forensic engineer" --contact "+44 20 7946 0000"`,
