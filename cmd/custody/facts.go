@@ -227,16 +227,20 @@ func dropEmpty[T comparable](p **T) {
 func (a *app) evidenceFacts() *cobra.Command {
 	return &cobra.Command{
 		Use: "facts", Short: "Print an empty file of facts for evidence add --facts", Args: exactly(0),
+		Long: `Prints an empty file of facts. What stays empty, or null, is not stated, and asked
+for or refused where it is needed; "unread" is then like
+{"bytes": 0, "filled": false, "note": ""}, 0 when every byte could be read.`,
 		Example: "  custody evidence facts > web01.json",
 		RunE: func(*cobra.Command, []string) error {
 			q := custody.Acquisition{
-				Collector: &custody.Person{}, Coverage: &custody.Coverage{}, Seal: &custody.BagSeal{}, Tool: &custody.Tool{}, Unread: &custody.Unread{},
+				Collector: &custody.Person{}, Coverage: &custody.Coverage{}, Seal: &custody.BagSeal{}, Tool: &custody.Tool{},
 			}
 			b, err := json.Marshal(q, jsontext.WithIndent("  "))
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.stdout, string(b))
+			// Nobody has said yet that every byte could be read: null is not stated.
+			_, err = fmt.Fprintln(a.stdout, strings.TrimSuffix(string(b), "\n}")+",\n  \"unread\": null\n}")
 			return err
 		},
 	}

@@ -418,3 +418,28 @@ func TestChildIsConfined(t *testing.T) {
 	require.NotContains(t, string(read(t, out)), "eth0")
 	require.Equal(t, 3, strings.Count(string(read(t, out)), "\n"), "loopback alone: %s", read(t, out))
 }
+
+// TestNobodyStatedThatAllWasRead: an empty file of facts states nothing.
+func TestNobodyStatedThatAllWasRead(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	stdout, stderr, code := run(t, d.eve, "evidence", "facts")
+	require.Equal(t, exitDone, code, stderr)
+	var empty map[string]any
+	require.NoError(t, json.Unmarshal([]byte(stdout), &empty))
+	require.Contains(t, empty, "unread")
+	require.Nil(t, empty["unread"])
+	facts, file := filepath.Join(t.TempDir(), "facts.json"), filepath.Join(t.TempDir(), "a")
+	require.NoError(t, os.WriteFile(facts, []byte(stdout), 0o600))
+	image(t, file, 1000)
+	add := []string{"evidence", "add", file, "--incident", d.incident, "--exhibit", "EX-1", "--type", "disk", "--facts", facts, "--purpose", "x"}
+	refused(t, exitUsage, d.eve, add, "--unread", "--source")
+	add = d.add(file, "EX-1", "--facts", facts)
+	for n, arg := range add {
+		if arg == "--unread" {
+			add = append(add[:n:n], add[n+2:]...)
+			break
+		}
+	}
+	refused(t, exitUsage, d.eve, add, "without --unread")
+	done(t, d.eve, d.add(file, "EX-1", "--facts", facts)...)
+}
