@@ -569,7 +569,9 @@ func sealNow(ctx context.Context, cl *client.Client, purpose string, seal *custo
 
 // begin announces the item, or finds the upload that was broken off.
 func (a *app) begin(ctx context.Context, cl *client.Client, in *intake, resume string, act *custody.BeginEvidence) (custody.EvidenceID, error) {
-	if id, ok := a.resumeUpload(ctx, cl, resume); ok {
+	if id, ok, err := a.resumeUpload(ctx, cl, in, resume); err != nil {
+		return "", err
+	} else if ok {
 		a.say("continuing the upload of %s", id)
 		return id, nil
 	}
@@ -580,19 +582,16 @@ func (a *app) begin(ctx context.Context, cl *client.Client, in *intake, resume s
 	// Remembered before it is sent: what is announced can always be continued,
 	// and of a pipe what arrived be sealed.
 	id := custody.NewEvidenceID(custody.Hash(envelope.Payload))
-	mark := resume
-	if mark != "" {
-		err = a.writeFile(mark, []byte(id))
-	} else {
-		mark = begunFile(id)
-		err = a.remember(id, begun{Acquisition: in.acquired, Purpose: in.purpose})
+	err = a.remember(id, begun{Acquisition: in.acquired, Purpose: in.purpose})
+	if err == nil && resume != "" {
+		err = a.writeFile(resume, []byte(id))
 	}
 	if err != nil {
 		return "", err
 	}
 	if _, err := cl.Insist(ctx, envelope); err != nil {
 		if exitCode(err) != exitUnreachable {
-			return "", errors.Join(err, a.forgetUpload(mark))
+			return "", errors.Join(err, a.forgetUpload(resume), a.forgetUpload(begunFile(id)))
 		}
 		if resume == "" {
 			err = fmt.Errorf("%w; %s may be announced all the same: custody evidence show %s says, and %s", err, id, id, freedBy(id, in.exhibit))
@@ -602,13 +601,29 @@ func (a *app) begin(ctx context.Context, cl *client.Client, in *intake, resume s
 	return id, nil
 }
 
-func (a *app) resumeUpload(ctx context.Context, cl *client.Client, resume string) (custody.EvidenceID, bool) {
+// resumeUpload finds an upload that was broken off. It refuses what is not as it was
+// announced: the announcement is on record and stays as it is.
+func (a *app) resumeUpload(ctx context.Context, cl *client.Client, in *intake, resume string) (custody.EvidenceID, bool, error) {
 	id, ok := a.remembered(resume)
 	if !ok {
-		return "", false
+		return "", false, nil
 	}
 	e, err := cl.Evidence(ctx, id)
-	return id, err == nil && !e.Sealed && !e.Withdrawn
+	if err != nil || e.Sealed || e.Withdrawn {
+		return "", false, nil
+	}
+	before, known := a.recall(id)
+	for _, f := range []struct{ flag, was, now string }{
+		{"--type", e.Type, in.kind},
+		{"--name", string(e.Name.Raw()), in.name},
+		{"--purpose", before.Purpose, in.purpose},
+	} {
+		if f.was != f.now && (f.flag != "--purpose" || known) {
+			return "", false, usagef("%s was announced with %s %q, not %q, and its upload broken off. To go on, repeat what was announced; otherwise: custody evidence withdraw %s --purpose …",
+				id, f.flag, f.was, f.now, id)
+		}
+	}
+	return id, true, nil
 }
 
 // remembered returns the item of an upload that was begun before.

@@ -95,7 +95,7 @@ func emptyFile(t *testing.T, d *desk) {
 	dir := t.TempDir()
 	file, proof := filepath.Join(dir, "empty"), filepath.Join(dir, "EX-0.bundle")
 	image(t, file, 0)
-	added := done(t, d.eve, d.add(file, "EX-0")...)
+	added := done(t, d.eve, d.add(file, "EX-0", "--empty")...)
 	require.Equal(t, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", added["sha256"])
 	id := word(t, added, "id")
 	d.same(t, id, file)

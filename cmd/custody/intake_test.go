@@ -443,3 +443,25 @@ func TestNobodyStatedThatAllWasRead(t *testing.T) {
 	refused(t, exitUsage, d.eve, add, "without --unread")
 	done(t, d.eve, d.add(file, "EX-1", "--facts", facts)...)
 }
+
+// TestGoingOnAsAnnounced: what was announced is on record, and what differs is not
+// dropped unsaid.
+func TestGoingOnAsAnnounced(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "a")
+	image(t, file, 20*mib)
+	d.gate.stopAt(10 * mib)
+	first := begin(t, d.eve, d.add(file, "EX-1")...)
+	d.gate.stopped()
+	first.kill()
+	d.gate.cut()
+	refused(t, exitUsage, d.eve, d.add(file, "EX-1", "--type", "memory"), `--type "disk", not "memory"`, "evidence withdraw e-")
+	refused(t, exitUsage, d.eve, d.add(file, "EX-1", "--purpose", "another"), `--purpose "alert 4711", not "another"`)
+	refused(t, exitUsage, d.eve, d.add(file, "EX-1", "--name", "b"), `--name "a", not "b"`)
+	_, stderr, code := run(t, d.eve, d.add(file, "EX-1")...)
+	require.Equal(t, exitDone, code, stderr)
+	require.Contains(t, stderr, "continuing")
+	left, err := filepath.Glob(filepath.Join(d.eve, "begun", "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
