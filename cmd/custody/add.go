@@ -104,8 +104,9 @@ before the seal.
 
 Of a folder every file becomes an item (--each), or all of it one (--container):
 a tar that ends in a listing with the SHA-256 of each file. Links, sockets and
-devices are told of and not followed. With --each the same command again
-continues after the last item that was sealed.
+devices are told of and not followed. With --each the same command again goes on:
+files whose name and bytes are sealed under this exhibit number already are known
+again, and others get the next number that is free.
 
 Of a pipe (FILE is -) the first 2 MiB are looked at, and the record says so; what
 a container states at its end, as an EWF image does its digests, is not read, and

@@ -13,11 +13,13 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
 )
@@ -179,6 +181,10 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	held, err := a.heldUnder(ctx, cl, in)
+	if err != nil {
+		return err
+	}
 	sum := folderSummary{Items: []folderItem{}, Others: []toldOf{}}
 	var marks []string
 	for _, e := range f.entries {
@@ -193,9 +199,9 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 			continue
 		}
 		one := *in
-		one.exhibit, one.name, one.reading.asIs = fmt.Sprintf("%s/%d", in.exhibit, len(sum.Items)+1), e.name, true
+		one.name, one.reading.asIs = e.name, true
 		one.reading.empty = true // that a file of a folder has no bytes is a fact of the folder
-		item, mark, err := a.addOne(ctx, cl, &one, f, e)
+		item, mark, err := a.addOne(ctx, cl, &one, f, e, held)
 		if err != nil {
 			if ctx.Err() != nil || exitCode(err) == exitUnreachable {
 				return fmt.Errorf("%s: %w", e.name, err)
@@ -204,6 +210,9 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 			sum.failed++
 		}
 		sum.Items, marks = append(sum.Items, item), append(marks, mark)
+	}
+	if len(sum.Items) == 0 {
+		return refusedf("%s holds no files: nothing was taken in", dir)
 	}
 	if sum.failed == 0 { // else what is sealed is remembered, for the next try
 		for _, mark := range marks {
@@ -219,9 +228,103 @@ func (a *app) addEach(ctx context.Context, in *intake, dir string) (err error) {
 	return nil
 }
 
+// heldUnder is what the service has under a folder's exhibit number, when the
+// command has run before.
+type heldUnder struct {
+	prefix    string
+	sealed    map[string][]api.Evidence // by the file's name
+	announced map[string]string         // exhibit numbers of uploads that were broken off, likewise
+	used      map[string]bool           // exhibit numbers
+	last      int                       // the last number that was given
+}
+
+func (a *app) heldUnder(ctx context.Context, cl *client.Client, in *intake) (*heldUnder, error) {
+	h := &heldUnder{prefix: in.exhibit + "/", sealed: map[string][]api.Evidence{}, announced: map[string]string{}, used: map[string]bool{}}
+	incident, err := custody.ParseIncidentID(in.incident)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	shown, err := cl.Incident(ctx, incident)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range shown.Evidence {
+		if strings.HasPrefix(e.Exhibit, h.prefix) {
+			name := string(e.Name.Raw())
+			h.sealed[name], h.used[e.Exhibit] = append(h.sealed[name], e), true
+		}
+	}
+	uploads, err := a.file("uploads")
+	if err != nil {
+		return nil, err
+	}
+	marks, err := os.ReadDir(uploads)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, m := range marks {
+		id, ok := a.remembered(filepath.Join("uploads", m.Name()))
+		if !ok {
+			continue
+		}
+		e, err := cl.Evidence(ctx, id)
+		if err == nil && e.Incident == incident && !e.Sealed && !e.Withdrawn && strings.HasPrefix(e.Exhibit, h.prefix) {
+			h.announced[string(e.Name.Raw())], h.used[e.Exhibit] = e.Exhibit, true
+		}
+	}
+	return h, nil
+}
+
+// number returns the exhibit number of a file that is not sealed yet: that of its
+// upload which was broken off, or the next one that is free.
+func (h *heldUnder) number(name string) string {
+	if exhibit, ok := h.announced[name]; ok {
+		return exhibit
+	}
+	for {
+		h.last++
+		if exhibit := h.prefix + strconv.Itoa(h.last); !h.used[exhibit] {
+			return exhibit
+		}
+	}
+}
+
+// find returns the item that is a file: the same name and the same bytes.
+func (h *heldUnder) find(name string, f *folder, e folderEntry) (api.Evidence, bool, error) {
+	var sum custody.Digest
+	for _, item := range h.sealed[name] {
+		if item.Artifact == nil || item.Artifact.Size != uint64(e.info.Size()) {
+			continue
+		}
+		if sum.IsZero() {
+			s, err := f.open(e)
+			if err != nil {
+				return item, false, err
+			}
+			whole := sha256.New()
+			_, err = io.Copy(whole, struct{ io.Reader }{s})
+			if err := errors.Join(err, s.close()); err != nil {
+				return item, false, err
+			}
+			whole.Sum(sum[:0])
+		}
+		if item.Artifact.SHA256 == sum {
+			return item, true, nil
+		}
+	}
+	return api.Evidence{}, false, nil
+}
+
 // addOne takes in one file of a folder, unless it was sealed before.
-func (a *app) addOne(ctx context.Context, cl *client.Client, in *intake, f *folder, e folderEntry) (item folderItem, mark string, err error) {
+func (a *app) addOne(ctx context.Context, cl *client.Client, in *intake, f *folder, e folderEntry, held *heldUnder) (item folderItem, mark string, err error) {
+	known, earlier, err := held.find(in.name, f, e)
+	if in.exhibit = known.Exhibit; !earlier {
+		in.exhibit = held.number(in.name)
+	}
 	item = folderItem{Exhibit: in.exhibit}
+	if err != nil {
+		return item, "", err
+	}
 	if item.Name, err = custody.NewName([]byte(e.name)); err != nil {
 		return item, "", err
 	}
@@ -234,12 +337,9 @@ func (a *app) addOne(ctx context.Context, cl *client.Client, in *intake, f *fold
 	if mark, err = s.mark(in.incident, in.exhibit); err != nil {
 		return item, "", err
 	}
-	if id, ok := a.remembered(mark); ok {
-		known, err := cl.Evidence(ctx, id)
-		if err == nil && known.Sealed && known.Artifact != nil {
-			item.ID, item.Size, item.SHA256, item.Earlier = id, known.Artifact.Size, known.Artifact.SHA256, true
-			return item, mark, nil
-		}
+	if earlier {
+		item.ID, item.Size, item.SHA256, item.Earlier = known.ID, known.Artifact.Size, known.Artifact.SHA256, true
+		return item, mark, nil
 	}
 	sealed, err := a.intoCustody(ctx, cl, in, s)
 	if err != nil {
@@ -257,7 +357,7 @@ func (s *folderSummary) text() string {
 		case i.Failure != "":
 			state = "NOT TAKEN IN: " + i.Failure
 		case i.Earlier:
-			state += " (sealed before)"
+			state = "already " + i.Exhibit + ": " + state
 		}
 		size += i.Size
 		text += fmt.Sprintf("%s  %s  %d bytes  %s\n", i.Exhibit, i.Name.Display, i.Size, state)
@@ -265,7 +365,7 @@ func (s *folderSummary) text() string {
 	for _, o := range s.Others {
 		text += fmt.Sprintf("not a file, and not taken in: %s  %s\n", o.Kind, o.Name.Display)
 	}
-	return text + fmt.Sprintf("%d of %d files sealed, %d bytes\n", len(s.Items)-s.failed, len(s.Items), size)
+	return text + fmt.Sprintf("%d of %d files are sealed, %d bytes\n", len(s.Items)-s.failed, len(s.Items), size)
 }
 
 // addContainer takes in a folder as one item: a tar of what is in it.

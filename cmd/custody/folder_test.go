@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ func TestFolder(t *testing.T) {
 	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
 	t.Run("each file", func(t *testing.T) { eachFile(t, d) })
 	t.Run("broken off", func(t *testing.T) { eachBrokenOff(t, d) })
+	t.Run("again", func(t *testing.T) { eachAgain(t, d) })
 	t.Run("as one", func(t *testing.T) { container(t, d) })
 	t.Run("wrong", func(t *testing.T) {
 		dir := hostile(t)
@@ -92,9 +94,34 @@ func eachFile(t *testing.T, d *desk) {
 	require.Equal(t, []string{"symlink b/up", "symlink link", "pipe pipe", "socket socket"}, others)
 	text, _, code := run(t, d.eve, d.add(dir, "EX-55", "--each")...)
 	require.Equal(t, exitDone, code)
-	require.Contains(t, text, "4 of 4 files sealed")
+	require.Contains(t, text, "4 of 4 files are sealed")
 	require.Contains(t, text, "not taken in: symlink  link")
 	require.NotContains(t, text, "\x1b")
+}
+
+// eachAgain: what is sealed is known again, also when the folder has grown.
+func eachAgain(t *testing.T, d *desk) {
+	dir := t.TempDir()
+	refused(t, exitRefused, d.eve, d.add(dir, "EX-8", "--each"), "holds no files")
+	image(t, filepath.Join(dir, "b"), 1000)
+	image(t, filepath.Join(dir, "d"), 1000)
+	done(t, d.eve, d.add(dir, "EX-8", "--each")...)
+	text, stderr, code := run(t, d.eve, d.add(dir, "EX-8", "--each")...)
+	require.Equal(t, exitDone, code, stderr)
+	require.Contains(t, text, "already EX-8/2: e-")
+	require.Contains(t, text, "2 of 2 files are sealed")
+
+	image(t, filepath.Join(dir, "a"), 1000) // before the others
+	image(t, filepath.Join(dir, "d"), 1000) // not what it was
+	stdout, stderr, code := run(t, d.eve, append(d.add(dir, "EX-8", "--each"), "--json")...)
+	require.Equal(t, exitDone, code, stderr)
+	s := summaryOf(t, stdout)
+	var is []string
+	for _, i := range s.Items {
+		is = append(is, i.Name.Display+" "+i.Exhibit+" "+strconv.FormatBool(i.Earlier))
+		d.same(t, i.ID, filepath.Join(dir, i.Name.Display))
+	}
+	require.Equal(t, []string{"a EX-8/3 false", "b EX-8/1 true", "d EX-8/4 false"}, is)
 }
 
 func eachBrokenOff(t *testing.T, d *desk) {
