@@ -57,7 +57,7 @@ var rows = map[string]row{
 	"storage/buckettest": {"storage storage/s3", "github.com/minio/minio-go github.com/stretchr/testify golang.org/x/sync"},
 	"storage/file":       {"storage", "golang.org/x/sys"},
 	"storage/s3":         {"storage", "github.com/minio/minio-go"},
-	"storage/intake":     {"custody storage storage/sql", ""},
+	"storage/intake":     {"custody custody/guard storage storage/sql", ""},
 	"storage/sql":        {"custody custody/guard storage/sqlite", "github.com/pressly/goose golang.org/x/sync"},
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 

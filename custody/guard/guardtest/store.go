@@ -17,6 +17,7 @@ type Store struct {
 	payload map[custody.Digest]*guard.Stored
 	streams map[custody.Stream]*kept
 	tickets map[custody.Digest]*guard.Ticket // by grant
+	closed  map[custody.Digest]bool          // tickets, by grant
 	ended   map[custody.Digest]bool          // erasures, by order
 }
 
@@ -29,7 +30,7 @@ var _ guard.Store = (*Store)(nil)
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	return &Store{payload: map[custody.Digest]*guard.Stored{}, streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*guard.Ticket{}, ended: map[custody.Digest]bool{}}
+	return &Store{payload: map[custody.Digest]*guard.Stored{}, streams: map[custody.Stream]*kept{}, tickets: map[custody.Digest]*guard.Ticket{}, closed: map[custody.Digest]bool{}, ended: map[custody.Digest]bool{}}
 }
 
 // Commit implements guard.Store.
@@ -217,6 +218,9 @@ func (s *Store) EndUse(ctx context.Context, grant custody.Digest, sent uint64) e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tickets[grant]
+	if t == nil && s.closed[grant] {
+		return nil
+	}
 	if t == nil {
 		return custody.ErrUnknown
 	}
@@ -242,6 +246,7 @@ func (s *Store) CloseTicket(_ context.Context, grant custody.Digest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.tickets, grant)
+	s.closed[grant] = true
 	return nil
 }
 
