@@ -51,6 +51,7 @@ func wrongPassphrase(t *testing.T, d *desk) {
 	other := filepath.Join(t.TempDir(), "other")
 	require.NoError(t, os.WriteFile(other, []byte("battery staple\n"), 0o600))
 	ida := d.home(t, "ida", "Ida", "ed25519")
+	refused(t, exitUsage, d.ada, []string{"principal", "enroll", filepath.Join(ida, requestFile), "--role", "administrator", "--role", "forensic-engineer"}, "holds no other role")
 	id := word(t, done(t, d.ada, "principal", "enroll", filepath.Join(ida, requestFile), "--role", "forensic-engineer"), "id")
 	done(t, ida, "login", "--principal", id)
 	done(t, d.mona, "incident", "assign", d.incident, id, "--purpose", "disk forensics")

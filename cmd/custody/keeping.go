@@ -130,6 +130,8 @@ func digestFlag(name, text string) (d custody.Digest, err error) {
 	}
 	if d, err = custody.ParseDigest(text); err != nil {
 		err = usageError{fmt.Errorf("--%s: %w", name, err)}
+	} else if d.IsZero() {
+		err = usagef("--%s: a digest of zeros names nothing", name)
 	}
 	return d, err
 }

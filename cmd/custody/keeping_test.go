@@ -135,6 +135,9 @@ func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 	shown, _, _ := run(t, lee, "evidence", "show", id)
 	require.Contains(t, shown, "by a court, 7 O 12/26")
 	lift := []string{"evidence", "release", id, "--authority", "the same court", "--purpose", "an order"}
+	for _, flag := range []string{"--hold", "--second"} {
+		refused(t, exitUsage, lee, append(lift[:len(lift):len(lift)], flag, "sha256:"+strings.Repeat("0", 64)), "names nothing")
+	}
 	first = word(t, done(t, lee, lift...), "payload")
 	done(t, kim, append(lift, "--second", first)...)
 	shown, _, _ = run(t, lee, "evidence", "show", id)
@@ -155,5 +158,6 @@ func TestHoldsAndRetentionTakeTwo(t *testing.T) {
 	text, _, code := run(t, "", "bundle", "verify", proof, "--trust", filepath.Join(d.dir, "trust.json"))
 	require.Equal(t, exitDone, code, text)
 	require.Contains(t, text, "DESTROYED by order of two people")
+	require.Contains(t, text, "what was done, by the word of the service: deleted")
 	require.Contains(t, text, "kept in a folder: its write protection is advisory")
 }

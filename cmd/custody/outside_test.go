@@ -154,9 +154,14 @@ func TestToolsOfOthers(t *testing.T) {
 	const success = "Successfully fsck'd log"
 	require.Contains(t, fsck(log), success)
 
-	mirror := t.TempDir()
-	told, err := asks(t, "tessera-mirror", "-storage_dir="+mirror, "-source_url="+log)
-	require.NoError(t, err, told)
+	mirror := ""
+	require.Eventually(t, func() bool { // the service may say something of its own meanwhile
+		mirror = t.TempDir()
+		told, err := asks(t, "tessera-mirror", "-storage_dir="+mirror, "-source_url="+log)
+		return err == nil && told != "" && get(t, log+"checkpoint") == string(read(t, filepath.Join(mirror, "checkpoint")))
+	}, patience, 10*time.Millisecond)
+	c, err := d.trust.OpenCheckpoint(read(t, filepath.Join(mirror, "checkpoint")))
+	require.NoError(t, err)
 	paths := 0
 	require.NoError(t, filepath.WalkDir(mirror, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -165,28 +170,26 @@ func TestToolsOfOthers(t *testing.T) {
 		paths++
 		name, err := filepath.Rel(mirror, path)
 		require.NoError(t, err)
-		require.Equal(t, get(t, log+name), string(read(t, path)), name)
+		if name != "checkpoint" {
+			require.Equal(t, get(t, log+name), string(read(t, path)), name)
+		}
 		return nil
 	}))
 	require.Equal(t, 8, paths, "the checkpoint, three bundles, three tiles and the one above them")
 	require.Contains(t, fsck("file://"+mirror+"/"), success)
 
 	reads := func(address string) (string, error) { return asks(t, "torchwood-read", d.trust.Log, address) }
-	told, err = reads(log)
+	told, err := reads(log)
 	require.NoError(t, err, told)
 	copied := httptest.NewServer(http.FileServer(http.Dir(mirror)))
 	defer copied.Close()
-	all := told
 	told, err = reads(copied.URL + "/")
 	require.NoError(t, err, told)
-	require.Equal(t, all, told)
-	require.Regexp(t, `^read and verified [0-9]+ entries\n$`, told)
+	require.Equal(t, fmt.Sprintf("read and verified %d entries\n", c.Size), told)
 
 	moved := t.TempDir()
 	told, err = asks(t, "tessera-migrate", "-storage_dir="+moved, "-source_url="+log)
 	require.NoError(t, err, told)
-	c, err := d.trust.OpenCheckpoint(read(t, filepath.Join(mirror, "checkpoint")))
-	require.NoError(t, err)
 	require.Contains(t, told, "Migration successful")
 	require.Contains(t, string(read(t, filepath.Join(moved, ".state", "treeState"))), base64.StdEncoding.EncodeToString(c.Root[:]))
 

@@ -359,6 +359,9 @@ with the code that the service printed.`,
 					return usagef("role %q is none of %q", r, custody.Roles())
 				}
 			}
+			if len(roles) > 1 && slices.Contains(roles, string(custody.RoleAdministrator)) {
+				return usagef("an administrator holds no other role, so that who decides about rights has none over evidence")
+			}
 			r, err := readRequest(args[0])
 			if err != nil {
 				return err

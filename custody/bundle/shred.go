@@ -34,7 +34,7 @@ func (d *Destruction) String() string {
 	if d.What == DestroyedKeys {
 		what = "DESTROYED with the keys of its incident, by order of two people"
 	}
-	return fmt.Sprintf("%s, %s and %s, of %s: these records are what is left", what, d.By[0], d.By[1], d.At)
+	return fmt.Sprintf("%s, %s and %s, of %s; what was done, by the word of the service: %s", what, d.By[0], d.By[1], d.At, d.How)
 }
 
 // String returns name and identifier.

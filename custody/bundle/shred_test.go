@@ -71,6 +71,8 @@ func TestDestroyedKeys(t *testing.T) {
 		require.NoError(t, v.Write(&text))
 		require.Contains(t, text.String(), "DESTROYED with the keys of its incident, by order of two people, Lena Lead (p-")
 		require.Contains(t, text.String(), "and Emil Engineer (p-")
+		require.Contains(t, text.String(), "by the word of the service: cryptographic erase")
+		require.Contains(t, text.String(), "destroyed here; a copy")
 	}
 }
 

@@ -316,6 +316,9 @@ func (v *Verdict) artifactText() string {
 	case ArtifactOther:
 		return "supplied, and NOT what was sealed"
 	default:
+		if v.Destroyed {
+			return "destroyed here; a copy that somebody has is held against the SHA-256 with --artifact"
+		}
 		return "not supplied; compare the SHA-256 with sha256sum, or give the file with --artifact"
 	}
 }
