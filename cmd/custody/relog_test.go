@@ -34,6 +34,23 @@ func TestANewKeyOfTheLog(t *testing.T) {
 		require.Equal(t, after["log"], extended["log"])
 	}
 	done(t, d.eve, get...)
+
+	w := newWitness(t, "witness.example/w1")
+	policy, made := policyFile(t, "quorum witness.example/w1", w), filepath.Join(t.TempDir(), "made.json")
+	strict := done(t, d.eve, "trust", "witnesses", policy, "--out", made)
+	require.NotEqual(t, after["fingerprint"], strict["fingerprint"])
+	refused(t, exitUsage, d.eve, []string{"trust", "witnesses", policy, "--out", made}, "exists")
+	proof := filepath.Join(t.TempDir(), "proof.bundle")
+	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "to show it")
+	verify := func(trust string) (string, int) {
+		text, _, code := run(t, "", "bundle", "verify", proof, "--trust", trust)
+		return text, code
+	}
+	_, code := verify(trust)
+	require.Equal(t, exitDone, code)
+	text, code := verify(made)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, "witnesses")
 	d.stop()
 	require.Equal(t, true, done(t, "", "audit", "--dir", d.dir)["agrees"])
 }

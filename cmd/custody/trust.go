@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -99,7 +100,59 @@ Receipts and bundles of before stay valid.`,
 		},
 	}
 	extend.Flags().StringVar(&old, "trust", "", "trust file to extend (default: the one that is used here)")
-	return group("trust", "The trust file: the only thing that is believed", show, extend)
+	return group("trust", "The trust file: the only thing that is believed", show, extend, a.trustWitnesses())
+}
+
+// trustWitnesses makes a trust file that asks for other witnesses.
+func (a *app) trustWitnesses() *cobra.Command {
+	var from, out string
+	c := &cobra.Command{
+		Use: "witnesses POLICY --out FILE", Short: "Make a trust file that insists on these witnesses", Args: exactly(1),
+		Long: `Writes a trust file like the one that is used here, or --trust, but with another
+witness policy: whoever goes by it insists on these witnesses from then on, in what
+is proven to him. That is his own decision and not the service's. It has another
+fingerprint: write it on paper, and hand the file over like the first one.`,
+		Example: `  custody trust witnesses policy.txt --out trust.json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("give --out")
+			}
+			trust, err := a.readTrust()
+			if from != "" {
+				trust, err = readTrust(from)
+			}
+			if err != nil {
+				return err
+			}
+			key, err := trust.LogKey()
+			if err != nil {
+				return err
+			}
+			if trust.Witnesses, err = readWitnessPolicy(args[0], key); err != nil {
+				return err
+			}
+			b, err := trust.Marshal()
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return usageError{err}
+			}
+			_, err = f.Write(b)
+			if err := errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			said, text, err := trustedOf(trust)
+			if err != nil {
+				return err
+			}
+			return a.answer(said, text)
+		},
+	}
+	c.Flags().StringVar(&from, "trust", "", "trust file to begin with (default: the one that is used here)")
+	c.Flags().StringVar(&out, "out", "", "file to write")
+	return c
 }
 
 // replaceFile writes a file beside another, and puts it in its place.

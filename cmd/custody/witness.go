@@ -31,7 +31,7 @@ func (a *app) logAdopt() *cobra.Command {
 		Long: `Adopts a witness policy (c2sp.org/tlog-policy): whom the service asks to cosign each
 checkpoint of the log, and without whose quorum it hands out no evidence. The
 trust files that people have do not change: whoever is to insist on these
-witnesses needs a new one.
+witnesses makes himself a new one (custody trust witnesses).
 ` + twoPeople,
 		Example: `  custody log adopt policy.txt --purpose "our first witnesses"`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -75,8 +75,8 @@ func (r *run) decide(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	if r.Progress != nil {
-		r.Progress(b.first + uint64(len(b.records)))
+	if done := b.first + uint64(len(b.records)); r.Progress != nil && done%(32*batchSize) == 0 {
+		r.Progress(done)
 	}
 	return nil
 }

@@ -393,7 +393,7 @@ func (a *Archive) readOpenings(ctx context.Context, s segment) ([]opening, error
 func decrypt(b []byte, identity age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(b), identity)
 	if err != nil {
-		return nil, fmt.Errorf("these openings are not for this identity: %w", err)
+		return nil, fmt.Errorf("these openings are not for this identity (where keys were replaced since, take the newer ones, or the escrow's): %w", err)
 	}
 	return io.ReadAll(r)
 }
