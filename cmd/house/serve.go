@@ -25,7 +25,7 @@ const (
 	headerAtMost  = 32 << 10
 	stopWithin    = 30 * time.Second
 	streamsAtMost = 100
-	collectFrom   = 136 << 20 // bytes, from where on garbage is collected whatever it costs
+	collectFrom   = 122 << 20 // bytes, from where on garbage is collected whatever it costs
 	collectAt     = 35        // percent of garbage beside what is in use: most of that is buffers of 8 MiB
 )
 
