@@ -70,7 +70,7 @@ var publicKeyType = reflect.TypeFor[PublicKey]()
 func (w stateWriter) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Bool:
-		w.number(map[bool]uint64{true: 1}[v.Bool()])
+		w.flag(v.Bool())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		w.number(uint64(v.Int()))
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
@@ -94,7 +94,7 @@ func (w stateWriter) value(v reflect.Value) {
 	case reflect.Map:
 		w.entries(v)
 	case reflect.Pointer:
-		w.number(map[bool]uint64{false: 1}[v.IsNil()])
+		w.flag(!v.IsNil())
 		if !v.IsNil() {
 			w.value(v.Elem())
 		}
@@ -127,6 +127,14 @@ func (w stateWriter) entries(v reflect.Value) {
 	w.number(uint64(len(list)))
 	for _, e := range list {
 		w.Write([]byte(e))
+	}
+}
+
+func (w stateWriter) flag(set bool) {
+	if set {
+		w.number(1)
+	} else {
+		w.number(0)
 	}
 }
 

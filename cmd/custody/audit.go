@@ -254,7 +254,10 @@ func (a *app) auditDisclose() *cobra.Command {
 		Long: `Copies all records of a service, which may run, into a folder, encrypted for an
 auditor's age key (age1…, made with age-keygen). He audits them with "custody audit
 --archive". He can read everything that was ever said, by whom and why; he gets no
-evidence, and no key to any. Called again, it adds what came since.`,
+evidence, and no key to any. Called again, it adds what came since.
+
+This leaves no record: whoever has the service's folder and keys can read all of it
+anyway. What is erased later stays in what was disclosed before.`,
 		Example: `  custody audit disclose --dir ./service --to age1… --out ./disclosed`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if f.dir == "" || out == "" || len(to) == 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,16 +36,21 @@ func trustedOf(t *custody.Trust) (trusted, string, error) {
 	return trusted{print, t.Origin, key, len(t.Successions), t.Witnesses}, text + "\nwitnesses: " + t.Witnesses + "\n", nil
 }
 
+// trustIn reads a trust file; the one that is used here, where no path is given.
+func (a *app) trustIn(path string) (*custody.Trust, error) {
+	if path == "" {
+		return a.readTrust()
+	}
+	return readTrust(path)
+}
+
 func (a *app) trustCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show [FILE]", Short: "Show a trust file, or the one that is used here", Args: cobra.MaximumNArgs(1),
 		Long:    `Shows what a trust file says. Its fingerprint stays the same when a key of the log gives way to another.`,
 		Example: `  custody trust show trust.json`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			trust, err := a.readTrust()
-			if len(args) == 1 {
-				trust, err = readTrust(args[0])
-			}
+			trust, err := a.trustIn(strings.Join(args, ""))
 			if err != nil {
 				return err
 			}
@@ -69,10 +75,7 @@ Receipts and bundles of before stay valid.`,
 			if err != nil {
 				return err
 			}
-			was, err := a.readTrust()
-			if old != "" {
-				was, err = readTrust(old)
-			}
+			was, err := a.trustIn(old)
 			if err != nil {
 				return err
 			}
@@ -117,10 +120,7 @@ fingerprint: write it on paper, and hand the file over like the first one.`,
 			if out == "" {
 				return usagef("give --out")
 			}
-			trust, err := a.readTrust()
-			if from != "" {
-				trust, err = readTrust(from)
-			}
+			trust, err := a.trustIn(from)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/decision"
 )
 
 // How long a ticket can be used: after it was earned or a use of it began, at
@@ -109,6 +110,8 @@ func (g *Guard) stillPermitted(ctx context.Context, t Ticket) (custody.Item, err
 		return custody.Item{}, ErrWithdrawn
 	case err != nil:
 		return custody.Item{}, err
+	case !d.Permit && d.Reason == decision.Hidden: // who has lost the right is told nothing of the item
+		return custody.Item{}, ErrWithdrawn
 	case !d.Permit:
 		if item, _, err := custody.ItemOf(g.folds.view(ctx, g.now(), false), t.Evidence); err == nil && item.Damaged {
 			return custody.Item{}, ErrFoundDamaged
