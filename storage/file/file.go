@@ -2,9 +2,9 @@
 //
 // It promises what storage.Bucket asks for. An object is staged beside the
 // others, written, made read-only and fsynced before it gets its name by
-// link(2), which never replaces anything; so a name, once it is seen, leads to
-// a whole object or to nothing, also after a power failure. Barrier makes the
-// names durable.
+// link(2), which never replaces anything, or, where damage is to be put right
+// (Replace), by rename(2); so a name, once it is seen, leads to a whole object or
+// to nothing, also after a power failure. Barrier makes the names durable.
 //
 // It does not promise retention. Objects are mode 0444 in directories that
 // only the service's user can enter, and this package deletes only on request;
