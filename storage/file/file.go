@@ -163,6 +163,9 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte) (string, 
 	if err := check(ctx, key); err != nil {
 		return "", err
 	}
+	if b.lock == nil {
+		return "", errReading
+	}
 	if err := b.replace(key, data); err != nil {
 		return "", fmt.Errorf("replace %s: %w", key, typed(err))
 	}

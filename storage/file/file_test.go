@@ -80,6 +80,8 @@ func TestToRead(t *testing.T) {
 	require.Equal(t, "there", string(buckettest.Get(t, r, "v1/x", "")))
 	_, err = r.Put(t.Context(), "v1/y", nil)
 	require.ErrorContains(t, err, "for reading only")
+	_, err = r.Replace(t.Context(), "v1/x", []byte("another"))
+	require.ErrorContains(t, err, "for reading only")
 	require.ErrorContains(t, r.Delete(t.Context(), "v1/x", ""), "for reading only")
 	require.Len(t, buckettest.Versions(t, b, ""), 1)
 }
