@@ -325,9 +325,9 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
                            purpose, permitted, reason, act
   log judge                proven, origin, sizes, quorum
   log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
-  bundle export, verify    a verdict: verified, origin, size, root, complete, quorum, cosigned, incident, evidence,
-                           exhibit, name, type, artifact, acquisition, artifactState, confirmed,
-                           damaged, timeline, problems {where, what}
+  bundle export, verify    a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
+                           items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
+                           confirmed, damaged), timeline, problems {where, what}
   everything else          payload, stream, index, size, receipt; id of what came into being`,
 	}
 }

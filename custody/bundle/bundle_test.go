@@ -22,9 +22,9 @@ func TestABundleVerifies(t *testing.T) {
 		require.Empty(t, v.Problems)
 		require.True(t, v.Verified)
 		require.Equal(t, leaves, v.Complete)
-		require.Equal(t, bundle.ArtifactAbsent, v.ArtifactState)
-		require.Equal(t, "EX-1", v.Exhibit)
-		require.Equal(t, custody.Hash(s.Artifact), v.Artifact.SHA256)
+		require.Equal(t, bundle.ArtifactAbsent, v.Items[0].ArtifactState)
+		require.Equal(t, "EX-1", v.Items[0].Exhibit)
+		require.Equal(t, custody.Hash(s.Artifact), v.Items[0].Artifact.SHA256)
 		kinds := []custody.Kind{}
 		for _, e := range v.Timeline {
 			kinds = append(kinds, e.Kind)
@@ -80,13 +80,13 @@ func TestTheArtifactIsMeasured(t *testing.T) {
 			in := contents(t, s, true)
 			in.Artifact, in.Size = bytes.NewReader(c.bytes), uint64(len(c.bytes))
 			v := verify(written(t, in), s.Trust)
-			require.Equal(t, c.want, v.ArtifactState)
+			require.Equal(t, c.want, v.Items[0].ArtifactState)
 			require.Equal(t, c.want == bundle.ArtifactMatches, v.Verified)
 		})
 		t.Run("beside it: "+c.name, func(t *testing.T) {
 			b := written(t, contents(t, s, true))
 			v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(c.bytes)})
-			require.Equal(t, c.want, v.ArtifactState)
+			require.Equal(t, c.want, v.Items[0].ArtifactState)
 			require.Equal(t, c.want == bundle.ArtifactMatches, v.Verified)
 		})
 	}
@@ -103,7 +103,7 @@ func TestAnArtifactIsAdded(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, bundle.AddArtifact(&b, bytes.NewReader(without), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))))
 	require.Equal(t, with, b.Bytes())
-	require.Equal(t, bundle.ArtifactMatches, verify(b.Bytes(), s.Trust).ArtifactState)
+	require.Equal(t, bundle.ArtifactMatches, verify(b.Bytes(), s.Trust).Items[0].ArtifactState)
 	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(with), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))), "a second time")
 	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(s.Artifact), bytes.NewReader(s.Artifact), 1), "no bundle")
 }

@@ -76,7 +76,7 @@ func TestABundleWithAnErasedRecord(t *testing.T) {
 		require.NoError(t, bundle.AddArtifact(&with, bytes.NewReader(b), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))))
 		v = verify(with.Bytes(), s.Trust)
 		require.Empty(t, v.Problems)
-		require.Equal(t, bundle.ArtifactMatches, v.ArtifactState)
+		require.Equal(t, bundle.ArtifactMatches, v.Items[0].ArtifactState)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestVectorsVerify(t *testing.T) {
 		v := verify(vector(t, name), trust)
 		require.Equal(t, want.verified, v.Verified, name)
 		require.Equal(t, want.complete, v.Complete, name)
-		require.Equal(t, want.artifact, v.ArtifactState, name)
+		require.Equal(t, want.artifact, v.Items[0].ArtifactState, name)
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *check) checkHistory() {
 	for _, s := range c.streams {
 		c.checkErasures(s)
 	}
-	c.checkItem()
+	c.checkItems()
 }
 
 // checkChain checks that a stream's records follow one another.
@@ -491,11 +491,22 @@ func (c *check) storeAt(t custody.Time) (found *custody.ProveStore) {
 	return found
 }
 
-// checkItem folds the item's own stream and draws up its history.
-func (c *check) checkItem() {
-	s := c.stream(c.head.Evidence.Stream())
+// checkItems folds the streams of the items, and draws up what was done.
+func (c *check) checkItems() {
+	if in := c.stream(c.head.Incident.Stream()); in != nil {
+		c.timeline(in)
+	}
+	for _, v := range c.verdict.Items {
+		c.checkItem(v)
+	}
+	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
+}
+
+// checkItem folds an item's own stream.
+func (c *check) checkItem(v *Item) {
+	s := c.stream(v.Evidence.Stream())
 	if s == nil || !s.whole() {
-		c.problem(headName, errors.New("the item's stream is not included whole"))
+		c.problem(headName, fmt.Errorf("the stream of %s is not included whole", v.Evidence))
 		return
 	}
 	item := custody.NewEvidence()
@@ -505,32 +516,35 @@ func (c *check) checkItem() {
 		}
 	}
 	if item.Sealed {
-		c.verdict.Artifact, c.verdict.Acquisition = &item.Artifact, &item.Acquisition
-		c.verdict.Labels, c.verdict.ArtifactState = item.Labels, ArtifactAbsent
-		c.verdict.AsReceived = item.AsReceived
+		v.Artifact, v.Acquisition = &item.Artifact, &item.Acquisition
+		v.Labels, v.ArtifactState = item.Labels, ArtifactAbsent
+		v.AsReceived = item.AsReceived
 	} else {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}
-	c.verdict.Confirmed, c.verdict.Damaged, c.verdict.KeysLost = item.Confirmed, item.Damaged, item.KeysLost
-	c.verdict.Destroyed = item.Disposal.Done || !item.Shredded.IsZero()
-	c.verdict.Store = c.storeAt(item.SealedAt)
+	v.Confirmed, v.Damaged, v.KeysLost = item.Confirmed, item.Damaged, item.KeysLost
+	v.Destroyed = item.Disposal.Done || !item.Shredded.IsZero()
+	v.Store = c.storeAt(item.SealedAt)
 	c.timeline(s)
-	var begunBy custody.PrincipalID
+	begunBy := c.begun(v)
+	shredding := c.checkShredding(v.Evidence)
+	c.checkCourse(s, begunBy, shredding)
+	c.destroyed(v, item, shredding)
+}
+
+// begun finds the record that announced an item, and returns who did.
+func (c *check) begun(v *Item) (by custody.PrincipalID) {
 	if in := c.stream(c.head.Incident.Stream()); in != nil {
-		c.timeline(in)
 		for e := range in.told() {
 			begun, ok := e.statement.Act.(*custody.BeginEvidence)
-			if ok && custody.NewEvidenceID(e.statement.Payload) == c.head.Evidence {
-				c.verdict.Exhibit, c.verdict.Name, c.verdict.Type = begun.Exhibit, begun.Name.Display, begun.Type
-				begunBy = e.statement.Actor
+			if ok && custody.NewEvidenceID(e.statement.Payload) == v.Evidence {
+				v.Exhibit, v.Name, v.Type = begun.Exhibit, begun.Name.Display, begun.Type
+				by = e.statement.Actor
 			}
 		}
 	}
-	if c.verdict.Exhibit == "" {
+	if v.Exhibit == "" {
 		c.problem(headName, errors.New("no record of the incident begins this item"))
 	}
-	shredding := c.checkShredding()
-	c.checkCourse(s, begunBy, shredding)
-	c.destroyed(item, shredding)
-	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
+	return by
 }

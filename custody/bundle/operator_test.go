@@ -329,7 +329,7 @@ func TestDestroyedByNobodysOrder(t *testing.T) {
 	})
 	v := verify(written(t, f.prove(t, c)), s.Trust)
 	requireProblem(t, v, "which no two people had ordered")
-	require.False(t, v.Destroyed)
+	require.False(t, v.Items[0].Destroyed)
 }
 
 // TestSecondedTooLate: the operator lets a second one's word of later count for

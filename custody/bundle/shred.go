@@ -48,12 +48,12 @@ func (c *check) orderers(ids ...custody.PrincipalID) (list []Orderer) {
 }
 
 // destroyed notes by whose order the item is gone.
-func (c *check) destroyed(item *custody.Evidence, s *shredding) {
+func (c *check) destroyed(v *Item, item *custody.Evidence, s *shredding) {
 	switch d := item.Disposal; {
 	case d.Done:
-		c.verdict.Destruction = &Destruction{DestroyedBytes, c.orderers(d.First, d.Second), d.At, item.Method, d.Order.String()}
+		v.Destruction = &Destruction{DestroyedBytes, c.orderers(d.First, d.Second), d.At, item.Method, d.Order.String()}
 	case !item.Shredded.IsZero() && s != nil && item.Shredded == s.order.Order:
-		c.verdict.Destruction = &Destruction{DestroyedKeys, c.orderers(s.order.First, s.order.Second), s.order.At, item.Method, s.order.Order.String()}
+		v.Destruction = &Destruction{DestroyedKeys, c.orderers(s.order.First, s.order.Second), s.order.At, item.Method, s.order.Order.String()}
 	}
 }
 
@@ -67,25 +67,25 @@ type shredding struct {
 // checkShredding looks for the order in the incident's stream, of which the
 // bundle may hold no more than these two records. It returns nil when there is
 // none.
-func (c *check) checkShredding() (found *shredding) {
+func (c *check) checkShredding(e custody.EvidenceID) (found *shredding) {
 	s := c.stream(c.head.Incident.Stream())
 	if s == nil {
 		return nil
 	}
 	motions, state := custody.Motions{}, custody.Shredding{}
-	for e := range s.told() {
-		act, ok := e.statement.Act.(*custody.ShredIncident)
-		if !ok || !e.record.Decision.Permit {
+	for r := range s.told() {
+		act, ok := r.statement.Act.(*custody.ShredIncident)
+		if !ok || !r.record.Decision.Permit {
 			continue
 		}
-		if err := motions.Check(act.Motion(e.statement), e.record.Recorded); err != nil {
-			c.problem(e.where, err)
+		if err := motions.Check(act.Motion(r.statement), r.record.Recorded); err != nil {
+			c.problem(r.where, err)
 			continue
 		}
-		state.Apply(e.record, e.statement, motions)
+		state.Apply(r.record, r.statement, motions)
 		if found == nil && state.Order().Approved() {
-			item, _ := findHead(e.record.Basis, c.head.Evidence.Stream())
-			found = &shredding{order: state.Order(), item: item, at: e.record.Sequence}
+			item, _ := findHead(r.record.Basis, e.Stream())
+			found = &shredding{order: state.Order(), item: item, at: r.record.Sequence}
 		}
 	}
 	return found

@@ -62,11 +62,11 @@ func TestDestroyedKeys(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		v := verify(written(t, contents(t, s, leaves)), s.Trust)
 		require.Empty(t, v.Problems)
-		require.True(t, v.Destroyed)
+		require.True(t, v.Items[0].Destroyed)
 		require.Equal(t, &bundle.Destruction{
 			What: bundle.DestroyedKeys, By: []bundle.Orderer{{ID: s.Lead.ID, Name: "Lena Lead"}, {ID: s.Engineer.ID, Name: "Emil Engineer"}},
-			At: v.Destruction.At, How: "cryptographic erase", Order: order.String(),
-		}, v.Destruction)
+			At: v.Items[0].Destruction.At, How: "cryptographic erase", Order: order.String(),
+		}, v.Items[0].Destruction)
 		var text strings.Builder
 		require.NoError(t, v.Write(&text))
 		require.Contains(t, text.String(), "DESTROYED with the keys of its incident, by order of two people, Lena Lead (p-")
@@ -82,16 +82,16 @@ func TestLostKeys(t *testing.T) {
 	attests(t, s, &custody.LoseKeys{Evidence: s.Evidence, State: custody.KeysUnreadable})
 	v := verify(written(t, contents(t, s, true)), s.Trust)
 	require.Empty(t, v.Problems)
-	require.True(t, v.Damaged)
-	require.Equal(t, custody.KeysUnreadable, v.KeysLost)
+	require.True(t, v.Items[0].Damaged)
+	require.Equal(t, custody.KeysUnreadable, v.Items[0].KeysLost)
 	var text bytes.Buffer
 	require.NoError(t, v.Write(&text))
 	require.Contains(t, text.String(), "has lost the keys of the incident (unreadable)")
 	require.NotContains(t, text.String(), "no longer what was sealed")
 	attests(t, s, &custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: custody.Hash(s.Artifact)})
 	v = verify(written(t, contents(t, s, true)), s.Trust)
-	require.False(t, v.Damaged)
-	require.Empty(t, v.KeysLost)
+	require.False(t, v.Items[0].Damaged)
+	require.Empty(t, v.Items[0].KeysLost)
 }
 
 // Keys that nobody, or one alone, ordered destroyed, or that were ordered so
@@ -126,7 +126,7 @@ func TestKeysDestroyedByNobodysOrder(t *testing.T) {
 		v = verify(written(t, f.prove(t, d)), s.Trust)
 		require.False(t, v.Verified, name)
 		requireProblem(t, v, "which no two people had ordered")
-		require.Nil(t, v.Destruction, name)
+		require.Nil(t, v.Items[0].Destruction, name)
 	}
 
 	// An order of one person, who seconds himself.

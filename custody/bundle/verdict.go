@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,36 +12,51 @@ import (
 
 // Verdict is what a verification found.
 type Verdict struct {
-	Verified      bool                  `json:"verified"`               // nothing is wrong
-	Origin        string                `json:"origin"`                 // of the log, as the trust file names it
-	Size          uint64                `json:"size"`                   // of the log at the checkpoint
-	Root          custody.Digest        `json:"root"`                   // of the log at the checkpoint
-	Complete      bool                  `json:"complete"`               // all leaves were there: no later record is left out as of Size
-	Since         *Since                `json:"since,omitempty"`        // what the public log has of the bundle's streams, where it was read
-	Quorum        custody.Quorum        `json:"quorum"`                 // whether the witnesses cosigned the checkpoint that the trust file asks for
-	Cosigned      []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
-	AlsoCosigned  []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
-	Incident      custody.IncidentID    `json:"incident"`
-	Evidence      custody.EvidenceID    `json:"evidence"`
-	Exhibit       string                `json:"exhibit"`
-	Name          string                `json:"name"`
-	Type          string                `json:"type"`
-	Artifact      *custody.Artifact     `json:"artifact"`              // as sealed
-	Acquisition   *custody.Acquisition  `json:"acquisition"`           // as its collector told it
-	AsReceived    []string              `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
-	Labels        []custody.Label       `json:"labels"`                // other digests, as compared at intake
-	ArtifactState string                `json:"artifactState"`         // one of the three below
-	Confirmed     bool                  `json:"confirmed"`             // the service read the bytes back and found the sealed digest
-	Damaged       bool                  `json:"damaged"`               // the service's last check found other bytes, or none
-	KeysLost      string                `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
-	Destroyed     bool                  `json:"destroyed"`             // the bytes were, by order of two people; the records are what is left
-	Destruction   *Destruction          `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
-	Store         *custody.ProveStore   `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
-	Timeline      []Event               `json:"timeline"`              // in the order of recording
-	Erased        []Erased              `json:"erased,omitempty"`      // records of the bundle's streams that are erased by order
-	Problems      []Problem             `json:"problems"`              // empty when verified
-	Warnings      []Problem             `json:"warnings"`              // what verifies, and may yet be disputed
-	people        map[custody.PrincipalID]custody.Enrolment
+	Verified     bool                  `json:"verified"`               // nothing is wrong
+	Scope        Scope                 `json:"scope"`                  // what the bundle is of
+	Origin       string                `json:"origin"`                 // of the log, as the trust file names it
+	Size         uint64                `json:"size"`                   // of the log at the checkpoint
+	Root         custody.Digest        `json:"root"`                   // of the log at the checkpoint
+	Complete     bool                  `json:"complete"`               // all leaves were there: no later record is left out as of Size
+	Since        *Since                `json:"since,omitempty"`        // what the public log has of the bundle's streams, where it was read
+	Quorum       custody.Quorum        `json:"quorum"`                 // whether the witnesses cosigned the checkpoint that the trust file asks for
+	Cosigned     []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
+	AlsoCosigned []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
+	Incident     custody.IncidentID    `json:"incident"`
+	Items        []*Item               `json:"items"`            // in order of identifier; one where Scope is an exhibit
+	Timeline     []Event               `json:"timeline"`         // in the order of recording
+	Erased       []Erased              `json:"erased,omitempty"` // records of the bundle's streams that are erased by order
+	Problems     []Problem             `json:"problems"`         // empty when verified
+	Warnings     []Problem             `json:"warnings"`         // what verifies, and may yet be disputed
+	people       map[custody.PrincipalID]custody.Enrolment
+}
+
+// Scope is what a bundle is the proof of.
+type Scope string
+
+// The scopes.
+const (
+	ScopeExhibit  Scope = "exhibit"  // one item
+	ScopeIncident Scope = "incident" // an incident with all its items
+)
+
+// Item is what a verification found of one item.
+type Item struct {
+	Evidence      custody.EvidenceID   `json:"evidence"`
+	Exhibit       string               `json:"exhibit"`
+	Name          string               `json:"name"`
+	Type          string               `json:"type"`
+	Artifact      *custody.Artifact    `json:"artifact"`              // as sealed
+	Acquisition   *custody.Acquisition `json:"acquisition"`           // as its collector told it
+	AsReceived    []string             `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
+	Labels        []custody.Label      `json:"labels"`                // other digests, as compared at intake
+	ArtifactState string               `json:"artifactState"`         // one of the three below
+	Confirmed     bool                 `json:"confirmed"`             // the service read the bytes back and found the sealed digest
+	Damaged       bool                 `json:"damaged"`               // the service's last check found other bytes, or none
+	KeysLost      string               `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
+	Destroyed     bool                 `json:"destroyed"`             // the bytes were, by order of two people; the records are what is left
+	Destruction   *Destruction         `json:"destruction,omitempty"` // by whose order, and how; of what is destroyed
+	Store         *custody.ProveStore  `json:"store"`                 // what the store was proven to do when the item was sealed; null when nothing is on record
 }
 
 // What is known of the artifact's bytes.
@@ -52,8 +68,10 @@ const (
 
 // Event is one record of the item's history.
 type Event struct {
-	Index     uint64              `json:"index"` // in the log
-	Time      custody.Time        `json:"time"`  // of the act, by its signer's clock
+	Stream    custody.Stream      `json:"stream"`
+	Sequence  uint64              `json:"sequence"` // in its stream
+	Index     uint64              `json:"index"`    // in the log
+	Time      custody.Time        `json:"time"`     // of the act, by its signer's clock
 	Recorded  custody.Time        `json:"recorded"`
 	Actor     custody.PrincipalID `json:"actor"`
 	Name      string              `json:"name"` // of the actor, as enrolled
@@ -75,7 +93,7 @@ func (c *check) timeline(s *stream) {
 	for e := range s.told() {
 		who := c.verdict.people[e.statement.Actor]
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
-			Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
+			Stream: s.head.Stream, Sequence: e.record.Sequence, Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
 			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm,
 		})
@@ -194,46 +212,13 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		b.WriteString("\nThe records below verify. The bytes that came with them are NOT the artifact that was sealed.\n\n")
 	}
-	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", v.Exhibit, v.Evidence, v.Incident)
-	fmt.Fprintf(&b, "Item        %s: %s\n", v.Type, v.Name)
-	if v.Artifact != nil {
-		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", v.Artifact.Size, v.Artifact.SHA256.Hex())
-		fmt.Fprintf(&b, "            its bytes: %s\n", v.artifactText())
-	}
-	if text := custody.AsReceivedText(v.AsReceived); text != "" {
-		fmt.Fprintf(&b, "            NOTE: %s\n", text)
-	}
-	for _, l := range v.Labels {
-		fmt.Fprintf(&b, "            %s\n", l)
-	}
-	if v.Confirmed {
-		b.WriteString("            the service has read them back from its store and found them right\n")
-	}
-	if v.Store != nil {
-		fmt.Fprintf(&b, "            kept in %s\n", v.Store)
-	}
-	if v.Destruction != nil {
-		b.WriteString("            " + v.Destruction.String() + "\n")
-	}
-	switch {
-	case v.KeysLost != "":
-		fmt.Fprintf(&b, "            WARNING: the service has lost the keys of the incident (%s): nobody can read its stored copy (see below)\n", v.KeysLost)
-	case v.Damaged:
-		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
-	}
-	if v.Acquisition != nil {
-		for i, line := range v.Acquisition.Describe() {
-			label := ""
-			if i == 0 {
-				label = "Taken from"
-			}
-			fmt.Fprintf(&b, "%-11s %s\n", label, line)
-		}
+	for _, i := range v.Items {
+		b.WriteString(i.text(v.Incident))
 	}
 	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
 	if v.Since != nil {
-		b.WriteString(v.Since.text(v.Evidence.Stream()))
+		b.WriteString(v.Since.text(v.Items))
 	}
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString(v.witnesses() + "\n")
@@ -262,6 +247,48 @@ func (v *Verdict) Write(w io.Writer) error {
 	return err
 }
 
+// text says what was found of an item, for people.
+func (i *Item) text(incident custody.IncidentID) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", i.Exhibit, i.Evidence, incident)
+	fmt.Fprintf(&b, "Item        %s: %s\n", i.Type, i.Name)
+	if i.Artifact != nil {
+		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", i.Artifact.Size, i.Artifact.SHA256.Hex())
+		fmt.Fprintf(&b, "            its bytes: %s\n", i.artifactText())
+	}
+	if text := custody.AsReceivedText(i.AsReceived); text != "" {
+		fmt.Fprintf(&b, "            NOTE: %s\n", text)
+	}
+	for _, l := range i.Labels {
+		fmt.Fprintf(&b, "            %s\n", l)
+	}
+	if i.Confirmed {
+		b.WriteString("            the service has read them back from its store and found them right\n")
+	}
+	if i.Store != nil {
+		fmt.Fprintf(&b, "            kept in %s\n", i.Store)
+	}
+	if i.Destruction != nil {
+		b.WriteString("            " + i.Destruction.String() + "\n")
+	}
+	switch {
+	case i.KeysLost != "":
+		fmt.Fprintf(&b, "            WARNING: the service has lost the keys of the incident (%s): nobody can read its stored copy (see below)\n", i.KeysLost)
+	case i.Damaged:
+		b.WriteString("            WARNING: the service has found that its stored copy is no longer what was sealed (see below)\n")
+	}
+	if i.Acquisition != nil {
+		for n, line := range i.Acquisition.Describe() {
+			label := ""
+			if n == 0 {
+				label = "Taken from"
+			}
+			fmt.Fprintf(&b, "%-11s %s\n", label, line)
+		}
+	}
+	return b.String()
+}
+
 func (v *Verdict) completeness() string {
 	n := 0
 	for _, e := range v.Timeline {
@@ -270,7 +297,7 @@ func (v *Verdict) completeness() string {
 		}
 	}
 	for _, e := range v.Erased {
-		if e.Stream == v.Evidence.Stream() {
+		if e.Stream.Kind() == "evidence" {
 			n++
 		}
 	}
@@ -284,15 +311,16 @@ func (v *Verdict) completeness() string {
 }
 
 // text says what the public log has, for people.
-func (s *Since) text(item custody.Stream) string {
+func (s *Since) text(items []*Item) string {
 	var b strings.Builder
 	var others []string
 	fmt.Fprintf(&b, "Public log  read whole, %d records; quorum of witnesses: %s\n", s.Size, s.Quorum)
 	for _, l := range s.Streams {
+		item := slices.ContainsFunc(items, func(i *Item) bool { return i.Evidence.Stream() == l.Stream })
 		switch {
-		case l.Stream == item && l.Later == 0:
+		case item && l.Later == 0:
 			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: those of this bundle\n", l.Records, s.Size)
-		case l.Stream == item:
+		case item:
 			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d; of these came later, and ARE NOT IN THIS BUNDLE: %d. Ask for a newer one\n", l.Records+l.Later, s.Size, l.Later)
 		case l.Later > 0:
 			others = append(others, fmt.Sprintf("%s (%d)", l.Stream, l.Later))
@@ -306,17 +334,25 @@ func (s *Since) text(item custody.Stream) string {
 
 // onlyArtifactDiffers says whether nothing is wrong but the artifact's bytes.
 func (v *Verdict) onlyArtifactDiffers() bool {
-	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.ArtifactState == ArtifactOther
+	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.only().ArtifactState == ArtifactOther
 }
 
-func (v *Verdict) artifactText() string {
-	switch v.ArtifactState {
+// only returns the item of a bundle that has one; else nil.
+func (v *Verdict) only() *Item {
+	if len(v.Items) != 1 {
+		return nil
+	}
+	return v.Items[0]
+}
+
+func (i *Item) artifactText() string {
+	switch i.ArtifactState {
 	case ArtifactMatches:
 		return "supplied, and bit for bit what was sealed"
 	case ArtifactOther:
 		return "supplied, and NOT what was sealed"
 	default:
-		if v.Destroyed {
+		if i.Destroyed {
 			return "destroyed here; a copy that somebody has is held against the SHA-256 with --artifact"
 		}
 		return "not supplied; compare the SHA-256 with sha256sum, or give the file with --artifact"

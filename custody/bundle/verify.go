@@ -33,7 +33,7 @@ type Options struct {
 // stands in the verdict, which is never nil.
 func Verify(r io.Reader, trust *custody.Trust, o Options) *Verdict {
 	c := &check{
-		verdict: &Verdict{Origin: trust.Origin, Timeline: []Event{}, Problems: []Problem{}, Warnings: []Problem{}},
+		verdict: &Verdict{Scope: ScopeExhibit, Origin: trust.Origin, Items: []*Item{}, Timeline: []Event{}, Problems: []Problem{}, Warnings: []Problem{}},
 		trust:   trust, words: o.Words, in: reader{r: r}, known: map[custody.Digest]string{},
 	}
 	if err := c.run(o.Artifact); err != nil {
@@ -157,7 +157,8 @@ func (c *check) readHead() error {
 	if err := c.head.check(); err != nil {
 		return err
 	}
-	c.verdict.Evidence, c.verdict.Incident = c.head.Evidence, c.head.Incident
+	c.verdict.Incident = c.head.Incident
+	c.verdict.Items = append(c.verdict.Items, &Item{Evidence: c.head.Evidence})
 	if c.signed, err = c.readMember(nil, checkpointName, maxCheckpoint); err != nil {
 		return err
 	}
@@ -362,17 +363,17 @@ func (c *check) readArtifact(beside io.Reader) error {
 	case beside != nil:
 		bytesOf = beside
 	}
-	if bytesOf != nil {
+	if item := c.verdict.only(); bytesOf != nil && item != nil {
 		tree := custody.NewTreeHash(nil)
 		if _, err := io.CopyBuffer(tree, bytesOf, make([]byte, custody.BlockSize)); err != nil {
 			return fmt.Errorf("artifact: %w", err)
 		}
-		if got := tree.Finish(); c.verdict.Artifact != nil && got != *c.verdict.Artifact {
-			c.verdict.ArtifactState = ArtifactOther
+		if got := tree.Finish(); item.Artifact != nil && got != *item.Artifact {
+			item.ArtifactState = ArtifactOther
 			c.problem(artifactName, fmt.Errorf("these %d bytes have SHA-256 %s; sealed were %d bytes with %s",
-				got.Size, got.SHA256.Hex(), c.verdict.Artifact.Size, c.verdict.Artifact.SHA256.Hex()))
-		} else if c.verdict.Artifact != nil {
-			c.verdict.ArtifactState = ArtifactMatches
+				got.Size, got.SHA256.Hex(), item.Artifact.Size, item.Artifact.SHA256.Hex()))
+		} else if item.Artifact != nil {
+			item.ArtifactState = ArtifactMatches
 		}
 	}
 	if err := c.in.next(); !errors.Is(err, errEnd) {

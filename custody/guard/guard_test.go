@@ -501,7 +501,7 @@ func TestTheServiceSpeaksForNobody(t *testing.T) {
 	require.True(t, a.Permit)
 	_, err = s.Attest(t.Context(), "read back", &custody.CheckEvidence{Evidence: s.Evidence, Intact: false, SHA256: custody.Hash(s.Artifact)})
 	require.ErrorContains(t, err, "does not fit")
-	require.True(t, s.verifies().Confirmed)
+	require.True(t, s.verifies().Items[0].Confirmed)
 }
 
 // TestTheVaultHasItsSay: what is done before a decision is recorded can refuse

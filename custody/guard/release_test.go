@@ -386,7 +386,7 @@ func TestDamagedEvidenceIsNotReleased(t *testing.T) {
 	_, err = s.Begin(t.Context(), session, token)
 	require.ErrorIs(t, err, guard.ErrFoundDamaged, "and not that a right was withdrawn")
 	s.as(s.Engineer).tries("to look at it", s.Retrieval()).refused("is damaged")
-	require.True(t, s.verifies().Damaged)
+	require.True(t, s.verifies().Items[0].Damaged)
 
 	s.as(s.Administrator).tries("", &custody.RevokeRole{Principal: s.Engineer.ID, Role: custody.RoleForensicEngineer}).recorded()
 	_, err = s.Begin(t.Context(), session, token)
