@@ -130,7 +130,7 @@ func New(c Config) (*Vault, error) {
 // given a limit of time. An error of source is returned.
 //
 // Zeros are not stored. A chunk that the incident has already is read and
-// verified. If it is sound, it is not written again; if it is damaged, the one
+// held against its tag. If it is sound, it is not written again; if it is damaged, the one
 // that was brought is put over it, and with it whatever shares the chunk can be
 // read again. ErrBusy as of Take.
 func (v *Vault) PutChunk(ctx context.Context, incident custody.IncidentID, source io.Reader, want custody.Digest) (Chunk, error) {
@@ -251,8 +251,8 @@ func (v *Vault) putChunk(ctx context.Context, k *incidentKeys, c Chunk, buf []by
 	return buf, version, mended, err
 }
 
-// current reads and verifies what the bucket has under a chunk's name now, for
-// somebody who holds a buffer, and returns its version.
+// current reads what the bucket has under a chunk's name now, for somebody who
+// holds a buffer, and returns its version where it is the chunk, as of authentic.
 func (v *Vault) current(ctx context.Context, k *incidentKeys, c Chunk) (version string, err error) {
 	c.Version = ""
 	o, err := v.find(ctx, k, c)
@@ -263,15 +263,28 @@ func (v *Vault) current(ctx context.Context, k *incidentKeys, c Chunk) (version 
 	if err != nil {
 		return "", err
 	}
-	defer func() { v.second.give(buf) }()
+	defer v.second.give(buf)
 	c.Version = o.Version
-	_, buf, err = v.readVersion(ctx, k, c, buf)
-	return o.Version, err
+	return o.Version, v.authentic(ctx, k, c, buf)
 }
 
-// Verify reads a chunk and returns it with the version under which it is sound:
-// its own or, where that is damaged, one that was put over it. ErrDamaged when
-// neither is.
+// authentic reads a chunk's version, all of it, and returns nil when it is what the
+// vault put there: the tag, which covers every byte, binds it to the address, and
+// the address to the chunk's digest, which was verified before it was put. So
+// whether a chunk is there already costs no decompression and no hash; whoever
+// is handed bytes has both done again.
+func (v *Vault) authentic(ctx context.Context, k *incidentKeys, c Chunk, buf []byte) error {
+	a := chunkAddress(k, c)
+	h, _, err := v.readObject(ctx, k, a, c.Version, buf[:uint64(c.Length)+overhead])
+	if err == nil && h.length != uint64(c.Length) {
+		err = &DamageError{Key: a.key(), Reason: fmt.Errorf("it holds %d bytes instead of %d", h.length, c.Length)}
+	}
+	return err
+}
+
+// Verify reads a chunk and returns it with the version under which it is sound, as
+// the vault put it there: its own or, where that is damaged, one that was put over
+// it. ErrDamaged when neither is.
 func (v *Vault) Verify(ctx context.Context, incident custody.IncidentID, c Chunk) (Chunk, error) {
 	if c.Zero() {
 		return c, nil
@@ -284,8 +297,8 @@ func (v *Vault) Verify(ctx context.Context, incident custody.IncidentID, c Chunk
 	if err != nil {
 		return Chunk{}, err
 	}
-	defer func() { v.buffers.give(buf) }()
-	if _, buf, err = v.readVersion(ctx, k, c, buf); err == nil {
+	defer v.buffers.give(buf)
+	if err = v.authentic(ctx, k, c, buf); err == nil {
 		return c, nil
 	}
 	key := chunkAddress(k, c).key()
@@ -296,7 +309,7 @@ func (v *Vault) Verify(ctx context.Context, incident custody.IncidentID, c Chunk
 	o, again := v.find(ctx, k, c)
 	if again == nil {
 		c.Version = o.Version
-		_, buf, again = v.readVersion(ctx, k, c, buf)
+		again = v.authentic(ctx, k, c, buf)
 	}
 	if again == nil || !errors.Is(again, ErrDamaged) && !errors.Is(again, ErrNotFound) {
 		return c, again
