@@ -105,7 +105,7 @@ const (
 
 // New returns the API's handler.
 func New(c Config) *API {
-	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: newTurns("chunks", maxBodies, maxOwnBodies, mostOwnWaiting), contents: newTurns("retrievals", maxConcurrent, maxOwnContents, 0), streams: newStreams()}
+	a := &API{Config: c, metrics: newMetrics(c.Registry, c.Guard), limit: newLimits(), bodies: newTurns("chunks", maxBodies, maxOwnBodies, mostOwnWaiting), contents: newTurns("retrievals", maxConcurrent, maxOwnContents, mostContentsWaiting), streams: newStreams()}
 	r := chi.NewRouter()
 	r.Use(middleware.RequestID, a.observe, a.recover, a.headers)
 	r.NotFound(func(w http.ResponseWriter, q *http.Request) { a.problem(w, q, problemNotFound) })

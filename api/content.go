@@ -138,7 +138,11 @@ func (a *API) handOver(w http.ResponseWriter, r *http.Request, use *guard.Use) (
 
 // maxOwnContents is how many requests of one person are handed bytes at once. Each
 // has memory of its own beside the vault's buffers, of which one person has a share.
-const maxOwnContents = 8
+// mostContentsWaiting more of his can wait for their turn.
+const (
+	maxOwnContents      = 8
+	mostContentsWaiting = 8
+)
 
 // The copying of evidence to a client: how much at once, the slowest rate that
 // is borne over a chunk, which stands in a buffer meanwhile, with shortestWait more

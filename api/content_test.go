@@ -188,6 +188,7 @@ func TestPiecesInAnyOrder(t *testing.T) {
 	size := len(data) / pieces
 	fetch := func(n int) {
 		a := s.content(v, e, ticket, "Range", fmt.Sprintf("bytes=%d-%d", n*size, (n+1)*size-1))
+		require.Equal(t, http.StatusPartialContent, a.StatusCode, "%s", a.body)
 		require.True(t, bytes.Equal(data[n*size:(n+1)*size], a.body))
 	}
 	var all sync.WaitGroup
@@ -479,7 +480,7 @@ func TestAShareOfRetrievals(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var many sync.WaitGroup
-	for range 8 {
+	for range 16 { // half of them wait for their turn
 		many.Go(func() {
 			for ctx.Err() == nil { // the one below may have been before it
 				ask(ctx)
