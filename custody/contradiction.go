@@ -3,7 +3,6 @@ package custody
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -41,30 +40,6 @@ func Extends(before, now Checkpoint, tile func(path string) ([]byte, error)) err
 		c.Proof[i] = Digest(h)
 	}
 	return c
-}
-
-// remoteTiles lets package tlog read tiles that a log serves.
-type remoteTiles struct {
-	read func(path string) ([]byte, error)
-}
-
-func (*remoteTiles) Height() int { return 8 }
-
-func (*remoteTiles) SaveTiles([]tlog.Tile, [][]byte) {}
-
-func (r *remoteTiles) ReadTiles(list []tlog.Tile) ([][]byte, error) {
-	all := make([][]byte, len(list))
-	for i, t := range list {
-		b, err := r.read(strings.Replace(t.Path(), "tile/8/", "tile/", 1))
-		if err != nil {
-			return nil, err
-		}
-		if len(b) != t.W*tlog.HashSize {
-			return nil, fmt.Errorf("%s has %d bytes", t.Path(), len(b))
-		}
-		all[i] = b
-	}
-	return all, nil
 }
 
 // ContradictionFormat names the version of the format of a Contradiction.

@@ -201,17 +201,16 @@ func publicLog(ctx context.Context, where string) (log *bundle.PublicLog, releas
 	if where == "" {
 		return nil, func() {}, nil
 	}
-	source, err := sourceOf(where)
+	source, signed, err := shown(ctx, where)
 	if err != nil {
 		return nil, nil, err
-	}
-	signed, err := source(ctx, "checkpoint")
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%w: %w", monitor.ErrUnreachable, err), failure{exitUnreachable})
 	}
 	at, err := custody.CheckpointBody(signed)
 	if err != nil {
 		return nil, nil, fmt.Errorf("what %s serves as its checkpoint: %w", where, err)
+	}
+	if err := monitor.Room(os.TempDir(), at.Size); err != nil {
+		return nil, nil, err
 	}
 	file, err := os.CreateTemp("", "custody-leaves-")
 	if err != nil {
@@ -223,12 +222,9 @@ func publicLog(ctx context.Context, where string) (log *bundle.PublicLog, releas
 		err = monitor.Leaves(ctx, source, at.Size, func(l custody.Leaf) error { _, err := w.Write(l[:]); return err })
 		err = errors.Join(err, w.Flush())
 	}
-	if errors.Is(err, monitor.ErrUnreachable) {
-		err = errors.Join(err, failure{exitUnreachable})
-	}
 	if err != nil {
 		release()
-		return nil, nil, err
+		return nil, nil, unreached(err)
 	}
 	return &bundle.PublicLog{Checkpoint: signed, Leaves: func(yield func(custody.Leaf) error) error {
 		r := bufio.NewReaderSize(io.NewSectionReader(file, 0, int64(at.Size*custody.LeafSize)), 1<<20)
@@ -295,7 +291,7 @@ func (a *app) logCommand() *cobra.Command {
 				string(signed)+fmt.Sprintf("\n%s\n", point))
 		},
 	}
-	return group("log", "The public log", checkpoint, a.logMonitor(), a.logAdopt(), a.logJudge())
+	return group("log", "The public log", checkpoint, a.logProve(), a.logConsistency(), a.logMonitor(), a.logAdopt(), a.logJudge())
 }
 
 // jsonTopic documents what --json prints.
@@ -324,6 +320,8 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
                            purpose, permitted, reason, act
   log judge                proven, origin, sizes, quorum
+  log prove                index, leaf (base64), size, root, quorum, receipt
+  log consistency          size, root, quorum, from: a list of name, size, root
   log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
   bundle export, verify    a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,

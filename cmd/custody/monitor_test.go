@@ -32,6 +32,32 @@ func TestAMonitorOutside(t *testing.T) {
 	text, stderr, code := run(t, "", monitor("--also", kept, "--also", d.url+"/log")...)
 	require.Equal(t, exitDone, code, "%s%s", text, stderr)
 	require.Contains(t, text, "compared with "+kept+", "+d.url)
+	old, served := filepath.Join(t.TempDir(), "old.receipt"), d.url+"/log/"
+	receipt := word(t, done(t, d.eve, "incident", "open", "--title", "whose receipt is kept"), "receipt")
+	require.NoError(t, os.WriteFile(old, []byte(receipt), 0o600))
+	open("after the receipt")
+	of := func(command, what, log string, more ...string) []string {
+		return append([]string{"log", command, what, "--trust", trust, "--log", log}, more...)
+	}
+	today := filepath.Join(t.TempDir(), "today.receipt")
+	now := done(t, "", of("prove", old, served, "-o", today)...)
+	require.NotEqual(t, receipt, now["receipt"])
+	b, err := os.ReadFile(today)
+	require.NoError(t, err)
+	require.Equal(t, now["receipt"], string(b))
+	require.Equal(t, now["receipt"], done(t, "", of("prove", today, served)...)["receipt"])
+	first = done(t, "", of("prove", "0", served)...)
+	require.NotEqual(t, first["leaf"], now["leaf"])
+	require.NotContains(t, first["receipt"], "extra")
+	both := done(t, "", append(of("consistency", kept, served), old)...)
+	require.Len(t, both["from"], 2)
+	require.Equal(t, now["size"], both["size"])
+	refused(t, exitRefused, "", of("prove", "100000", served), "has no leaf 100000")
+	refused(t, exitUsage, "", of("prove", "nothing", served), "neither an index")
+	refused(t, exitUsage, "", of("consistency", "nothing", served), "no such file")
+	refused(t, exitRefused, "", of("consistency", trust, served), "neither a checkpoint nor a receipt")
+	stranger := done(t, "", "init", "--dir", filepath.Join(t.TempDir(), "stranger"), "--origin", "custody.example/test")
+	refused(t, exitRefused, "", []string{"log", "prove", "0", "--trust", filepath.Join(word(t, stranger, "dir"), "trust.json"), "--log", served}, "serves as its checkpoint")
 
 	judge := func(wantCode int, says string) {
 		t.Helper()
@@ -60,6 +86,11 @@ func TestAMonitorOutside(t *testing.T) {
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, text, "does not begin with that of size")
 	judge(exitDone, "PROVEN: the log")
+	for _, command := range []string{"consistency", "prove"} {
+		_, text, code = run(t, t.TempDir(), of(command, old, d.url+"/log/")...)
+		require.Equal(t, exitRefused, code, text)
+		require.Contains(t, text, "THE LOG CONTRADICTS ITSELF")
+	}
 	fresh := filepath.Join(t.TempDir(), "another")
 	text, _, code = run(t, "", "log", "monitor", "--trust", trust, "--log", d.url+"/log", "--dir", fresh, "--also", kept)
 	require.Equal(t, exitRefused, code)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,7 +14,15 @@ import (
 func TestANewKeyOfTheLog(t *testing.T) {
 	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
 	id := word(t, done(t, d.eve, d.add(testFile(t, 300_000), "EX-1")...), "id")
-	trust := filepath.Join(d.dir, "trust.json")
+	trust, old := filepath.Join(d.dir, "trust.json"), filepath.Join(t.TempDir(), "trust.json")
+	b, err := os.ReadFile(trust)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(old, b, 0o600))
+	watch := filepath.Join(t.TempDir(), "watch")
+	monitor := func(trust string) []string {
+		return []string{"log", "monitor", "--trust", trust, "--log", "http://" + d.gate.address() + "/log/", "--dir", watch}
+	}
+	seen := done(t, "", monitor(old)...)
 	before := done(t, d.eve, "trust", "show")
 	refused(t, exitRefused, "", []string{"rekey", "--dir", d.dir, "--log"}, "in use by another process")
 	d.stop()
@@ -22,6 +31,12 @@ func TestANewKeyOfTheLog(t *testing.T) {
 	require.NotEqual(t, before["log"], after["log"])
 	require.EqualValues(t, 1, after["replaced"])
 	d.serve()
+	text, _, code := run(t, "", monitor(old)...)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, text, "is not the log's")
+	goesOn := done(t, "", monitor(trust)...)
+	require.Empty(t, goesOn["alarms"])
+	require.Greater(t, goesOn["size"], seen["size"])
 
 	get := []string{"evidence", "get", id, "--purpose", "to examine it", "-o", filepath.Join(t.TempDir(), "copy")}
 	refused(t, exitRefused, d.eve, get, "custody trust extend")
@@ -46,9 +61,9 @@ func TestANewKeyOfTheLog(t *testing.T) {
 		text, _, code := run(t, "", "bundle", "verify", proof, "--trust", trust)
 		return text, code
 	}
-	_, code := verify(trust)
+	_, code = verify(trust)
 	require.Equal(t, exitDone, code)
-	text, code := verify(made)
+	text, code = verify(made)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, text, "witnesses")
 	d.stop()

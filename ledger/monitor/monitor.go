@@ -141,6 +141,9 @@ func (m *Monitor) explain(ctx context.Context, log Source, before custody.Checkp
 
 // fetch appends the leaves up to a size. What is wrong with them it says in words.
 func (m *Monitor) fetch(ctx context.Context, log Source, size uint64) (wrong string, err error) {
+	if err := Room(m.dir, size-m.leaves.size); err != nil {
+		return "", err
+	}
 	for at := m.leaves.size; at < size; at = m.leaves.size {
 		first := at / bundle * bundle
 		list, err := readBundle(ctx, log, first, size)
@@ -204,6 +207,20 @@ func Leaves(ctx context.Context, log Source, size uint64, yield func(custody.Lea
 		}
 	}
 	return nil
+}
+
+// Leaf returns the leaf at an index of a log of a size, as it is served. It
+// verifies nothing.
+func Leaf(ctx context.Context, log Source, index, size uint64) (custody.Leaf, error) {
+	if index >= size {
+		return custody.Leaf{}, fmt.Errorf("a log of size %d has no leaf %d", size, index)
+	}
+	first := index / bundle * bundle
+	list, err := readBundle(ctx, log, first, size)
+	if err != nil {
+		return custody.Leaf{}, err
+	}
+	return list[index-first], nil
 }
 
 // entriesPath is the path of a bundle of c2sp.org/tlog-tiles.

@@ -369,6 +369,28 @@ func TestWhatIsServedIsNotTheLog(t *testing.T) {
 	w.alarmed(altered("tile/entries/001", flip(10)), "leaf 256 is served otherwise than before", false)
 }
 
+// TestNoRoom: a log may sign any size. Nothing is fetched that has no room here.
+func TestNoRoom(t *testing.T) {
+	require.NoError(t, monitor.Room(t.TempDir(), 0))
+	require.NoError(t, monitor.Room(t.TempDir(), 1000))
+	for _, n := range []uint64{1 << 45, 1 << 62, 1<<63 - 1} {
+		require.ErrorContains(t, monitor.Room(t.TempDir(), n), "make room")
+	}
+	require.ErrorContains(t, monitor.Room(filepath.Join(t.TempDir(), "nowhere"), 1), "see what is free")
+	w := newWatched(t)
+	huge := custody.Checkpoint{Origin: w.trust.Origin, Size: 1 << 50, Root: custody.Hash([]byte("x"))}
+	signed, err := note.Sign(&note.Note{Text: huge.String()}, w.signer)
+	require.NoError(t, err)
+	m, err := monitor.Open(t.TempDir(), w.trust)
+	require.NoError(t, err)
+	_, err = m.Round(t.Context(), func(_ context.Context, path string) ([]byte, error) {
+		require.Equal(t, "checkpoint", path, "nothing else is asked for")
+		return signed, nil
+	})
+	require.ErrorContains(t, err, "make room")
+	require.NoError(t, m.Close())
+}
+
 // TestNoQuorum: the trust file asks for a witness that did not cosign.
 func TestNoQuorum(t *testing.T) {
 	log := newWatched(t)
