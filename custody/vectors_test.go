@@ -1,7 +1,6 @@
 package custody_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -21,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
 )
@@ -58,7 +56,9 @@ func TestVectorsAreAll(t *testing.T) {
 		}
 		name, err := filepath.Rel(vectors, file)
 		require.NoError(t, err)
-		require.Contains(t, all, filepath.ToSlash(name))
+		if frozen[name] == "" {
+			require.Contains(t, all, filepath.ToSlash(name))
+		}
 		return nil
 	}))
 }
@@ -102,50 +102,11 @@ func made(t *testing.T) map[string][]byte {
 		Commitment: stored[0].Commitment, Tag: stored[0].Leaf[33:], Leaf: stored[0].Leaf[:],
 	})
 
-	var whole bytes.Buffer
-	c, err := s.Contents(t.Context(), s.Evidence, true)
-	require.NoError(t, err)
-	c.Artifact, c.Size = bytes.NewReader(s.Artifact), uint64(len(s.Artifact))
-	require.NoError(t, bundle.Write(&whole, c))
-	all["exhibit.bundle"] = whole.Bytes()
-	put("exhibit.verdict.json", bundle.Verify(bytes.NewReader(whole.Bytes()), s.Trust, bundle.Options{Words: words()}))
-
-	var bare bytes.Buffer
-	c, err = s.Contents(t.Context(), s.Evidence, false)
-	require.NoError(t, err)
-	require.NoError(t, bundle.Write(&bare, c))
-	all["exhibit-without-leaves.bundle"] = bare.Bytes()
-	put("exhibit-without-leaves.verdict.json", bundle.Verify(bytes.NewReader(bare.Bytes()), s.Trust, bundle.Options{Words: words()}))
-
-	broken := bytes.Clone(whole.Bytes())
-	broken[len(broken)-1024-512] ^= 1 // the first byte of the artifact
-	all["exhibit-broken.bundle"] = broken
-	put("exhibit-broken.verdict.json", bundle.Verify(bytes.NewReader(broken), s.Trust, bundle.Options{Words: words()}))
-	witnessVectors(t, s, all, put)
+	bundleVectors(t, s, all, put)
 	succeeded := *s.Trust
 	succeeded.Successions = []string{succession(t, s)}
 	all["trust-succeeded.json"] = must[[]byte](t)(succeeded.Marshal())
 	return all
-}
-
-// witnessVectors cosigns the story's log by one of two witnesses: enough for one
-// policy, and not for another.
-func witnessVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {
-	t.Helper()
-	list := witnesses(t, "witness.example/w1", "witness.example/w2")
-	require.NoError(t, s.Log.Witnessed(custody.TimeOf(s.Now()), list[0]))
-	all["cosigned.checkpoint"] = s.Log.Checkpoint()
-	var b bytes.Buffer
-	c, err := s.Contents(t.Context(), s.Evidence, true)
-	require.NoError(t, err)
-	require.NoError(t, bundle.Write(&b, c))
-	all["exhibit-cosigned.bundle"] = b.Bytes()
-	for _, quorum := range []string{"any", "all"} {
-		trust := *s.Trust
-		trust.Witnesses = policyOf(list, "group w "+quorum+" witness.example/w1 witness.example/w2\nquorum w\n")
-		all["trust-"+quorum+".json"] = must[[]byte](t)(trust.Marshal())
-		put("exhibit-cosigned-"+quorum+".verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), &trust, bundle.Options{Words: words()}))
-	}
 }
 
 // recordParts is what goes into the leaf of a record, and what comes of it.

@@ -29,9 +29,12 @@ func TestVectorsVerify(t *testing.T) {
 		verified, complete bool
 		artifact           string
 	}{
-		"exhibit.bundle":                {true, true, bundle.ArtifactMatches},
-		"exhibit-without-leaves.bundle": {true, false, bundle.ArtifactAbsent},
-		"exhibit-broken.bundle":         {false, true, bundle.ArtifactOther},
+		"exhibit.bundle":                   {true, true, bundle.ArtifactMatches},
+		"exhibit-without-leaves.bundle":    {true, false, bundle.ArtifactAbsent},
+		"exhibit-broken.bundle":            {false, true, bundle.ArtifactOther},
+		"exhibit-v1.bundle":                {true, true, bundle.ArtifactMatches},
+		"exhibit-v1-without-leaves.bundle": {true, false, bundle.ArtifactAbsent},
+		"exhibit-v1-broken.bundle":         {false, true, bundle.ArtifactOther},
 	} {
 		v := verify(vector(t, name), trust)
 		require.Equal(t, want.verified, v.Verified, name)

@@ -31,15 +31,6 @@ type Verdict struct {
 	people       map[custody.PrincipalID]custody.Enrolment
 }
 
-// Scope is what a bundle is the proof of.
-type Scope string
-
-// The scopes.
-const (
-	ScopeExhibit  Scope = "exhibit"  // one item
-	ScopeIncident Scope = "incident" // an incident with all its items
-)
-
 // Item is what a verification found of one item.
 type Item struct {
 	Evidence      custody.EvidenceID   `json:"evidence"`

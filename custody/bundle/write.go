@@ -16,9 +16,6 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
-// Format names the version of the bundle's format.
-const Format = "https://github.com/forensic-custody/custody/bundle/v1"
-
 // The names of the members, in the order in which they stand in a bundle: the
 // head, the checkpoint, two members for each record, the leaves if included,
 // the artifact if included.
@@ -42,30 +39,11 @@ func proofName(s custody.Stream, sequence uint64) string {
 	return fmt.Sprintf("records/%s/%08d.tlog-proof", s, sequence)
 }
 
-// head is what bundle.json says.
-type head struct {
-	Artifact bool               `json:"artifact"` // the artifact's bytes are included
-	Evidence custody.EvidenceID `json:"evidence"`
-	Format   string             `json:"format"`
-	Incident custody.IncidentID `json:"incident"`
-	Leaves   bool               `json:"leaves"`  // all leaves of the log are included
-	Streams  []streamHead       `json:"streams"` // in order of name
-}
-
-// streamHead says which records of a stream are included: all of them from 0
-// to Length-1 and the key to look for more, or single ones.
-type streamHead struct {
-	Erased []uint64       `json:"erased,omitempty"` // sequences of a whole stream's records that are erased, ascending
-	Length uint64         `json:"length"`           // records of a whole stream; 0 of a stream of which single records are included
-	Single []uint64       `json:"single"`           // sequences, ascending; empty for a whole stream
-	Stream custody.Stream `json:"stream"`
-	TagKey []byte         `json:"tagKey,omitempty"` // 32 bytes, of a whole stream
-}
-
 // Contents is what goes into a bundle.
 type Contents struct {
-	Evidence   custody.EvidenceID
+	Scope      Scope
 	Incident   custody.IncidentID
+	Items      []custody.EvidenceID
 	Checkpoint []byte // signed
 	Streams    []Stream
 	Leaves     func(yield func(custody.Leaf) error) error // all up to the checkpoint; nil leaves them out
@@ -98,8 +76,8 @@ func Write(w io.Writer, c *Contents) error {
 	}
 	slices.SortFunc(c.Streams, func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) })
 	h := head{
-		Artifact: c.Artifact != nil, Evidence: c.Evidence, Format: Format,
-		Incident: c.Incident, Leaves: c.Leaves != nil, Streams: []streamHead{},
+		Artifact: c.Artifact != nil, Format: Format, Incident: c.Incident, Items: slices.Sorted(slices.Values(c.Items)),
+		Leaves: c.Leaves != nil, Scope: c.Scope, Streams: []streamHead{},
 	}
 	for _, s := range c.Streams {
 		h.Streams = append(h.Streams, s.head())
@@ -182,8 +160,8 @@ func (w writer) leaves(n uint64, each func(func(custody.Leaf) error) error) erro
 }
 
 // AddArtifact copies a bundle without an artifact from r to w, with the size
-// bytes of artifact at its end. It verifies nothing: that they are the artifact
-// is for Verify to say.
+// bytes of artifact at its end. What it writes is of this version. It verifies
+// nothing: that they are the artifact is for Verify to say.
 func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) error {
 	in, out := reader{r: r}, writer{w}
 	if err := in.next(); err != nil || in.name != headName {
@@ -193,14 +171,14 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 	if err != nil {
 		return err
 	}
-	var h head
-	if err := custody.Decode(b, &h); err != nil {
+	h, err := parseHead(b)
+	if err != nil {
 		return err
 	}
 	if h.Artifact {
 		return errors.New("the bundle has its artifact")
 	}
-	h.Artifact = true
+	h.Artifact, h.Format = true, Format
 	if b, err = custody.Encode(h); err != nil {
 		return err
 	}
@@ -318,7 +296,7 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 			receipts = receipts[1:]
 		}
 	}
-	c := &Contents{Evidence: e, Incident: i, Checkpoint: checkpoint, Streams: g.streams}
+	c := &Contents{Scope: ScopeExhibit, Incident: i, Items: []custody.EvidenceID{e}, Checkpoint: checkpoint, Streams: g.streams}
 	if withLeaves {
 		body, err := custody.CheckpointBody(checkpoint)
 		if err != nil {
