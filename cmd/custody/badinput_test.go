@@ -310,7 +310,7 @@ func badBundles(t *testing.T, d *desk) {
 	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "disclosure")
 	whole := filepath.Join(dir, "whole.bundle")
 	v := done(t, d.eve, "bundle", "export", id, "-o", whole, "--with-artifact", "--purpose", "expert opinion")
-	require.Equal(t, "matches", v["items"].([]any)[0].(map[string]any)["artifactState"])
+	require.Equal(t, "matches", onlyItem(t, v)["artifactState"])
 	w, err := os.ReadFile(whole)
 	require.NoError(t, err)
 	w[len(w)-5000] ^= 1 // in the artifact

@@ -281,3 +281,14 @@ func testFile(t testing.TB, size int) string {
 	require.NoError(t, f.Close())
 	return path
 }
+
+// onlyItem is what a verdict says of the one item that its bundle is of.
+func onlyItem(t testing.TB, verdict map[string]any) map[string]any {
+	t.Helper()
+	items, ok := verdict["items"].([]any)
+	require.True(t, ok)
+	require.Len(t, items, 1)
+	item, ok := items[0].(map[string]any)
+	require.True(t, ok)
+	return item
+}
