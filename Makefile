@@ -12,14 +12,17 @@ MODULE  := github.com/forensic-custody/custody
 FOLDERS := api cmd custody deploy investigate ledger storage
 TIMEOUT ?= 10m
 
-.PHONY: help build demo run test lint bench bench-audit bench-storage bench-memory chaos fuzz vuln clean
+.PHONY: help build page demo run test lint bench bench-audit bench-storage bench-memory chaos fuzz vuln clean
 .NOTPARALLEL:
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## The program, as bin/custody
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody
+build: ## The program, as bin/custody, and the verifier alone, as bin/custody-verify
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/custody ./cmd/custody-verify
+
+page: ## The verifier as one web page, bin/custody-verify.html: no network, no other file
+	go run ./cmd/page -o bin/custody-verify.html
 
 demo: build ## The main job from end to end; FILE is the artifact, STORE=s3 keeps it on an S3 server (optional)
 	@deploy/tools.sh e2fsprogs $(if $(filter s3,$(STORE)),minio)
@@ -42,7 +45,7 @@ gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIME
 endef
 
 test: ## Every test, with its own set-up
-	@deploy/tools.sh gcc gotestsum minio versitygw postgresql trillian_log_server trillian_log_signer litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers openssh-client e2fsprogs ewf-tools qemu-utils curl formats
+	@deploy/tools.sh gcc gotestsum minio versitygw postgresql trillian_log_server trillian_log_signer litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers openssh-client e2fsprogs ewf-tools qemu-utils curl formats chromium
 	$(call gotest,test,./...)
 	$(call gotest,race,-race -skip '$(CALM)' $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
 

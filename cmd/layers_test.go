@@ -70,6 +70,9 @@ var rows = map[string]row{
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
 	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
+	"cmd/custody-verify": {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
+	"cmd/wasm":           {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
+	"cmd/page":           {"", ""},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},
 }

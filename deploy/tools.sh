@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats chromium" >&2
 	exit 2
 }
 
@@ -66,6 +66,8 @@ for name in "$@"; do
 	# The peers of make bench-storage.
 	mc) from_go github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9 ;;
 	rclone) from_go github.com/rclone/rclone v1.76.0 ;;
+	# A browser, for the page that verifies.
+	chromium) from_debian chromium chromium ;;
 	restic) from_debian restic restic ;;
 	# Witnesses of others, which cosign this log in tests.
 	litewitness) from_go filippo.io/torchwood/cmd/litewitness v0.9.0 ;;

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func vector(name string) string { return filepath.Join("../../custody/testdata/vectors", name) }
+
+func TestVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		bundle, artifact string
+		verified         bool
+		says             string
+	}{
+		{"exhibit.bundle", "", true, "complete as of tree size 14"},
+		{"exhibit-without-leaves.bundle", "", true, "later ones are not excluded"},
+		{"exhibit-without-leaves.bundle", "trust.json", false, "The bytes that came with them are NOT the artifact"},
+		{"exhibit-broken.bundle", "", false, "NOT VERIFIED"},
+		{"trust.json", "", false, "this is not a bundle"},
+	} {
+		args := []string{"--trust", vector("trust.json")}
+		if c.artifact != "" {
+			args = append(args, "--artifact", vector(c.artifact))
+		}
+		var out bytes.Buffer
+		verified, err := run(append(args, vector(c.bundle)), &out, io.Discard)
+		require.NoError(t, err, c.bundle)
+		require.Equal(t, c.verified, verified, c.bundle)
+		require.Contains(t, out.String(), c.says)
+		require.Contains(t, out.String(), "compare its fingerprint with the one on paper")
+
+		out.Reset()
+		verified, err = run(append(append(args, "--json"), vector(c.bundle)), &out, io.Discard)
+		require.NoError(t, err)
+		var v map[string]any
+		require.NoError(t, json.Unmarshal(out.Bytes(), &v))
+		require.Equal(t, c.verified, v["verified"])
+		require.Equal(t, c.verified, verified)
+	}
+}
+
+func TestAskedTheWrongWay(t *testing.T) {
+	for says, args := range map[string][]string{
+		"give one bundle":     {vector("exhibit.bundle")},
+		"one bundle":          {"--trust", vector("trust.json")},
+		"not a trust file":    {"--trust", vector("exhibit.bundle"), vector("exhibit.bundle")},
+		"no such file":        {"--trust", "nowhere", vector("exhibit.bundle")},
+		"nowhere.bundle":      {"--trust", vector("trust.json"), "nowhere.bundle"},
+		"no-artifact":         {"--trust", vector("trust.json"), "--artifact", "no-artifact", vector("exhibit.bundle")},
+		"flag provided but n": {"--believe-it"},
+	} {
+		verified, err := run(args, io.Discard, io.Discard)
+		require.ErrorContains(t, err, says)
+		require.False(t, verified)
+	}
+}
+
+// TestProgram: it is one static file, and its exit codes are as it says.
+func TestProgram(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "custody-verify")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	f, err := elf.Open(program)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	for _, p := range f.Progs {
+		require.NotEqual(t, elf.PT_INTERP, p.Type, "it needs a loader")
+	}
+	libraries, err := f.ImportedLibraries()
+	require.NoError(t, err)
+	require.Empty(t, libraries)
+	code := func(args ...string) int {
+		c := exec.Command(program, args...)
+		_ = c.Run()
+		return c.ProcessState.ExitCode()
+	}
+	require.Equal(t, exitVerified, code("--trust", vector("trust.json"), vector("exhibit.bundle")))
+	require.Equal(t, exitRefused, code("--trust", vector("trust.json"), vector("exhibit-broken.bundle")))
+	require.Equal(t, exitUsage, code(vector("exhibit.bundle")))
+	require.Equal(t, exitVerified, code("--help"))
+}
