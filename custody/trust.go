@@ -14,6 +14,10 @@ import (
 // Trust is the trust file, trust.json: the only thing a verifier takes on
 // faith. It always reaches the verifier by another way than what it verifies.
 type Trust struct {
+	// Authorities are those whose stamps say when a checkpoint existed. What a
+	// stamp of any other says is not believed.
+	Authorities []TimeAuthority `json:"authorities,omitempty"`
+
 	Format  string     `json:"format"`  // TrustFormat
 	Genesis Commitment `json:"genesis"` // commitment of the first record of the policy stream
 	Log     string     `json:"log"`     // first verifier key of the log (c2sp.org/signed-note)
@@ -41,6 +45,9 @@ func ParseTrust(b []byte) (*Trust, error) {
 	}
 	if t.Genesis.IsZero() {
 		return nil, errors.New("trust file: no genesis commitment")
+	}
+	if err := checkAuthorities(t.Authorities); err != nil {
+		return nil, fmt.Errorf("trust file: %w", err)
 	}
 	if _, err := t.LogKeys(); err != nil {
 		return nil, err
@@ -97,7 +104,7 @@ func (t *Trust) Extend(by *Trust) (*Trust, error) {
 		return nil, err
 	}
 	if was != is {
-		return nil, fmt.Errorf("trust file: the other one has the fingerprint %s, and this one %s: it is of another service, or asks for other witnesses", is, was)
+		return nil, fmt.Errorf("trust file: the other one has the fingerprint %s, and this one %s: it is of another service, or asks for other witnesses or authorities", is, was)
 	}
 	if len(by.Successions) < len(t.Successions) || !slices.Equal(by.Successions[:len(t.Successions)], t.Successions) {
 		return nil, errors.New("trust file: the other one does not go on from this one: a key of the log gave way twice, or the other file is older")
