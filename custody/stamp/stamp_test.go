@@ -1,0 +1,264 @@
+package stamp
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // that it is refused
+	"crypto/x509"
+	"encoding/asn1"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// TestAStamp: what is said of a checkpoint is said, with keys of each kind.
+func TestAStamp(t *testing.T) {
+	root := certify(t, nil, newKey(t), "a root", authority)
+	for name, w := range map[string]*world{
+		"P-256": newWorld(t), "RSA": under(t, root, newRSA(t, 2048), stamps(true, timeStamping)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			signed := checkpoint(t, 7)
+			token := w.stamped(t, signed)
+			s, err := Verify(token, signed, w.trusted)
+			require.NoError(t, err)
+			require.Equal(t, uint64(7), s.Size)
+			require.Equal(t, custody.TimeOf(now.Add(250*time.Millisecond)), s.Time)
+			require.Equal(t, 2*time.Second, s.Accuracy)
+			require.Equal(t, "17", s.Serial)
+			require.Equal(t, "1.2.3.4", s.Policy)
+			require.Equal(t, "CN=a signer", s.Signer)
+			require.Equal(t, custody.ExternalAuthority, s.Kind)
+			again, err := Normal(token, signed, w.trusted)
+			require.NoError(t, err)
+			require.Equal(t, token, again)
+			at, err := Claimed(token)
+			require.NoError(t, err)
+			require.Equal(t, s.Time, at)
+
+			cosigned := append(bytes.Clone(signed), "— a.witness AAAAAAA=\n"...)
+			_, err = Verify(token, cosigned, w.trusted)
+			require.NoError(t, err, "what is signed later changes nothing")
+		})
+	}
+}
+
+// TestNoStamp: what is not the authority's word about this checkpoint is refused, by
+// Verify and by Normal.
+func TestNoStamp(t *testing.T) {
+	w := newWorld(t)
+	signed := checkpoint(t, 7)
+	good := w.stamped(t, signed)
+	other := newWorld(t)
+	with := func(change func(*x509.Certificate)) *world { return under(t, w.root, newKey(t), change) }
+	expired := func(c *x509.Certificate) {
+		stamps(true, timeStamping)(c)
+		c.NotAfter = now.Add(-time.Minute)
+	}
+	small, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	require.NoError(t, err)
+	borrowed := *w.signer // another's key with its own certificate
+	borrowed.Key = newKey(t)
+	misnamed := with(stamps(true, timeStamping))
+	twin := certify(t, misnamed.between, misnamed.leaf.key, "a signer", stamps(true, timeStamping)) // same key and name, another number
+	for _, c := range []struct {
+		name  string
+		token []byte
+		as    *world
+		says  string
+	}{
+		{"of another checkpoint", w.stamped(t, checkpoint(t, 8)), w, "something else than this checkpoint"},
+		{"of another authority of this name", other.stamped(t, signed), w, "no path leads"},
+		{"for any use", with(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }).stamped(t, signed), w, "not for time-stamping alone"},
+		{"for another use", with(stamps(true, 3)).stamped(t, signed), w, "not for time-stamping alone"},
+		{"for another use too", with(stamps(true, timeStamping, 3)).stamped(t, signed), w, "not for time-stamping alone"},
+		{"for a use that nobody knows, too", with(stamps(true, timeStamping, 99)).stamped(t, signed), w, "not for time-stamping alone"},
+		{"for a use that is not critical", with(stamps(false, timeStamping)).stamped(t, signed), w, "not for time-stamping alone"},
+		{"expired then", with(expired).stamped(t, signed), w, "no path leads"},
+		{"before it was valid", w.saying(t, signed, func(i *tstInfo) { i.GenTime.Bytes = []byte("20261127100000Z") }), w, "no path leads"},
+		{"with a small key", under(t, w.root, small, stamps(true, timeStamping)).stamped(t, signed), w, "neither RSA nor ECDSA"},
+		{"with a short key", under(t, w.root, newRSA(t, 1024), stamps(true, timeStamping)).stamped(t, signed), w, "RSA key of 1024 bits"},
+		{"of SHA-1", w.saying(t, signed, func(i *tstInfo) {
+			sum := sha1.Sum(signed) //nolint:gosec // that it is refused
+			i.MessageImprint = imprint{algorithm{Algorithm: asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}}, sum[:]}
+		}), w, "not SHA-256"},
+		{"of the signed note", w.saying(t, signed, func(i *tstInfo) { d := custody.Hash(signed); i.MessageImprint.HashedMessage = d[:] }), w, "something else"},
+		{"of version 2", w.saying(t, signed, func(i *tstInfo) { i.Version = 2 }), w, "version 2"},
+		{"with what is not understood", w.saying(t, signed, func(i *tstInfo) {
+			i.Extensions = []extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}}
+		}), w, "critical extension"},
+		{"with an accuracy of less than nothing", w.saying(t, signed, func(i *tstInfo) { i.Accuracy.Seconds = -5 }), w, "accuracy"},
+		{"with a second of a thousand milliseconds", w.saying(t, signed, func(i *tstInfo) { i.Accuracy.Millis = 1000 }), w, "accuracy"},
+		{"of local time", w.saying(t, signed, func(i *tstInfo) { i.GenTime.Bytes = []byte("20261127120000+0100") }), w, "none in UTC"},
+		{"of no time", w.saying(t, signed, func(i *tstInfo) { i.GenTime.Bytes = []byte("20261327120000Z") }), w, "month out of range"},
+		{"with a fraction that ends with a zero", w.saying(t, signed, func(i *tstInfo) { i.GenTime.Bytes = []byte("20261127120000.10Z") }), w, "none in UTC"},
+		{"signed by another", (&world{signer: &borrowed}).stamped(t, signed), w, "does not verify"},
+		{"with the name of another certificate of the same key", rewritten(t, misnamed.stamped(t, signed), func(c *contentInfo) {
+			c.Content.Certificates.FullBytes, c.Content.Certificates.Bytes = nil, twin.certificate.Raw
+			id, err := identifierOf(twin.certificate)
+			require.NoError(t, err)
+			c.Content.SignerInfos[0].Signer = asn1.RawValue{FullBytes: id}
+		}), misnamed, "signed with another certificate"},
+		{"without its certificate", rewritten(t, good, func(c *contentInfo) {
+			c.Content.Certificates.FullBytes, c.Content.Certificates.Bytes = nil, w.between.certificate.Raw
+		}), w, "does not carry the certificate"},
+		{"without signed attributes", rewritten(t, good, func(c *contentInfo) { c.Content.SignerInfos[0].SignedAttributes = asn1.RawValue{} }), w, "no signed attributes"},
+		{"with two signatures", rewritten(t, good, func(c *contentInfo) {
+			c.Content.SignerInfos = append(c.Content.SignerInfos, c.Content.SignerInfos[0])
+		}), w, "2 signatures"},
+		{"with none", rewritten(t, good, func(c *contentInfo) { c.Content.SignerInfos = nil }), w, "0 signatures"},
+		{"with something behind it", append(bytes.Clone(good), 0), w, "bytes follow"},
+		{"huge", append(bytes.Clone(good), make([]byte, MaxToken)...), w, "are the most"},
+		{"nothing", nil, w, "no token"},
+		{"other signed data", rewritten(t, good, func(c *contentInfo) { c.Content.Content.Type = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1} }), w, "other signed data"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Verify(c.token, signed, c.as.trusted)
+			require.ErrorContains(t, err, c.says)
+			_, err = Normal(c.token, signed, c.as.trusted)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// TestOneSpelling: what the authority's signature does not cover is in one spelling,
+// into which Normal brings it.
+func TestOneSpelling(t *testing.T) {
+	for name, w := range map[string]*world{"P-256": newWorld(t), "RSA": under(t, certify(t, nil, newKey(t), "a root", authority), newRSA(t, 2048), stamps(true, timeStamping))} {
+		signed := checkpoint(t, 7)
+		good := w.stamped(t, signed)
+		stranger := certify(t, nil, newKey(t), "a stranger", authority)
+		certificates := func(list ...*holder) func(*contentInfo) {
+			return func(c *contentInfo) {
+				c.Content.Certificates.FullBytes, c.Content.Certificates.Bytes = nil, nil
+				for _, h := range list {
+					c.Content.Certificates.Bytes = append(c.Content.Certificates.Bytes, h.certificate.Raw...)
+				}
+			}
+		}
+		for what, change := range map[string]func(*contentInfo){
+			"a certificate that is not needed":   certificates(w.leaf, stranger),
+			"its certificate twice":              certificates(w.leaf, w.leaf),
+			"the hash with parameters":           func(c *contentInfo) { c.Content.SignerInfos[0].DigestAlgorithm.Parameters = asn1.NullRawValue },
+			"another hash among those announced": func(c *contentInfo) { c.Content.DigestAlgorithms = []algorithm{{Algorithm: oidSHA512}} },
+			"another version":                    func(c *contentInfo) { c.Content.Version = 5 },
+			"a signer of another version":        func(c *contentInfo) { c.Content.SignerInfos[0].Version = 3 },
+			"another name of the algorithm": func(c *contentInfo) {
+				c.Content.SignerInfos[0].SignatureAlgorithm = algorithm{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Parameters: asn1.NullRawValue}
+			},
+			"an unsigned attribute": func(c *contentInfo) {
+				c.Content.SignerInfos[0].Unsigned = asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: []byte{0x30, 0}}
+			},
+			"a list of revocations": func(c *contentInfo) {
+				c.Content.CRLs = asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: []byte{0x30, 0}}
+			},
+		} {
+			t.Run(name+": "+what, func(t *testing.T) {
+				token := rewritten(t, good, change)
+				require.NotEqual(t, good, token)
+				_, err := Verify(token, signed, w.trusted)
+				require.Error(t, err)
+				normal, err := Normal(token, signed, w.trusted)
+				require.NoError(t, err)
+				require.Equal(t, good, normal)
+			})
+		}
+		t.Run(name+": certificates that are needed", func(t *testing.T) {
+			far := w.trusted
+			far.Certificates = pemOf(w.root)
+			_, err := Verify(good, signed, far)
+			require.ErrorContains(t, err, "no path leads")
+			token, err := Normal(rewritten(t, good, certificates(w.between, stranger, w.root, w.leaf)), signed, far)
+			require.NoError(t, err)
+			_, err = Verify(token, signed, far)
+			require.NoError(t, err)
+			_, err = Verify(token, signed, w.trusted)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestEveryByteOfATokenCounts: a token in which one byte is another is refused.
+func TestEveryByteOfATokenCounts(t *testing.T) {
+	root := certify(t, nil, newKey(t), "a root", authority)
+	for name, w := range map[string]*world{"P-256": newWorld(t), "RSA": under(t, root, newRSA(t, 2048), stamps(true, timeStamping))} {
+		signed := checkpoint(t, 7)
+		good := w.stamped(t, signed)
+		_, err := Verify(good, signed, w.trusted)
+		require.NoError(t, err)
+		for i := range good {
+			for _, mask := range []byte{1, 2, 4, 0x0a, 0x20, 0x80, 0xff} {
+				altered := bytes.Clone(good)
+				altered[i] ^= mask
+				if _, err := Verify(altered, signed, w.trusted); err == nil {
+					t.Fatalf("%s: byte %d of %d may be %#x instead of %#x", name, i, len(good), altered[i], good[i])
+				}
+			}
+			_, err := Verify(good[:i], signed, w.trusted)
+			require.Error(t, err, "cut off after %d bytes", i)
+		}
+	}
+}
+
+// TestAnswers: an answer counts for the request that it answers.
+func TestAnswers(t *testing.T) {
+	w := newWorld(t)
+	signed := checkpoint(t, 7)
+	nonce := big.NewInt(1 << 40)
+	query, err := NewRequest(signed, nonce)
+	require.NoError(t, err)
+	answer, err := w.signer.Answer(query, custody.TimeOf(now), big.NewInt(3))
+	require.NoError(t, err)
+	token, s, err := Open(answer, signed, nonce, w.trusted)
+	require.NoError(t, err)
+	require.Equal(t, custody.TimeOf(now), s.Time)
+	_, err = Verify(token, signed, w.trusted)
+	require.NoError(t, err)
+
+	_, _, err = Open(answer, signed, big.NewInt(1<<41), w.trusted)
+	require.ErrorContains(t, err, "nonce")
+	_, _, err = Open(answer, checkpoint(t, 8), nonce, w.trusted)
+	require.ErrorContains(t, err, "something else than this checkpoint")
+	_, _, err = Open(append(bytes.Clone(answer), 0), signed, nonce, w.trusted)
+	require.ErrorContains(t, err, "bytes follow")
+	_, _, err = Open([]byte("<html>"), signed, nonce, w.trusted)
+	require.ErrorContains(t, err, "did not answer as RFC 3161")
+	_, _, err = Open(make([]byte, MaxToken+1), signed, nonce, w.trusted)
+	require.ErrorContains(t, err, "more than")
+	bare, err := asn1.Marshal(response{Status: statusInfo{Status: 0}, Token: asn1.RawValue{FullBytes: w.stamped(t, signed)}})
+	require.NoError(t, err)
+	_, _, err = Open(bare, signed, nonce, w.trusted)
+	require.ErrorContains(t, err, "nonce")
+	refusal, err := asn1.Marshal(response{Status: statusInfo{Status: 2, Text: []asn1.RawValue{{Tag: asn1.TagUTF8String, Bytes: []byte("not today")}}, FailInfo: asn1.BitString{Bytes: []byte{0x80}, BitLength: 1}}})
+	require.NoError(t, err)
+	_, _, err = Open(refusal, signed, nonce, w.trusted)
+	require.ErrorContains(t, err, "not today")
+
+	for name, q := range map[string][]byte{"nothing": nil, "something behind it": append(bytes.Clone(query), 0), "no query": answer} {
+		_, err := w.signer.Answer(q, custody.TimeOf(now), big.NewInt(3))
+		require.Error(t, err, name)
+	}
+}
+
+// FuzzToken: no token makes the verifier fail otherwise than with an error, and what is
+// normal is verified.
+func FuzzToken(f *testing.F) {
+	w := newWorld(f)
+	signed := checkpoint(f, 7)
+	f.Add(w.stamped(f, signed))
+	f.Fuzz(func(t *testing.T, token []byte) {
+		normal, err := Normal(token, signed, w.trusted)
+		if err != nil {
+			return
+		}
+		if _, err := Verify(normal, signed, w.trusted); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
