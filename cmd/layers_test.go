@@ -34,6 +34,7 @@ var rows = map[string]row{
 		"github.com/secure-systems-lab/go-securesystemslib/dsse github.com/sigstore/sigstore/pkg/signature " +
 		"golang.org/x/mod/sumdb"},
 	"custody/bundle":          {"custody", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
+	"custody/stamp":           {"custody", ""},
 	"custody/format":          {"", ""},
 	"custody/format/ewf":      {"", ""},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
@@ -45,6 +46,7 @@ var rows = map[string]row{
 	"investigate": {"custody", ""},
 
 	"ledger":                       {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
+	"ledger/authority":             {"custody custody/stamp", ""},
 	"ledger/enginetest":            {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
 	"ledger/witness":               {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
 	"ledger/monitor":               {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
@@ -65,7 +67,7 @@ var rows = map[string]row{
 	"api/client":         {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
 	"api/client/keyring": {"custody", "github.com/sigstore/sigstore/pkg/cryptoutils golang.org/x/crypto/ssh"},
 
-	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay investigate ledger ledger/keep ledger/trillian ledger/witness " +
+	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay custody/stamp investigate ledger ledger/authority ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
 	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf investigate ledger/monitor ledger/witness",

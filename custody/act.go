@@ -121,5 +121,6 @@ func Acts() Vocabulary {
 		KindShreddedIncident:   func() Act { return new(ShreddedIncident) },
 		KindShreddedEvidence:   func() Act { return new(ShreddedEvidence) },
 		KindLoseKeys:           func() Act { return new(LoseKeys) },
+		KindNoticeTime:         func() Act { return new(NoticeTime) },
 	}
 }

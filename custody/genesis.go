@@ -82,13 +82,14 @@ type Enrolment struct {
 type Policy struct {
 	Origin      string
 	Service     PrincipalID
-	Log         string      // the log's first verifier key
-	Successions []string    // by which its keys gave way, in order
-	Text        string      // the policy in force
-	Digest      Digest      // of Text
-	Store       *ProveStore // what the store of evidence was last proven to do; nil before the first start
-	Witnesses   string      // the witness policy in force
-	Adopted     []string    // all witness policies that were ever in force, in order
+	Log         string                // the log's first verifier key
+	Successions []string              // by which its keys gave way, in order
+	Text        string                // the policy in force
+	Digest      Digest                // of Text
+	Store       *ProveStore           // what the store of evidence was last proven to do; nil before the first start
+	Witnesses   string                // the witness policy in force
+	Adopted     []string              // all witness policies that were ever in force, in order
+	Notices     map[string]NoticeTime // how the service last stood with a time-stamping authority, by its name; none before something changed
 	Enrolments  map[PrincipalID]Enrolment
 	holders     map[KeyID]PrincipalID
 	motions     Motions
@@ -96,7 +97,7 @@ type Policy struct {
 
 // NewPolicy returns the fold of an empty policy stream.
 func NewPolicy() *Policy {
-	return &Policy{Witnesses: NoWitnesses, Enrolments: map[PrincipalID]Enrolment{}, holders: map[KeyID]PrincipalID{}, motions: Motions{}}
+	return &Policy{Witnesses: NoWitnesses, Enrolments: map[PrincipalID]Enrolment{}, Notices: map[string]NoticeTime{}, holders: map[KeyID]PrincipalID{}, motions: Motions{}}
 }
 
 // PolicyOf returns the fold of the policy stream.
@@ -136,6 +137,8 @@ func (p *Policy) Apply(r *Record, s *Statement) error {
 		return p.enrolFurther(s.Actor, act.Key)
 	case *ProveStore:
 		p.Store = act
+	case *NoticeTime:
+		p.Notices[act.Authority] = *act
 	case *ReplaceLogKey:
 		p.Successions = append(p.Successions, act.Succession)
 	case *AdoptWitnesses:

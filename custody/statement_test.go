@@ -179,7 +179,15 @@ func TestActs(t *testing.T) {
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
 		custody.KindReplaceLogKey:   {"no succession": func(a custody.Act) { a.(*custody.ReplaceLogKey).Succession = "" }},
-		custody.KindProveStore:      {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
+		custody.KindNoticeTime: {
+			"no authority":                func(a custody.Act) { a.(*custody.NoticeTime).Authority = "" },
+			"another state":               func(a custody.Act) { a.(*custody.NoticeTime).State = "fine" },
+			"a drift of nothing":          func(a custody.Act) { a.(*custody.NoticeTime).DriftMs = 0 },
+			"a drift of a thousand years": func(a custody.Act) { a.(*custody.NoticeTime).DriftMs = 1000 * 365 * 24 * 3600 * 1000 },
+			"a loss with a drift":         func(a custody.Act) { a.(*custody.NoticeTime).State = custody.TimeLost },
+			"from the future":             func(a custody.Act) { a.(*custody.NoticeTime).Since = header(s).Time + 1 },
+		},
+		custody.KindProveStore: {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
 		custody.KindAdoptWitnesses: {
 			"no policy":        func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy = "" },
 			"another spelling": func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy += "\n" },

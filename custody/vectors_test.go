@@ -179,6 +179,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true},
 		&custody.AdoptWitnesses{Policy: policyOf(witnesses(t, "witness.example/w1", "witness.example/w2"), "group w any witness.example/w1 witness.example/w2\nquorum w\n")},
 		&custody.ReplaceLogKey{Succession: succession(t, s)},
+		&custody.NoticeTime{Authority: "Example TSA", DriftMs: -61250, Since: custody.TimeOf(s.Now()), State: custody.TimeDrift},
 		&custody.VerifyEvidence{Evidence: s.Evidence},
 		&custody.HoldEvidence{Authority: "a court", Evidence: s.Evidence},
 		&custody.LiftHold{Authority: "a court", Evidence: s.Evidence, Hold: custody.Hash(nil)},

@@ -67,7 +67,7 @@ func (c *check) belongs(e *entry) bool {
 		return true
 	}
 	switch a := s.Act.(type) {
-	case *custody.Genesis, *custody.ProveStore, *custody.AdoptWitnesses, *custody.ReplaceLogKey, *custody.EnrolPrincipal, *custody.EnrolKey:
+	case *custody.Genesis, *custody.ProveStore, *custody.AdoptWitnesses, *custody.ReplaceLogKey, *custody.NoticeTime, *custody.EnrolPrincipal, *custody.EnrolKey:
 		return r.Stream == custody.PolicyStream
 	case *custody.GrantRole:
 		return r.Stream == a.Principal.Stream()

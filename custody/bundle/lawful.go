@@ -32,7 +32,7 @@ func (c *check) entitled(e *entry, p custody.Principal) error {
 			return errors.New("only the service revokes a key of the service")
 		}
 		return administrator(act.Principal == p.ID || p.Has(custody.RoleAdministrator))
-	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore, *custody.ReplaceLogKey,
+	case *custody.CheckEvidence, *custody.ReleaseEvidence, *custody.DisposedEvidence, *custody.SummariseRefusals, *custody.ProveStore, *custody.ReplaceLogKey, *custody.NoticeTime,
 		*custody.ShreddedEvidence, *custody.ShreddedIncident, *custody.LoseKeys, *custody.ErasedRecord:
 		if !service {
 			return errors.New("only the service says what it checked, released, destroyed and refused")

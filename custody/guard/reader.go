@@ -263,6 +263,23 @@ func (g *Guard) ServiceMay(ctx context.Context, action custody.Kind, on custody.
 	return rules.Decide(policy.Request{Principal: g.service, Roles: []custody.Role{custody.RoleService}, Action: action, Resource: on}).Permit, nil
 }
 
+// TimeNotice returns how the service last said that it stands with a time-stamping
+// authority, records not yet proven included: as custody.TimeBack where it said
+// nothing.
+func (g *Guard) TimeNotice(ctx context.Context, authority string) (custody.NoticeTime, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	st, err := g.policyState(ctx)
+	if err != nil {
+		return custody.NoticeTime{}, err
+	}
+	n, ok := st.Notices[authority]
+	if !ok {
+		n = custody.NoticeTime{Authority: authority, State: custody.TimeBack}
+	}
+	return n, nil
+}
+
 // StoreProven returns what the store was last proven to do, records not yet
 // proven included; nil before the first time.
 func (g *Guard) StoreProven(ctx context.Context) (*custody.ProveStore, error) {

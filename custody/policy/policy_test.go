@@ -56,6 +56,7 @@ refusals.summary            somebody   .    .    .    .    .    .    .    .    .
 refusals.summary            himself    .    .    .    .    .    .    .    .    .    .    yes  .    .
 witness.adopt               custody    yes  .    .    .    .    .    .    .    .    .    .    .    .
 store.prove                 custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
+time.notice                 custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
 log.rekey                   custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
 incident.open               custody    .    yes  yes  yes  .    .    .    .    .    .    .    .    .
 incident.assign             incident   .    yes  yes  .    .    .    .    .    .    .    .    .    .
