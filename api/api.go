@@ -69,6 +69,7 @@ type Chunk struct {
 type Config struct {
 	Guard    *guard.Guard
 	Log      Log
+	Stamps   Stamps // on the log; nil where there are none
 	Vault    Vault
 	Intake   Intake
 	Bundle   func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error // writes a bundle
@@ -118,6 +119,8 @@ func New(c Config) *API {
 		r.Get("/openapi.json", a.openAPI)
 		r.Get("/log/checkpoint", a.tile)
 		r.Get("/log/tile/*", a.tile)
+		r.Get("/log/stamps/from/{size}", a.stampList)
+		r.Get("/log/stamps/{size}/{part}", a.stampPart)
 	})
 
 	r.Route("/v1", func(r chi.Router) {

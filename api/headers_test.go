@@ -39,7 +39,7 @@ func requireHeaders(t *testing.T, a answer) {
 }
 
 var filled = strings.NewReplacer(
-	"{incident}", "i-aaaaaaaaaaaaaaaa", "{evidence}", "e-aaaaaaaaaaaaaaaa", "{index}", "0", "{kind}", "evidence", "{id}", "e-aaaaaaaaaaaaaaaa",
+	"{incident}", "i-aaaaaaaaaaaaaaaa", "{evidence}", "e-aaaaaaaaaaaaaaaa", "{index}", "0", "{size}", "7", "{part}", "checkpoint", "{kind}", "evidence", "{id}", "e-aaaaaaaaaaaaaaaa",
 	"*", "entries/000.p/1",
 )
 

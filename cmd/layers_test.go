@@ -45,14 +45,15 @@ var rows = map[string]row{
 
 	"investigate": {"custody", ""},
 
-	"ledger":                       {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
-	"ledger/authority":             {"custody custody/stamp", ""},
-	"ledger/enginetest":            {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
-	"ledger/witness":               {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
-	"ledger/monitor":               {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
-	"ledger/keep":                  {"custody ledger storage/sqlite", ""},
-	"ledger/trillian":              {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
-	"ledger/trillian/trilliantest": {"storage/buckettest", "github.com/stretchr/testify"},
+	"ledger":                         {"custody", "golang.org/x/mod/sumdb github.com/transparency-dev/merkle"},
+	"ledger/authority":               {"custody custody/stamp", ""},
+	"ledger/authority/authoritytest": {"custody custody/stamp", "github.com/stretchr/testify"},
+	"ledger/enginetest":              {"custody ledger", "github.com/stretchr/testify golang.org/x/mod/sumdb golang.org/x/sync"},
+	"ledger/witness":                 {"custody ledger", "github.com/go-chi/httprate golang.org/x/mod/sumdb"},
+	"ledger/monitor":                 {"custody", "github.com/transparency-dev/merkle golang.org/x/mod/sumdb golang.org/x/sys"},
+	"ledger/keep":                    {"custody ledger storage/sqlite", ""},
+	"ledger/trillian":                {"custody ledger storage/sqlite", "github.com/google/trillian github.com/transparency-dev/merkle google.golang.org k8s.io/klog"},
+	"ledger/trillian/trilliantest":   {"storage/buckettest", "github.com/stretchr/testify"},
 
 	"storage":            {"custody custody/guard", "filippo.io/age github.com/klauspost/compress golang.org/x/sync"},
 	"storage/archive":    {"custody custody/guard storage", "filippo.io/age golang.org/x/sync"},
@@ -70,7 +71,7 @@ var rows = map[string]row{
 	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay custody/stamp investigate ledger ledger/authority ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
-	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf investigate ledger/monitor ledger/witness",
+	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
 	"cmd/custody-verify": {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
 	"cmd/wasm":           {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},

@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl formats chromium" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl openssl formats chromium" >&2
 	exit 2
 }
 
@@ -94,6 +94,7 @@ for name in "$@"; do
 	openssh-client) from_debian ssh-agent openssh-client ;; # its agent is tried with keys of people
 	ewf-tools) from_debian ewfacquirestream ewf-tools ;; # writes and reads the images that custody/format/ewf is held against
 	qemu-utils) from_debian qemu-img qemu-utils ;;
+	openssl) from_debian openssl openssl ;; # a time-stamping authority, and a verifier, of others
 	curl) from_debian curl curl ;; # a script's HTTP client, which sends evidence as a stream
 	formats) # makers of what custody/format recognizes
 		for pair in mkfs.vfat:dosfstools mkntfs:ntfs-3g mkfs.xfs:xfsprogs sfdisk:fdisk mkswap:util-linux 7zz:7zip bzip2:bzip2 xz:xz-utils zstd:zstd zip:zip sqlite3:sqlite3 gcore:gdb; do

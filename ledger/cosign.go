@@ -29,10 +29,15 @@ func (l *Log) cosigned(ctx context.Context, h *head) (*head, error) {
 // consistency proves that the tree of an earlier size is the beginning of the
 // view's.
 func (v view) consistency(ctx context.Context, from uint64) ([]custody.Digest, error) {
-	if from == 0 || from == v.tree.size {
+	return v.proveTree(ctx, from, v.tree.size)
+}
+
+// proveTree is consistency for an earlier size of the tree than the view's.
+func (v view) proveTree(ctx context.Context, from, to uint64) ([]custody.Digest, error) {
+	if from == 0 || from == to {
 		return nil, nil
 	}
-	proof, err := tlog.ProveTree(int64(v.tree.size), int64(from), v.hashes(ctx))
+	proof, err := tlog.ProveTree(int64(to), int64(from), v.hashes(ctx))
 	if err != nil {
 		return nil, err
 	}

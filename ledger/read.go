@@ -327,3 +327,32 @@ func (c *tileCache) put(level int, n uint64, t *tile) {
 	}
 	c.tiles[at], c.order = t, append(c.order, at)
 }
+
+// Root returns the root that the log had at a size. custody.ErrUnknown when it is not
+// published that far.
+func (l *Log) Root(ctx context.Context, size uint64) (custody.Digest, error) {
+	v := l.view()
+	if size > v.tree.size {
+		return custody.Digest{}, custody.ErrUnknown
+	}
+	root, err := tlog.TreeHash(int64(size), v.hashes(ctx))
+	if err != nil {
+		return custody.Digest{}, fmt.Errorf("root of the log at size %d: %w", size, err)
+	}
+	return custody.Digest(root), nil
+}
+
+// Consistency returns the proof (RFC 6962, section 2.1.2) that the tree of one size is
+// the beginning of the tree of another, later one. custody.ErrUnknown when the log
+// is not published that far.
+func (l *Log) Consistency(ctx context.Context, from, to uint64) ([]custody.Digest, error) {
+	v := l.view()
+	if from > to || to > v.tree.size {
+		return nil, custody.ErrUnknown
+	}
+	proof, err := v.proveTree(ctx, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("prove that the log of size %d continues %d: %w", to, from, err)
+	}
+	return proof, nil
+}

@@ -48,6 +48,12 @@ record will say that it is not known how far they came.`,
 				return err
 			}
 			text := fmt.Sprintf("made again: %d records, %d of them erased\nlog: size %d, root %s\n", made.Records, made.Erased, made.Checkpoint.Size, made.Checkpoint.Root)
+			if made.Stamps > 0 {
+				text += fmt.Sprintf("%d time stamps, which it goes on from\n", made.Stamps)
+			}
+			for _, s := range made.SetAside {
+				text += "set aside: " + s + "\n"
+			}
 			if made.Compared != nil {
 				text += fmt.Sprintf("it goes on from the checkpoint of size %d that was signed before\n", *made.Compared)
 			} else {
@@ -58,7 +64,9 @@ record will say that it is not known how far they came.`,
 				Erased   uint64       `json:"erased"`
 				Log      checkpointed `json:"log"`
 				Compared *uint64      `json:"compared"` // size of the earlier checkpoint
-			}{made.Records, made.Erased, checkpointed{made.Checkpoint.Size, made.Checkpoint.Root}, made.Compared}, text)
+				Stamps   uint64       `json:"stamps"`   // restored
+				SetAside []string     `json:"setAside"` // what lay among them and is none
+			}{made.Records, made.Erased, checkpointed{made.Checkpoint.Size, made.Checkpoint.Root}, made.Compared, made.Stamps, append([]string{}, made.SetAside...)}, text)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the service's folder")
@@ -86,9 +94,10 @@ repairs nothing. Evidence is not read: the service reads it back by itself.`,
 				Records       uint64         `json:"records"`
 				Erased        uint64         `json:"erased"`
 				Log           checkpointed   `json:"log"`
-				State         custody.Digest `json:"state"` // as custody audit has it
+				State         custody.Digest `json:"state"`  // as custody audit has it
+				Stamps        uint64         `json:"stamps"` // by time-stamping authorities
 				Disagreements []string       `json:"disagreements"`
-			}{found.Records, found.Erased, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, found.State, append([]string{}, found.Disagreements...)},
+			}{found.Records, found.Erased, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, found.State, found.Stamps, append([]string{}, found.Disagreements...)},
 				fsckText(found))
 			if err == nil && len(found.Disagreements) > 0 {
 				err = refusedf("%d disagreements", len(found.Disagreements))

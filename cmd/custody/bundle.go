@@ -291,7 +291,7 @@ func (a *app) logCommand() *cobra.Command {
 				string(signed)+fmt.Sprintf("\n%s\n", point))
 		},
 	}
-	return group("log", "The public log", checkpoint, a.logProve(), a.logConsistency(), a.logMonitor(), a.logAdopt(), a.logJudge())
+	return group("log", "The public log", checkpoint, a.logProve(), a.logConsistency(), a.logMonitor(), a.logStamps(), a.logAdopt(), a.logJudge())
 }
 
 // jsonTopic documents what --json prints.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ func (a *app) initCommand() *cobra.Command {
 	var escrow []string
 	var log house.Trillian
 	var unlocked, create bool
+	var authorities []string
 	c := &cobra.Command{
 		Use: "init --dir DIR --origin NAME", Short: "Make a service in a new folder", Args: exactly(0),
 		Long: `Makes keys, databases and the log of a new service, and its genesis record.
@@ -31,7 +33,9 @@ anything later compares it with the trust file he was given.`,
   custody init --dir ./service --origin custody.example/team --s3-create \
     --s3-endpoint https://s3.example --s3-bucket evidence \
     --s3-access-key-file a.key --s3-secret-key-file s.key
-  custody init --dir ./service --origin custody.example/team --trillian 127.0.0.1:8090`,
+  custody init --dir ./service --origin custody.example/team --trillian 127.0.0.1:8090
+  custody init --dir ./service --origin custody.example/team \
+    --authority "Example TSA=https://tsa.example/tsr,tsa.pem" --authority "our clock"`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" || origin == "" {
 				return usagef("give --dir and --origin")
@@ -56,6 +60,13 @@ anything later compares it with the trust file he was given.`,
 					}
 				}
 				config.Trillian = &log
+			}
+			for _, text := range authorities {
+				named, err := parseAuthority(text)
+				if err != nil {
+					return err
+				}
+				config.Authorities = append(config.Authorities, named)
 			}
 			policy, err := readWitnessPolicy(witnesses, "")
 			if err != nil {
@@ -85,6 +96,7 @@ anything later compares it with the trust file he was given.`,
 	f.StringVar(&origin, "origin", "", "name of the log: like custody.example/team, used by nobody else, never changed")
 	f.StringVar(&listen, "listen", "127.0.0.1:8420", "address to serve at; beyond loopback only with TLS (config.json)")
 	f.StringVar(&witnesses, "witnesses", "", "file with the log's witness policy (c2sp.org/tlog-policy): without its quorum nothing is handed out")
+	f.StringArrayVar(&authorities, "authority", nil, "a time-stamping authority (RFC 3161), NAME=URL,CERTIFICATES[,KIND]: where it is asked, the PEM file of its root, external (default) or qualified; NAME alone is the service's own clock")
 	f.StringVar(&s3.Endpoint, "s3-endpoint", "", "keep evidence on this S3 server: https://host[:port], or http:// on loopback")
 	f.StringVar(&s3.Bucket, "s3-bucket", "", "its bucket, which exists, with versions and object lock")
 	f.BoolVar(&create, "s3-create", false, "make the bucket, with versions and object lock")
@@ -96,6 +108,28 @@ anything later compares it with the trust file he was given.`,
 	f.StringVar(&s3.AccessKeyFile, "s3-access-key-file", "", "file with the access key, mode 0600")
 	f.StringVar(&s3.SecretKeyFile, "s3-secret-key-file", "", "file with the secret key, mode 0600")
 	return c
+}
+
+// parseAuthority reads NAME=URL,CERTIFICATES[,KIND], or NAME.
+func parseAuthority(text string) (house.Authority, error) {
+	name, rest, asked := strings.Cut(text, "=")
+	named := house.Authority{Name: name, Kind: custody.LocalAuthority}
+	if !asked {
+		return named, nil
+	}
+	parts := strings.Split(rest, ",")
+	if len(parts) < 2 || len(parts) > 3 {
+		return named, usagef("--authority %s is not NAME=URL,CERTIFICATES[,KIND]", text)
+	}
+	named.URL, named.Certificates, named.Kind = parts[0], parts[1], custody.ExternalAuthority
+	if len(parts) == 3 {
+		kind, err := custody.ParseTimeAuthorityKind(parts[2])
+		if err != nil {
+			return named, usageError{err}
+		}
+		named.Kind = kind
+	}
+	return named, absolute(&named.Certificates)
 }
 
 func (a *app) rewrapCommand() *cobra.Command {

@@ -24,9 +24,9 @@ type trusted struct {
 
 // authority is an authority of a trust file as JSON says it.
 type authority struct {
-	Name  string                `json:"name"`
+	Name  string                    `json:"name"`
 	Kind  custody.TimeAuthorityKind `json:"kind"`
-	Roots []custody.Digest      `json:"roots"` // SHA-256 of each root's DER, as most programs print it
+	Roots []custody.Digest          `json:"roots"` // SHA-256 of each root's DER, as most programs print it
 }
 
 func authoritiesOf(t *custody.Trust) (list []authority, text string, err error) {

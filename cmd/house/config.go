@@ -13,12 +13,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/forensic-custody/custody/custody"
 )
 
 // Config is the service's configuration, config.json in its folder. Unknown
@@ -74,6 +79,10 @@ type Config struct {
 	// they would cosign is missing from the quorum.
 	SpareWitnesses []string `json:"spareWitnesses,omitempty"`
 
+	// Authorities are the time-stamping authorities (RFC 3161) that stamp the log: when
+	// records existed has then not to be believed of the service alone.
+	Authorities []Authority `json:"authorities,omitempty"`
+
 	// Escrow lists age recipients to whom the keys of evidence are wrapped
 	// beside the service's own, so that losing the service's key loses
 	// nothing. Their identities are to be kept offline.
@@ -107,6 +116,83 @@ type Trillian struct {
 	Tree int64 `json:"tree"`
 }
 
+// Authority is a time-stamping authority (RFC 3161).
+type Authority struct {
+	// Name is what it is called, in trust files too. It cannot be changed for what it
+	// stamped already.
+	Name string `json:"name"`
+	// Kind is external, qualified or local. Whom a verifier believes, and as what, his
+	// own trust file says.
+	Kind custody.TimeAuthorityKind `json:"kind"`
+	// URL is where it is asked: https, or http with a loopback address. Without one the
+	// service itself stamps, by its own clock: then Kind is local.
+	URL string `json:"url,omitempty"`
+	// Certificates is the PEM file with its root certificate, and those below it that
+	// its answers do not carry. What does not lead to it is not kept.
+	Certificates string `json:"certificates,omitempty"`
+	// Minutes is once in how many minutes it is asked, when the log has grown; 0 is 60.
+	Minutes int `json:"minutes,omitempty"`
+}
+
+// defaultMinutes is how often an authority is asked.
+const defaultMinutes = 60
+
+func (a Authority) every() time.Duration {
+	if a.Minutes == 0 {
+		return defaultMinutes * time.Minute
+	}
+	return time.Duration(a.Minutes) * time.Minute
+}
+
+func checkAuthorities(list []Authority) error {
+	for i, a := range list {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("authority %q: %w", a.Name, err)
+		}
+		for _, b := range list[:i] {
+			if a.Name == b.Name || a.URL == "" && b.URL == "" {
+				return fmt.Errorf("authority %q: it stands there twice", a.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (a Authority) check() error {
+	if a.Name == "" || a.Name != strings.TrimSpace(a.Name) || len(a.Name) > 200 || strings.ContainsFunc(a.Name, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }) {
+		return errors.New("its name is not a line of text")
+	}
+	if _, err := custody.ParseTimeAuthorityKind(string(a.Kind)); err != nil {
+		return err
+	}
+	if a.Minutes < 0 || a.Minutes > 7*24*60 {
+		return errors.New("minutes is not between 1 and 10080")
+	}
+	if a.URL == "" {
+		if a.Kind != custody.LocalAuthority || a.Certificates != "" {
+			return errors.New("without a url the service itself stamps: then its kind is local, and it has no certificates file")
+		}
+		return nil
+	}
+	u, err := url.Parse(a.URL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("url %q is not one of https", a.URL)
+	case u.Scheme == "http" && !loopback(hostPort(u)):
+		return fmt.Errorf("url %q goes over a network in clear: give https", a.URL)
+	case a.Certificates == "":
+		return errors.New("certificates is missing")
+	}
+	return nil
+}
+
+func hostPort(u *url.URL) string {
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "80")
+	}
+	return u.Host
+}
+
 // The files of the folder.
 const (
 	configFile  = "config.json"
@@ -120,6 +206,9 @@ const (
 	logKey      = "keys/log.note"
 	storageKey  = "keys/storage.age"
 	rowKey      = "keys/rows.key"
+
+	clockKey         = "keys/clock.pem" // of the service's own time-stamping authority, where it is one
+	clockCertificate = "keys/clock.crt"
 )
 
 // Default returns the configuration of a new folder.
@@ -172,7 +261,11 @@ func (c Config) check() error {
 		return errors.New("lockFile is missing")
 	case (c.Folder == "") == (c.S3 == nil):
 		return errors.New("give either folder or s3")
-	case c.Trillian != nil:
+	}
+	if err := checkAuthorities(c.Authorities); err != nil {
+		return err
+	}
+	if c.Trillian != nil {
 		return c.Trillian.check()
 	}
 	return nil

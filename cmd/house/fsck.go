@@ -21,6 +21,7 @@ import (
 type Fscked struct {
 	Records       uint64             // in the log, each looked at in database, log and archive
 	Erased        uint64             // of them
+	Stamps        uint64             // by time-stamping authorities
 	Checkpoint    custody.Checkpoint // of the log
 	State         custody.Digest     // what the database's records come to, for the guard; zero when it could not be told
 	Disagreements []string           // each in a line; none when all is well
@@ -78,6 +79,9 @@ func (h *House) fsck(ctx context.Context, dir string, progress func(uint64)) (*F
 	c := &comparison{rows: rows, log: log, rowKey: k.rows, progress: progress}
 	found, err := c.run(ctx, s.archive)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.fsckStamps(ctx, h, s.archive); err != nil {
 		return nil, err
 	}
 	h.log = log

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/forensic-custody/custody/ledger/keep"
 	"github.com/forensic-custody/custody/ledger/witness"
 	"github.com/forensic-custody/custody/storage"
+	"github.com/forensic-custody/custody/storage/archive"
 	"github.com/forensic-custody/custody/storage/file"
 	"github.com/forensic-custody/custody/storage/intake"
 	"github.com/forensic-custody/custody/storage/s3"
@@ -58,6 +60,9 @@ type House struct {
 	intake    *intake.Intake
 	vault     *storage.Vault
 	keeping   *keeping
+	stamping  *stamping
+	rows      *sql.Store
+	archive   *archive.Archive
 
 	store   *watched    // the bucket, where that is on a server
 	items   *items      // that are kept
@@ -101,10 +106,20 @@ func CreateWitnessed(ctx context.Context, dir string, c Config, witnesses string
 	if len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty (%s): a service is made in a new folder, once", dir, entries[0].Name())
 	}
+	for _, a := range c.Authorities {
+		if _, err := a.trusted(dir); err != nil && a.URL != "" { // the service's own is made below
+			return nil, err
+		}
+	}
 	if err := makeKeys(dir, c.Origin); err != nil {
 		return nil, err
 	}
-	h := &House{Config: c, now: time.Now, logger: slog.New(slog.DiscardHandler)}
+	if slices.ContainsFunc(c.Authorities, func(a Authority) bool { return a.URL == "" }) {
+		if err := makeClock(dir, c.Origin, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	h := &House{Config: c, dir: dir, now: time.Now, logger: slog.New(slog.DiscardHandler)}
 	trust, err := h.create(ctx, dir, witnesses)
 	if err := errors.Join(err, h.Close()); err != nil {
 		return nil, err
@@ -152,7 +167,12 @@ func (h *House) create(ctx context.Context, dir, witnesses string) (*custody.Tru
 	}
 	h.closing(h.log.Close)
 	gc := h.guardConfig(rows, k)
-	return guard.Create(ctx, gc, k.logKey, policy.Default, witnesses)
+	trust, err := guard.Create(ctx, gc, k.logKey, policy.Default, witnesses)
+	if err != nil {
+		return nil, err
+	}
+	trust.Authorities, err = h.trustedAuthorities(dir)
+	return trust, err
 }
 
 // logConfig opens what the log is made of.
@@ -270,6 +290,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 		return err
 	}
 	h.vault, h.keeping, h.guarded = vault, newKeeping(h.registry), newProtection()
+	h.rows, h.archive = rows, s.archive
 	h.items = newItems(rows)
 	h.intake = &intake.Intake{Vault: vault, Bucket: s.bucket, Rows: rows, Now: h.now, Damaged: h.damaged}
 	h.pending = &pending{now: h.now, logger: h.logger, items: map[custody.EvidenceID]*wait{}}
@@ -286,6 +307,9 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	h.closing(h.guard.Close)
 	h.registry.MustRegister(newWitnessMetrics(h))
+	if err := h.openStamping(ctx, rows); err != nil {
+		return err
+	}
 	if err := h.recordKeys(ctx); err != nil {
 		return err
 	}
@@ -305,7 +329,7 @@ func (h *House) assemble(ctx context.Context, rows *sql.Store, k *keys, s *store
 	}
 	h.api = api.New(api.Config{
 		Store: serves,
-		Guard: h.guard, Log: h.log, Vault: evidence{vault, h.intake}, Intake: &uploads{h.intake, s.volume},
+		Guard: h.guard, Log: h.log, Stamps: publicStamps{h}, Vault: evidence{vault, h.intake}, Intake: &uploads{h.intake, s.volume},
 		Bundle: h.bundle(rows), Logger: h.logger, Registry: h.registry, Secure: h.Config.Certificate != "",
 	})
 	return nil

@@ -67,7 +67,7 @@ func (h *House) Serve(ctx context.Context, listening func(net.Addr)) error {
 	}
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	var kept sync.WaitGroup
-	for _, loop := range []func(context.Context){h.checkLoop, h.protectLoop, h.readLoop, h.disposeLoop} {
+	for _, loop := range []func(context.Context){h.checkLoop, h.protectLoop, h.readLoop, h.disposeLoop, h.stampLoop} {
 		kept.Go(func() { loop(keeping) })
 	}
 	listening(l.Addr())

@@ -14,8 +14,9 @@ import (
 type request struct {
 	Version        int
 	MessageImprint imprint
-	Nonce          *big.Int
-	CertReq        bool
+	Policy         asn1.ObjectIdentifier `asn1:"optional"`
+	Nonce          *big.Int              `asn1:"optional"`
+	CertReq        bool                  `asn1:"optional"`
 }
 
 type response struct {

@@ -41,6 +41,9 @@ func (s *Signer) Answer(query []byte, at custody.Time, serial *big.Int) ([]byte,
 	if q.Version != 1 || !q.MessageImprint.HashAlgorithm.Algorithm.Equal(oidSHA256) || !q.MessageImprint.HashAlgorithm.plain() || len(q.MessageImprint.HashedMessage) != 32 {
 		return nil, errors.New("it asks for something else than a stamp on a SHA-256")
 	}
+	if len(q.Policy) > 0 && !q.Policy.Equal(s.Policy) {
+		return nil, fmt.Errorf("it asks for a stamp by policy %s", q.Policy)
+	}
 	info, err := asn1.Marshal(tstInfo{
 		Version: 1, Policy: s.Policy, MessageImprint: q.MessageImprint, SerialNumber: serial,
 		GenTime:  asn1.RawValue{Class: asn1.ClassUniversal, Tag: asn1.TagGeneralizedTime, Bytes: []byte(at.Time().UTC().Format("20060102150405Z"))},

@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // that it is refused
+	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
@@ -85,7 +85,7 @@ func TestNoStamp(t *testing.T) {
 		{"with a small key", under(t, w.root, small, stamps(true, timeStamping)).stamped(t, signed), w, "neither RSA nor ECDSA"},
 		{"with a short key", under(t, w.root, newRSA(t, 1024), stamps(true, timeStamping)).stamped(t, signed), w, "RSA key of 1024 bits"},
 		{"of SHA-1", w.saying(t, signed, func(i *tstInfo) {
-			sum := sha1.Sum(signed) //nolint:gosec // that it is refused
+			sum := sha1.Sum(signed)
 			i.MessageImprint = imprint{algorithm{Algorithm: asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}}, sum[:]}
 		}), w, "not SHA-256"},
 		{"of the signed note", w.saying(t, signed, func(i *tstInfo) { d := custody.Hash(signed); i.MessageImprint.HashedMessage = d[:] }), w, "something else"},

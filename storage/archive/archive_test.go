@@ -141,6 +141,7 @@ func TestArchive(t *testing.T) {
 			t.Run("what is erased is gone", func(t *testing.T) { erases(t, a, records) })
 			t.Run("and he is not given that", func(t *testing.T) { discloses(t, a, records) })
 			t.Run("another key", func(t *testing.T) { rewraps(t, a, records) })
+			t.Run("stamps", func(t *testing.T) { stamps(t, a) })
 			if name == "s3" {
 				t.Run("locked", func(t *testing.T) { locks(t, bucket) })
 			}
@@ -269,11 +270,62 @@ func rewraps(t *testing.T, a *archive.Archive, records []archive.Record) {
 
 // locks: records cannot be removed, openings can.
 func locks(t *testing.T, bucket storage.Bucket) {
-	for prefix, want := range map[string]error{"records/": storage.ErrLocked, "openings/": nil} {
+	for prefix, want := range map[string]error{"records/": storage.ErrLocked, "stamps/": storage.ErrLocked, "openings/": nil} {
 		all := buckettest.Versions(t, bucket, prefix)
 		require.NotEmpty(t, all)
 		for _, o := range all {
 			require.ErrorIs(t, bucket.Delete(t.Context(), o.Key, o.Version), want, o.Key)
+		}
+	}
+}
+
+// stamps: what is kept comes back, the first of each authority and size; what is none is
+// told apart.
+func stamps(t *testing.T, a *archive.Archive) {
+	at := func(size uint64) string {
+		return custody.Checkpoint{Origin: "custody.example/test", Size: size, Root: custody.Hash(nil)}.String() + "\n— custody.example/test AAAAAAAA\n"
+	}
+	one := archive.Stamp{Authority: "one", Checkpoint: at(7), Kind: custody.ExternalAuthority, Token: []byte("a token")}
+	two := archive.Stamp{Authority: "two", Checkpoint: at(7), Kind: custody.LocalAuthority, Token: []byte("another")}
+	three := archive.Stamp{Authority: "one", Checkpoint: at(8), Kind: custody.ExternalAuthority, Token: []byte("a third")}
+	late := one
+	late.Token = []byte("later")
+	for _, s := range []struct{ put, kept archive.Stamp }{{one, one}, {two, two}, {three, three}, {late, one}} {
+		kept, err := a.KeepStamp(t.Context(), s.put)
+		require.NoError(t, err)
+		require.Equal(t, s.kept, kept)
+	}
+	_, err := a.KeepStamp(t.Context(), archive.Stamp{Authority: "one", Checkpoint: "none"})
+	require.Error(t, err)
+	stray := "stamps/0000000000000009-" + archive.StampName("one")
+	_, err = a.Bucket.Put(t.Context(), stray, []byte("nothing"))
+	require.NoError(t, err)
+	misplaced, err := custody.Encode(one)
+	require.NoError(t, err)
+	_, err = a.Bucket.Put(t.Context(), "stamps/0000000000000010-"+archive.StampName("one"), misplaced)
+	require.NoError(t, err)
+	_, err = a.Bucket.Put(t.Context(), "stamps/7-one", []byte("not one of ours"))
+	require.NoError(t, err)
+	var got []archive.Stamp
+	damaged := 0
+	require.NoError(t, a.Stamps(t.Context(), func(s archive.Stamp, err error) error {
+		if err != nil {
+			require.ErrorIs(t, err, archive.ErrDamaged)
+			damaged++
+			return nil
+		}
+		got = append(got, s)
+		return nil
+	}))
+	require.ElementsMatch(t, []archive.Stamp{one, two, three}, got)
+	require.Equal(t, 2, damaged)
+	for key := range buckettest.List(t, a.Bucket, "stamps/") {
+		if !strings.Contains(key, "-"+archive.StampName("one")) && !strings.Contains(key, "-"+archive.StampName("two")) || key == stray || strings.Contains(key, "0010-") {
+			for _, o := range buckettest.Versions(t, a.Bucket, key[:strings.LastIndexByte(key, '/')+1]) {
+				if o.Key == key {
+					require.NoError(t, a.Bucket.Delete(t.Context(), o.Key, o.Version))
+				}
+			}
 		}
 	}
 }

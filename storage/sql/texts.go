@@ -8,6 +8,7 @@ var writes = []string{
 	insertTicket, beginUse, endUse, closeTicket,
 	insertUpload, selectIncident, selectIsSealed, sealUpload, checkUpload, breakUpload, deleteUpload, insertChunk, cutChunks, deleteChunks,
 	leaveFrom, leaveOther, leaveLost, deleteLost, deleteLeftovers,
+	insertStamp,
 }
 
 // reads are the statements outside of transactions, prepared once.
@@ -15,4 +16,5 @@ var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
 	selectErasures, selectPart, isDestroyed, selectLengths, countRecords,
 	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectSharing, selectAny, selectOpen, selectLeftovers,
+	selectStamps, selectLastStamp, selectFirstStamp,
 }

@@ -1,0 +1,301 @@
+package house_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/cmd/house"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/stamp"
+	"github.com/forensic-custody/custody/ledger"
+	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
+)
+
+// createStamped makes a service whose log is stamped by authorities, and has metrics.
+func createStamped(t *testing.T, list ...house.Authority) (dir string, trust *custody.Trust) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "service")
+	c := house.Default(origin)
+	c.Listen, c.Metrics, c.Authorities = "127.0.0.1:0", free(t), list
+	trust, err := house.Create(t.Context(), dir, c)
+	require.NoError(t, err)
+	return dir, trust
+}
+
+func external(s *authoritytest.Server) house.Authority {
+	return house.Authority{Name: s.Trusted.Name, Kind: s.Trusted.Kind, URL: s.URL, Certificates: s.File}
+}
+
+var own = house.Authority{Name: "own clock", Kind: custody.LocalAuthority}
+
+// fetch reads what the service serves below the log.
+func (r *running) fetch(path string) []byte {
+	r.t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	a, b := get(r.t, &http.Client{Transport: transport}, "http://"+r.address+"/log/"+path)
+	require.Equal(r.t, http.StatusOK, a.StatusCode, path)
+	return []byte(b)
+}
+
+func (r *running) stamps() (list api.StampList) {
+	r.t.Helper()
+	require.NoError(r.t, json.Unmarshal(r.fetch("stamps/from/0"), &list))
+	return list
+}
+
+// stampedBy says whether an authority has stamped the log so often, to wait for.
+func (r *running) stampedBy(name string, times int) func() bool {
+	return func() bool {
+		n := 0
+		for _, s := range r.stamps().Stamps {
+			if s.Authority == name {
+				n++
+			}
+		}
+		return n >= times
+	}
+}
+
+// TestTheLogIsStamped by somebody else's authority, and by the service's own; what it
+// serves is what both OpenSSL and the trust file accept.
+func TestTheLogIsStamped(t *testing.T) {
+	t.Parallel()
+	s := authoritytest.OpenSSL(t, "OpenSSL")
+	dir, trust := createStamped(t, external(s), own)
+	require.Len(t, trust.Authorities, 2)
+	require.Equal(t, s.Trusted, trust.Authorities[0])
+	require.Equal(t, custody.LocalAuthority, trust.Authorities[1].Kind)
+	r := start(t, dir)
+	require.Eventually(t, func() bool { return len(r.stamps().Stamps) == 2 }, patience, 20*time.Millisecond)
+	list := r.stamps()
+	require.Equal(t, []api.StampAuthority{{Name: "OpenSSL", Kind: "external", Minutes: 60}, {Name: "own clock", Kind: "local", Minutes: 60}}, list.Authorities)
+	require.False(t, list.More)
+	for i, l := range list.Stamps {
+		signed := r.fetch(fmt.Sprintf("stamps/%d/checkpoint", l.Size))
+		_, err := trust.OpenCheckpoint(signed)
+		require.NoError(t, err)
+		token := r.fetch(fmt.Sprintf("stamps/%d/%s.tst", l.Size, l.Name))
+		said, err := stamp.Verify(token, signed, trust.Authorities[i])
+		require.NoError(t, err)
+		require.Equal(t, l.Time, said.Time)
+		require.Equal(t, l.Kind, said.Kind)
+		require.NoError(t, authoritytest.OpenSSLAccepts(t, token, signed, trust.Authorities[i].Certificates))
+	}
+	for _, path := range []string{"stamps/from/x", "stamps/from/01", "stamps/9999/checkpoint", "stamps/1/x", "stamps/1/0000000000000000.tst", "stamps/-1/checkpoint"} {
+		transport := &http.Transport{}
+		a, _ := get(t, &http.Client{Transport: transport}, "http://"+r.address+"/log/"+path)
+		transport.CloseIdleConnections()
+		require.Equal(t, http.StatusNotFound, a.StatusCode, path)
+	}
+}
+
+// notices returns what stands on record of authorities, the oldest first.
+func notices(t *testing.T, auditor *client.Client) (list []custody.NoticeTime) {
+	t.Helper()
+	said, err := auditor.Records(t.Context(), custody.PolicyStream)
+	if err != nil {
+		return nil // it is waited for, too
+	}
+	for _, s := range said {
+		st, err := s.Record.Envelope.Statement(house.Words())
+		require.NoError(t, err)
+		if act, ok := st.Act.(*custody.NoticeTime); ok {
+			list = append(list, *act)
+		}
+	}
+	return list
+}
+
+// TestAnAuthorityIsLostAndComesBack: nothing else stops meanwhile, all of it is on
+// record, and what was not stamped then is stamped later, with its true time.
+func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
+	t.Parallel()
+	clock := &moved{}
+	var ahead atomic.Int64
+	s := authoritytest.Clock(t, "Example TSA", func() time.Time { return clock.now().Add(time.Duration(ahead.Load())) })
+	dir, trust := createStamped(t, external(s))
+	failing, drifting := `custody_timestamp_failing{authority="Example TSA"}`, `custody_timestamp_drifting{authority="Example TSA"}`
+	r := startAt(t, dir, slog.DiscardHandler, clock.now)
+	require.Eventually(t, r.stampedBy("Example TSA", 1), patience, 20*time.Millisecond)
+	administrator, engineer, incident := r.team()
+	auditor := r.colleague(administrator, "Otto Outsider", custody.RoleExternalAuditor)
+	require.Equal(t, 1, s.Asked(), "once in an hour")
+	clock.pass(61 * time.Minute)
+	require.Eventually(t, r.stampedBy("Example TSA", 2), patience, 20*time.Millisecond)
+	require.Equal(t, 2, s.Asked())
+	require.Zero(t, r.metric(failing))
+
+	for _, c := range []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+	} {
+		s.Instead(c)
+		r.as(engineer)
+		id := takeIn(t, r.as(engineer), incident, fmt.Sprintf("EX-%d", s.Asked()), noise(1000, 1))
+		require.NotEmpty(t, id)
+		clock.pass(61 * time.Minute)
+		require.Eventually(t, r.shows(failing, 1), patience, 20*time.Millisecond)
+	}
+	lostAt := custody.TimeOf(clock.now())
+	clock.pass(61 * time.Minute) // for an interval
+	require.Eventually(t, func() bool { return len(notices(t, r.as(auditor))) == 1 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool {
+		age, err := r.figure(`custody_timestamp_age_seconds{authority="Example TSA"}`)
+		return err == nil && age > 3600
+	}, patience, 20*time.Millisecond)
+	s.Instead(nil)
+	clock.pass(6 * time.Minute)
+	require.Eventually(t, r.stampedBy("Example TSA", 3), patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(notices(t, r.as(auditor))) == 2 }, patience, 20*time.Millisecond)
+	require.Zero(t, r.metric(failing))
+	last := r.stamps().Stamps[2]
+	require.Greater(t, last.Time, lostAt, "with its true time")
+
+	ahead.Store(int64(5 * time.Minute))
+	clock.pass(61 * time.Minute)
+	require.Eventually(t, r.shows(drifting, 1), patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(notices(t, r.as(auditor))) == 3 }, patience, 20*time.Millisecond)
+	require.InDelta(t, 300, r.metric(`custody_timestamp_drift_seconds{authority="Example TSA"}`), 3)
+	ahead.Store(0)
+	clock.pass(61 * time.Minute)
+	require.Eventually(t, r.shows(drifting, 0), patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(notices(t, r.as(auditor))) == 4 }, patience, 20*time.Millisecond)
+	list := notices(t, r.as(auditor))
+	var states []string
+	for _, n := range list {
+		states = append(states, n.State)
+		require.Equal(t, "Example TSA", n.Authority)
+	}
+	require.Equal(t, []string{custody.TimeLost, custody.TimeBack, custody.TimeDrift, custody.TimeBack}, states)
+	require.Less(t, list[0].Since, lostAt)
+	require.InDelta(t, 300_000, list[2].DriftMs, 3000)
+	for _, l := range r.stamps().Stamps {
+		_, err := stamp.Verify(r.fetch(fmt.Sprintf("stamps/%d/%s.tst", l.Size, l.Name)), r.fetch(fmt.Sprintf("stamps/%d/checkpoint", l.Size)), trust.Authorities[0])
+		require.NoError(t, err)
+	}
+}
+
+// TestAnAuthorityThatHangs keeps no other one, nor anything else, from its work, and a
+// service stops while it does.
+func TestAnAuthorityThatHangs(t *testing.T) {
+	t.Parallel()
+	s := authoritytest.Clock(t, "Example TSA", time.Now)
+	hanging, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	s.Instead(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-hanging.Done():
+		case <-r.Context().Done():
+		}
+	})
+	dir, _ := createStamped(t, external(s), own)
+	r := start(t, dir)
+	_, engineer, incident := r.team()
+	takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
+	require.Eventually(t, r.stampedBy("own clock", 1), patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Asked() > 0 }, patience, 20*time.Millisecond)
+	began := time.Now()
+	r.stop()
+	require.Less(t, time.Since(began), 8*time.Second, "it is not waited for")
+}
+
+// TestStampsAreMadeAgain from the bucket, and compared with it.
+func TestStampsAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	dir, _ := createStamped(t, own)
+	liveIn(t, dir)
+	found, err := house.Fsck(t.Context(), dir, quiet)
+	require.NoError(t, err)
+	require.Empty(t, found.Disagreements)
+	require.NotZero(t, found.Stamps)
+	stamps, err := filepath.Glob(filepath.Join(dir, "bucket", "stamps", "*"))
+	require.NoError(t, err)
+	require.Len(t, stamps, int(found.Stamps))
+	change := func(text string) {
+		db, err := sql.Open("sqlite3", "file:"+filepath.Join(dir, "records.db"))
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), text)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+	says := func(want string) {
+		t.Helper()
+		found, err := house.Fsck(t.Context(), dir, quiet)
+		require.NoError(t, err)
+		require.Contains(t, joined(found.Disagreements), want)
+	}
+	change(`CREATE TABLE kept AS SELECT * FROM stamps`)
+	back := func() { change(`DELETE FROM stamps`); change(`INSERT INTO stamps SELECT * FROM kept`) }
+	change(`DELETE FROM stamps`)
+	says("the database has none, and the archive has")
+	back()
+	change(`UPDATE stamps SET token = x'00'`)
+	says("the database has another than the archive")
+	back()
+	change(`UPDATE stamps SET stamped = stamped - 1`)
+	says("the database has another than the archive")
+	back()
+
+	kept, err := os.ReadFile(stamps[0])
+	require.NoError(t, err)
+	replace := func(b []byte) {
+		require.NoError(t, os.Chmod(stamps[0], 0o600))
+		require.NoError(t, os.WriteFile(stamps[0], b, 0o600))
+	}
+	var object struct {
+		Authority, Checkpoint, Kind string
+		Token                       []byte
+	}
+	require.NoError(t, json.Unmarshal(kept, &object))
+	object.Token[len(object.Token)-1] ^= 1
+	forged, err := custody.Encode(map[string]any{"authority": object.Authority, "checkpoint": object.Checkpoint, "kind": object.Kind, "token": object.Token})
+	require.NoError(t, err)
+	for name, b := range map[string][]byte{"damaged": kept[:100], "forged": forged} {
+		replace(b)
+		says("archive")
+		lose(t, dir, databases...)
+		made, err := house.Rebuild(t.Context(), dir, nil, quiet)
+		require.NoError(t, err, name)
+		require.Len(t, made.SetAside, 1, name)
+		require.Equal(t, found.Stamps-1, made.Stamps)
+	}
+	replace(kept)
+	lose(t, dir, databases...)
+	made, err := house.Rebuild(t.Context(), dir, nil, quiet)
+	require.NoError(t, err)
+	require.Empty(t, made.SetAside)
+	require.Equal(t, found.Stamps, made.Stamps)
+	found, err = house.Fsck(t.Context(), dir, quiet)
+	require.NoError(t, err)
+	require.Empty(t, found.Disagreements)
+
+	// What was stamped cannot be missing, though nobody kept a checkpoint.
+	clock := &moved{}
+	clock.pass(2 * time.Hour)
+	r := startAt(t, dir, slog.DiscardHandler, clock.now)
+	require.Eventually(t, r.stampedBy(own.Name, int(found.Stamps)+1), patience, 20*time.Millisecond)
+	r.stop()
+	segments, err := filepath.Glob(filepath.Join(dir, "bucket", "records", "*", "*"))
+	require.NoError(t, err)
+	slices.Sort(segments)
+	require.NoError(t, os.Remove(segments[len(segments)-1]))
+	lose(t, dir, append([]string{"lock.db"}, databases...)...)
+	_, err = house.Rebuild(t.Context(), dir, nil, quiet)
+	require.ErrorIs(t, err, ledger.ErrRollback)
+	require.ErrorContains(t, err, "own clock has stamped")
+}
