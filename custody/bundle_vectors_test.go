@@ -63,6 +63,12 @@ func bundleVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put 
 	broken := whole(true, true)
 	broken[len(broken)-1024-512] ^= 1 // the first byte of the artifact
 	add("exhibit-broken", broken)
+	var short bytes.Buffer
+	_, err := bundle.Redact(&short, bytes.NewReader(all["exhibit.bundle"]), func(c bundle.Choice) bool {
+		return bundle.Others(c) || c.Kind == custody.KindRetrieveEvidence
+	})
+	require.NoError(t, err)
+	add("exhibit-redacted", short.Bytes())
 	for _, name := range []string{"exhibit-v1", "exhibit-v1-without-leaves", "exhibit-v1-broken"} {
 		judge(name, kept(t, name+".bundle"))
 	}

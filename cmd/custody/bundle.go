@@ -23,7 +23,7 @@ import (
 func words() custody.Vocabulary { return house.Words() }
 
 func (a *app) bundleCommand() *cobra.Command {
-	return group("bundle", "Portable proofs: export, verify", a.bundleExport(), a.bundleVerify())
+	return group("bundle", "Portable proofs: export, verify, redact", a.bundleExport(), a.bundleVerify(), a.bundleRedact())
 }
 
 func (a *app) bundleExport() *cobra.Command {
@@ -37,7 +37,8 @@ It holds no evidence, so hand the artifact over beside it; or, up to 8 GiB and i
 you may retrieve it, put it into the bundle with --with-artifact.
 
 It also holds what everybody who signed has signed elsewhere in the same log, and
-what they were refused: read it (custody bundle verify) before you hand it over.`,
+what they were refused: read it (custody bundle verify) before you hand it over, and
+withhold what is nobody's business with custody bundle redact.`,
 		Example: `  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --purpose "disclosure to the defence"
   custody bundle export e-abcdefghijklmnop -o EX-1.bundle --with-artifact --purpose "expert opinion"`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -323,9 +324,10 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   log prove                index, leaf (base64), size, root, quorum, receipt
   log consistency          size, root, quorum, from: a list of name, size, root
   log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
-  bundle export, verify    a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
+  bundle (every verb)      a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
-                           confirmed, damaged), timeline, problems {where, what}
+                           confirmed, damaged), timeline, withheld (stream, sequence, index),
+                           problems {where, what}, warnings {where, what}
   everything else          payload, stream, index, size, receipt; id of what came into being`,
 	}
 }

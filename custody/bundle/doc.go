@@ -8,6 +8,8 @@
 //     a size of the log, and only when the leaves of the log were there.
 //   - Every byte of a bundle is covered: a bundle in which any byte is changed
 //     is refused, and the verdict says where.
+//   - Of a record that is withheld nothing is in a bundle that would let a guess of
+//     it be tested. The verdict says that it was there, and what cannot be told.
 //   - No network, no files, no clock: readers and writers come in, a verdict
 //     goes out. It compiles to WebAssembly.
 //

@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -35,6 +36,7 @@ func (e Erased) String() string {
 // both had the right is for entitled to say.
 func (c *check) checkErasures(s *stream) {
 	var orders custody.Erasures
+	assumed := maps.Clone(s.assumed)
 	for e := range s.told() {
 		if !e.record.Decision.Permit {
 			continue
@@ -45,11 +47,22 @@ func (c *check) checkErasures(s *stream) {
 				c.problem(e.where, errors.New("orders erased what does not stand before it"))
 				continue
 			}
+			if assumed[act.Seconds] == asMotion { // that it says the same as the first is not shown, so it allows nothing here
+				delete(assumed, act.Seconds)
+				assumed[e.statement.Payload] = asOrder
+				if err := act.Erasable(); err != nil {
+					c.problem(e.where, err)
+				}
+				continue
+			}
 			if err := orders.Check(e.statement, e.record.Recorded); err != nil {
 				c.problem(e.where, err)
 				continue
 			}
 		case *custody.ErasedRecord:
+			if assumed[act.Order] == asOrder {
+				continue
+			}
 			if err := orders.Certifies(act); err != nil {
 				c.problem(e.where, err)
 				continue
@@ -62,6 +75,7 @@ func (c *check) checkErasures(s *stream) {
 	for n, e := range s.records {
 		o, ordered := orders.Of(uint64(n))
 		switch {
+		case e.withheld:
 		case e.record == nil && !orders.Allows(uint64(n), e.commitment):
 			c.problem(e.where, errors.New("is not here, and no two people have ordered it erased"))
 		case e.record == nil:

@@ -31,6 +31,7 @@ func TestVectorsVerify(t *testing.T) {
 	}{
 		"exhibit.bundle":                   {true, true, bundle.ArtifactMatches},
 		"exhibit-without-leaves.bundle":    {true, false, bundle.ArtifactAbsent},
+		"exhibit-redacted.bundle":          {true, true, bundle.ArtifactMatches},
 		"exhibit-broken.bundle":            {false, true, bundle.ArtifactOther},
 		"exhibit-v1.bundle":                {true, true, bundle.ArtifactMatches},
 		"exhibit-v1-without-leaves.bundle": {true, false, bundle.ArtifactAbsent},

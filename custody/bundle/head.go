@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -154,8 +155,12 @@ func (h *streamHead) check() error {
 	switch {
 	case !within(h.Erased):
 		return fmt.Errorf("the erased records of %s are not in order, or none of its", h.Stream)
-	case len(h.Withheld) > 0:
-		return fmt.Errorf("records of %s are withheld, which this verifier does not know", h.Stream)
+	case !within(h.Withheld):
+		return fmt.Errorf("the withheld records of %s are not in order, or none of its", h.Stream)
+	case len(h.Withheld) > 0 && h.Stream == custody.PolicyStream:
+		return errors.New("records of the policy are withheld, and none ever may be")
+	case slices.ContainsFunc(h.Withheld, func(n uint64) bool { _, erased := slices.BinarySearch(h.Erased, n); return erased }):
+		return fmt.Errorf("a record of %s is both erased and withheld", h.Stream)
 	case whole == (len(h.Single) > 0), !whole && (len(h.TagKey) > 0 || h.Length > 0):
 		return fmt.Errorf("%s is neither whole nor single records", h.Stream)
 	case !ascending(h.Single):

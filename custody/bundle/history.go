@@ -24,6 +24,7 @@ func (c *check) checkHistory() {
 	c.checkSignatures()
 	c.checkWitnesses()
 	for _, s := range c.streams {
+		c.checkWithheld(s)
 		c.checkErasures(s)
 	}
 	c.checkItems()
@@ -273,7 +274,9 @@ func (c *check) checkSignatures() {
 	for _, p := range people {
 		c.checkSigner(p)
 	}
-	slices.SortStableFunc(c.verdict.Problems, func(a, b Problem) int { return cmp.Compare(a.Where, b.Where) })
+	byPlace := func(a, b Problem) int { return cmp.Compare(a.Where, b.Where) }
+	slices.SortStableFunc(c.verdict.Problems, byPlace)
+	slices.SortStableFunc(c.verdict.Warnings, byPlace)
 }
 
 // enrolled folds the policy stream.
@@ -395,6 +398,7 @@ func (c *check) checkSigner(p *signer) {
 		}
 		return
 	}
+	c.warnOfWithheld(p, own)
 	known := func(e *entry) uint64 {
 		h, _ := findHead(e.record.Basis, p.id.Stream())
 		return h.Length
@@ -404,7 +408,7 @@ func (c *check) checkSigner(p *signer) {
 		for p.applied < min(known(e), uint64(len(own.records))) {
 			r := own.records[p.applied]
 			p.applied++
-			if r.record == nil { // what may be erased changes nobody's standing
+			if r.record == nil { // what may be erased changes nobody's standing; of what is withheld see warnOfWithheld
 				continue
 			}
 			if err := p.standing.Apply(r.record, r.statement); err != nil {
@@ -506,6 +510,7 @@ func (c *check) checkItem(v *Item) {
 		c.problem(headName, fmt.Errorf("the stream of %s is not included whole", v.Evidence))
 		return
 	}
+	c.sealComesFirst(s)
 	item := custody.NewEvidence()
 	for e := range s.told() {
 		if err := item.Apply(e.record, e.statement); err != nil {
@@ -520,13 +525,12 @@ func (c *check) checkItem(v *Item) {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}
 	v.Confirmed, v.Damaged, v.KeysLost = item.Confirmed, item.Damaged, item.KeysLost
-	v.Destroyed = item.Disposal.Done || !item.Shredded.IsZero()
 	v.Store = c.storeAt(item.SealedAt)
 	c.timeline(s)
 	begunBy := c.begun(v)
 	shredding := c.checkShredding(v.Evidence)
-	c.checkCourse(s, begunBy, shredding)
-	c.destroyed(v, item, shredding)
+	kept := c.checkCourse(s, begunBy, shredding)
+	c.destroyed(v, item, shredding, kept)
 }
 
 // begun finds the record that announced an item, and returns who did.

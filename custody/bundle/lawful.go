@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/forensic-custody/custody/custody"
@@ -69,46 +70,51 @@ func (c *check) disputed(e *entry, own *stream, known uint64) {
 
 // given is a grant in an item's stream.
 type given struct {
-	to                 custody.PrincipalID
+	to                 custody.PrincipalID // empty when the grant is withheld
 	released, received bool
 }
 
 // checkCourse checks that the permitted records of the item's stream can have
 // followed one another: sealed once, first of all, by whoever began it; released
 // and received what was granted, once.
-func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID, shredding *shredding) {
-	sealed := false
+func (c *check) checkCourse(s *stream, begunBy custody.PrincipalID, shredding *shredding) *keeping {
+	sealed, assumed := false, maps.Clone(s.assumed)
 	grants := map[custody.Digest]*given{}
 	motions := custody.Motions{}
-	kept := &keeping{holds: map[custody.Digest]bool{}, incident: c.head.Incident.Stream(), shredding: shredding}
+	kept := &keeping{holds: map[custody.Digest]bool{}, assumed: assumed, incident: c.head.Incident.Stream(), shredding: shredding}
 	for e := range s.told() {
 		if !e.record.Decision.Permit {
 			continue
 		}
-		if err := step(e, begunBy, &sealed, grants); err != nil {
+		if err := step(e, begunBy, &sealed, grants, assumed); err != nil {
 			c.problem(e.where, err)
 		}
 		carried := false
-		if moved, ok := e.statement.Act.(interface {
-			Motion(*custody.Statement) custody.Motion
-		}); ok {
+		if moved, ok := e.statement.Act.(mover); ok {
 			m := moved.Motion(e.statement)
-			if err := motions.Check(m, e.record.Recorded); err != nil {
-				c.problem(e.where, err)
+			if carried = assumed[m.Seconds] == asMotion; carried { // that it says the same as the first is not shown
+				delete(assumed, m.Seconds)
+			} else {
+				if err := motions.Check(m, e.record.Recorded); err != nil {
+					c.problem(e.where, err)
+				}
+				_, carried = motions.Apply(e.statement.Payload, m, e.record.Recorded)
 			}
-			_, carried = motions.Apply(e.statement.Payload, m, e.record.Recorded)
 		}
 		if err := kept.step(e, carried); err != nil {
 			c.problem(e.where, err)
 		}
 	}
+	return kept
 }
 
 // keeping is how an item was kept, as far as its records have come.
 type keeping struct {
-	holds map[custody.Digest]bool
-	order custody.Digest // by which it is destroyed; zero when there is none
-	bytes custody.Digest // SHA-256 of what was sealed
+	holds     map[custody.Digest]bool
+	order     custody.Digest            // by which it is destroyed; zero when there is none
+	bytes     custody.Digest            // SHA-256 of what was sealed
+	certified *custody.DisposedEvidence // that it was destroyed; nil when it was not
+	assumed   map[custody.Digest]role   // statements that withheld records may be of
 
 	incident    custody.Stream
 	shredding   *shredding // of the incident's keys; nil when the bundle has no order
@@ -149,9 +155,10 @@ func (k *keeping) step(e *entry, carried bool) error {
 		}
 		k.order = e.statement.Payload
 	case *custody.DisposedEvidence:
-		if k.order.IsZero() || act.Order != k.order || act.SHA256 != k.bytes {
+		if (k.order.IsZero() || act.Order != k.order) && k.assumed[act.Order] != asOrder || act.SHA256 != k.bytes {
 			return errors.New("says that the item was destroyed, which no two people had ordered")
 		}
+		k.certified = act
 	case *custody.RetrieveEvidence:
 		if !k.order.IsZero() {
 			return errors.New("was granted after the item was ordered destroyed")
@@ -160,7 +167,7 @@ func (k *keeping) step(e *entry, carried bool) error {
 	return nil
 }
 
-func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custody.Digest]*given) error {
+func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custody.Digest]*given, assumed map[custody.Digest]role) error {
 	act, isSeal := e.statement.Act.(*custody.SealEvidence)
 	switch {
 	case isSeal && *sealed:
@@ -173,6 +180,11 @@ func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custod
 	case !*sealed:
 		return errors.New("stands before the seal")
 	}
+	for d, as := range refersTo(e.statement) {
+		if as == asGrant && assumed[d] == asGrant && grants[d] == nil {
+			grants[d] = new(given)
+		}
+	}
 	switch act := e.statement.Act.(type) {
 	case *custody.RetrieveEvidence:
 		grants[e.statement.Payload] = &given{to: e.statement.Actor}
@@ -184,7 +196,7 @@ func step(e *entry, begunBy custody.PrincipalID, sealed *bool, grants map[custod
 	case *custody.EraseRecord:
 		recall(act, grants)
 	case *custody.ReceiveEvidence:
-		if g := grants[act.Grant]; g == nil || g.received || g.to != e.statement.Actor {
+		if g := grants[act.Grant]; g == nil || g.received || g.to != "" && g.to != e.statement.Actor {
 			return errors.New("confirms what was not granted to its signer, or was confirmed before")
 		}
 		grants[act.Grant].received = true

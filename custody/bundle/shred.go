@@ -3,24 +3,29 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/forensic-custody/custody/custody"
 )
 
 // Destruction says by whose order an item's bytes were destroyed, and how.
 type Destruction struct {
-	What  string       `json:"what"` // "bytes" or "keys", of the incident
-	By    []Orderer    `json:"by"`   // two different people
-	At    custody.Time `json:"at"`   // of the second one's order
-	How   string       `json:"how"`  // as the service certified it
+	What  string       `json:"what"`        // "bytes" or "keys", of the incident
+	By    []Orderer    `json:"by"`          // two different people
+	At    custody.Time `json:"at,omitzero"` // of the second one's order; zero where that is withheld
+	How   string       `json:"how"`         // as the service certified it
 	Order string       `json:"order"`
 }
 
-// Orderer is one of two people who ordered something.
+// Orderer is one of two people who ordered something. Where a record of the order
+// is withheld neither is known: then ID is empty.
 type Orderer struct {
 	ID   custody.PrincipalID `json:"id"`
 	Name string              `json:"name"` // as enrolled
 }
+
+// undisclosed stands for the name of an Orderer who is not known.
+const undisclosed = "not disclosed"
 
 // What can be destroyed.
 const (
@@ -33,6 +38,9 @@ func (d *Destruction) String() string {
 	what := "DESTROYED by order of two people"
 	if d.What == DestroyedKeys {
 		what = "DESTROYED with the keys of its incident, by order of two people"
+	}
+	if d.By[0].ID == "" {
+		return fmt.Sprintf("%s, who are %s; what was done, by the word of the service: %s", what, undisclosed, d.How)
 	}
 	return fmt.Sprintf("%s, %s and %s, of %s; what was done, by the word of the service: %s", what, d.By[0], d.By[1], d.At, d.How)
 }
@@ -48,8 +56,11 @@ func (c *check) orderers(ids ...custody.PrincipalID) (list []Orderer) {
 }
 
 // destroyed notes by whose order the item is gone.
-func (c *check) destroyed(v *Item, item *custody.Evidence, s *shredding) {
+func (c *check) destroyed(v *Item, item *custody.Evidence, s *shredding, kept *keeping) {
+	v.Destroyed = kept.certified != nil || !item.Shredded.IsZero()
 	switch d := item.Disposal; {
+	case kept.certified != nil && !d.Done: // who ordered it is withheld
+		v.Destruction = &Destruction{DestroyedBytes, []Orderer{{Name: undisclosed}, {Name: undisclosed}}, 0, item.Method, kept.certified.Order.String()}
 	case d.Done:
 		v.Destruction = &Destruction{DestroyedBytes, c.orderers(d.First, d.Second), d.At, item.Method, d.Order.String()}
 	case !item.Shredded.IsZero() && s != nil && item.Shredded == s.order.Order:
@@ -73,9 +84,14 @@ func (c *check) checkShredding(e custody.EvidenceID) (found *shredding) {
 		return nil
 	}
 	motions, state := custody.Motions{}, custody.Shredding{}
+	assumed := maps.Clone(s.assumed)
 	for r := range s.told() {
 		act, ok := r.statement.Act.(*custody.ShredIncident)
 		if !ok || !r.record.Decision.Permit {
+			continue
+		}
+		if assumed[act.Seconds] == asMotion { // that it says the same as the first is not shown, so it allows nothing here
+			delete(assumed, act.Seconds)
 			continue
 		}
 		if err := motions.Check(act.Motion(r.statement), r.record.Recorded); err != nil {

@@ -23,11 +23,12 @@ type Verdict struct {
 	Cosigned     []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
 	AlsoCosigned []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
 	Incident     custody.IncidentID    `json:"incident"`
-	Items        []*Item               `json:"items"`            // in order of identifier; one where Scope is an exhibit
-	Timeline     []Event               `json:"timeline"`         // in the order of recording
-	Erased       []Erased              `json:"erased,omitempty"` // records of the bundle's streams that are erased by order
-	Problems     []Problem             `json:"problems"`         // empty when verified
-	Warnings     []Problem             `json:"warnings"`         // what verifies, and may yet be disputed
+	Items        []*Item               `json:"items"`              // in order of identifier; one where Scope is an exhibit
+	Timeline     []Event               `json:"timeline"`           // in the order of recording
+	Erased       []Erased              `json:"erased,omitempty"`   // records of the bundle's streams that are erased by order
+	Withheld     []Withheld            `json:"withheld,omitempty"` // records of the bundle's streams that are not disclosed
+	Problems     []Problem             `json:"problems"`           // empty when verified
+	Warnings     []Problem             `json:"warnings"`           // what verifies, and may yet be disputed
 	people       map[custody.PrincipalID]custody.Enrolment
 }
 
@@ -213,6 +214,7 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString(v.witnesses() + "\n")
+	b.WriteString(v.withheldText())
 	for _, e := range v.Erased {
 		fmt.Fprintf(&b, "  ERASED      %s\n", e)
 	}
@@ -281,9 +283,9 @@ func (i *Item) text(incident custody.IncidentID) string {
 }
 
 func (v *Verdict) completeness() string {
-	n := 0
+	n, withheld := 0, 0
 	for _, e := range v.Timeline {
-		if e.Kind != custody.KindBeginEvidence && e.Kind != custody.KindShredIncident {
+		if e.Stream.Kind() == "evidence" {
 			n++
 		}
 	}
@@ -292,13 +294,22 @@ func (v *Verdict) completeness() string {
 			n++
 		}
 	}
-	if v.Complete {
-		return fmt.Sprintf("complete as of tree size %d%s: these %d records of the item and the one that announced it, and no others;\n"+
-			"            nor is there a second history of it in this log.\n"+
-			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, v.asOf(), n)
+	for _, e := range v.Withheld {
+		if e.Stream.Kind() == "evidence" {
+			withheld++
+		}
 	}
-	return fmt.Sprintf("unbroken through these %d records of the item and the one that announced it; later ones are not excluded\n"+
-		"            (the bundle has no leaves)", n)
+	records := fmt.Sprintf("these %d records of the item", n+withheld)
+	if withheld > 0 {
+		records += fmt.Sprintf(", %d of them withheld,", withheld)
+	}
+	if v.Complete {
+		return fmt.Sprintf("complete as of tree size %d%s: %s and the one that announced it, and no others;\n"+
+			"            nor is there a second history of it in this log.\n"+
+			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, v.asOf(), records)
+	}
+	return fmt.Sprintf("unbroken through %s and the one that announced it; later ones are not excluded\n"+
+		"            (the bundle has no leaves)", records)
 }
 
 // text says what the public log has, for people.

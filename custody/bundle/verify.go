@@ -70,7 +70,8 @@ type stream struct {
 	head    streamHead
 	key     custody.TagKey
 	records []*entry
-	from    []uint64 // see earliest
+	from    []uint64                // see earliest
+	assumed map[custody.Digest]role // statements that visible records name, and withheld records are assumed to be of
 }
 
 // earliest returns the least position in the log of the stream's records from
@@ -86,7 +87,7 @@ func (s *stream) earliest(sequence uint64) uint64 {
 	return s.from[sequence]
 }
 
-// told goes through the records of a stream but those that are erased.
+// told goes through the records of a stream but those that are erased or withheld.
 func (s *stream) told() iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for _, e := range s.records {
@@ -97,10 +98,11 @@ func (s *stream) told() iter.Seq[*entry] {
 	}
 }
 
-// entry is one record of a bundle, read and checked by itself. Of an erased one
-// there is no record and no statement.
+// entry is one record of a bundle, read and checked by itself. Of one that is
+// erased or withheld there is no record and no statement.
 type entry struct {
 	where      string
+	withheld   bool
 	record     *custody.Record
 	statement  *custody.Statement
 	commitment custody.Commitment
@@ -191,16 +193,18 @@ func (c *check) readRecords() error {
 		s := &stream{head: h}
 		copy(s.key[:], h.TagKey)
 		c.streams = append(c.streams, s)
-		gone := h.Erased
 		for n := range h.Length {
+			_, erased := slices.BinarySearch(h.Erased, n)
+			_, withheld := slices.BinarySearch(h.Withheld, n)
 			read := c.readRecord
-			if len(gone) > 0 && gone[0] == n {
-				read, gone = c.readErased, gone[1:]
+			if erased || withheld {
+				read = c.readLeaf
 			}
 			e, err := read(h.Stream, n)
 			if err != nil {
 				return err
 			}
+			e.withheld = withheld
 			if e.leaf.Tag() != s.key.Tag(n) {
 				c.in.name = e.where
 				return errors.New("does not have the tag of its place")
@@ -262,9 +266,9 @@ func (c *check) readRecord(s custody.Stream, sequence uint64) (*entry, error) {
 	return e, nil
 }
 
-// readErased reads what is left of an erased record, its leaf and the proof of
-// that. What makes it lawful stands in other records.
-func (c *check) readErased(s custody.Stream, sequence uint64) (*entry, error) {
+// readLeaf reads what is left of a record that is erased or withheld: its leaf and
+// the proof of that. What makes an erasure lawful stands in other records.
+func (c *check) readLeaf(s custody.Stream, sequence uint64) (*entry, error) {
 	b, err := c.readMember(c.raw, leafName(s, sequence), custody.LeafSize)
 	if err != nil {
 		return nil, err
@@ -285,7 +289,7 @@ func (c *check) readErased(s custody.Stream, sequence uint64) (*entry, error) {
 	}
 	switch {
 	case len(receipt.Extra) > 0:
-		return nil, errors.New("the receipt of an erased record carries something")
+		return nil, errors.New("the receipt of a record that is not here carries something")
 	case !bytes.Equal(receipt.Checkpoint, c.signed):
 		return nil, errors.New("the receipt is under another checkpoint")
 	}

@@ -82,12 +82,8 @@ func Write(w io.Writer, c *Contents) error {
 	for _, s := range c.Streams {
 		h.Streams = append(h.Streams, s.head())
 	}
-	b, err := custody.Encode(h)
-	if err != nil {
-		return err
-	}
 	out := writer{w}
-	if err := errors.Join(out.bytes(headName, b), out.bytes(checkpointName, c.Checkpoint)); err != nil {
+	if err := errors.Join(out.head(&h), out.bytes(checkpointName, c.Checkpoint)); err != nil {
 		return err
 	}
 	for _, s := range c.Streams {
@@ -164,14 +160,7 @@ func (w writer) leaves(n uint64, each func(func(custody.Leaf) error) error) erro
 // nothing: that they are the artifact is for Verify to say.
 func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) error {
 	in, out := reader{r: r}, writer{w}
-	if err := in.next(); err != nil || in.name != headName {
-		return errors.Join(errors.New("this is not a bundle"), err)
-	}
-	b, err := in.all(nil, maxHead)
-	if err != nil {
-		return err
-	}
-	h, err := parseHead(b)
+	h, err := in.head()
 	if err != nil {
 		return err
 	}
@@ -179,10 +168,7 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 		return errors.New("the bundle has its artifact")
 	}
 	h.Artifact, h.Format = true, Format
-	if b, err = custody.Encode(h); err != nil {
-		return err
-	}
-	if err := out.bytes(headName, b); err != nil {
+	if err := out.head(h); err != nil {
 		return err
 	}
 	for {
