@@ -105,6 +105,7 @@ func Acts() Vocabulary {
 		KindReleaseEvidence:    func() Act { return new(ReleaseEvidence) },
 		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
+		KindReportEvidence:     func() Act { return new(ReportEvidence) },
 		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
 		KindAdoptWitnesses:     func() Act { return new(AdoptWitnesses) },

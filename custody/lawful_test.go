@@ -54,6 +54,9 @@ func TestWhatMayFollow(t *testing.T) {
 		defer func() { s.Evidence = first }()
 		return s.Seal()
 	}
+	report := func(e custody.EvidenceID) *custody.ReportEvidence {
+		return &custody.ReportEvidence{Evidence: e, Paper: custody.PaperReport, SHA256: custody.Hash([]byte("a paper")), Size: 7}
+	}
 	const refusedHidden = "no such thing, or not for you"
 	other := custody.Hash([]byte("other"))
 	sealed := custody.Hash([]byte("what was on the disk\n"))
@@ -70,9 +73,11 @@ func TestWhatMayFollow(t *testing.T) {
 
 		{"retrieve what is not sealed", s.Engineer, &custody.RetrieveEvidence{Evidence: second}, refusedHidden},
 		{"export what is not sealed", s.Engineer, &custody.ExportEvidence{Evidence: second}, refusedHidden},
+		{"report of what is not sealed", s.Engineer, report(second), refusedHidden},
 		{"seal another's item", s.Outsider, seal(second, "fits"), "who alone seals it"},
 		{"seal more than was announced", s.Engineer, seal(second, "these are too many bytes"), "more than the 20 announced"},
 		{"seal", s.Engineer, seal(second, "fits"), ""},
+		{"report", s.Engineer, report(second), ""},
 		{"withdraw what is sealed", s.Engineer, &custody.WithdrawEvidence{Evidence: second, Incident: s.Incident}, "is not withdrawn"},
 		{"withdraw another's", s.Outsider, &custody.WithdrawEvidence{Evidence: third, Incident: s.Incident}, "who alone withdraws it"},
 		{"withdraw in another incident", s.Engineer, &custody.WithdrawEvidence{Evidence: third, Incident: custody.NewIncidentID(other)}, refusedHidden},

@@ -188,6 +188,12 @@ func TestActs(t *testing.T) {
 			"from the future":             func(a custody.Act) { a.(*custody.NoticeTime).Since = header(s).Time + 1 },
 		},
 		custody.KindProveStore: {"an unknown store": func(a custody.Act) { a.(*custody.ProveStore).Store = "tape" }},
+		custody.KindReportEvidence: {
+			"no item":         func(a custody.Act) { a.(*custody.ReportEvidence).Evidence = "" },
+			"an unknown kind": func(a custody.Act) { a.(*custody.ReportEvidence).Paper = "poem" },
+			"no digest":       func(a custody.Act) { a.(*custody.ReportEvidence).SHA256 = custody.Digest{} },
+			"no bytes":        func(a custody.Act) { a.(*custody.ReportEvidence).Size = 0 },
+		},
 		custody.KindAdoptWitnesses: {
 			"no policy":        func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy = "" },
 			"another spelling": func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy += "\n" },
@@ -274,7 +280,7 @@ func TestPurposes(t *testing.T) {
 	s := newStory(t)
 	need := []custody.Kind{
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
-		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence,
+		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence, custody.KindReportEvidence,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
 		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord, custody.KindAdoptWitnesses,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,

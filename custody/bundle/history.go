@@ -100,6 +100,8 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Evidence.Stream()
 	case *custody.ExportEvidence:
 		return r.Stream == a.Evidence.Stream()
+	case *custody.ReportEvidence:
+		return r.Stream == a.Evidence.Stream()
 	case *custody.VerifyEvidence:
 		return r.Stream == a.Evidence.Stream()
 	case *custody.HoldEvidence:

@@ -122,6 +122,8 @@ func detail(act custody.Act) string {
 		return fmt.Sprintf("%s, %d bytes handed over", a.Outcome, a.Sent)
 	case *custody.ReceiveEvidence:
 		return fmt.Sprintf("%d bytes arrived, SHA-256 %s", a.Size, a.SHA256.Hex())
+	case *custody.ReportEvidence:
+		return fmt.Sprintf("%s, %d bytes, SHA-256 %s", a.Paper, a.Size, a.SHA256.Hex())
 	case *custody.HoldEvidence:
 		return "by authority of " + a.Authority
 	case *custody.LiftHold:
@@ -162,6 +164,7 @@ func (e Event) What() string {
 		custody.KindReleaseEvidence:  "released bytes",
 		custody.KindReceiveEvidence:  "confirmed what arrived",
 		custody.KindExportEvidence:   "took the item's records out",
+		custody.KindReportEvidence:   "issued a paper about the item",
 		custody.KindVerifyEvidence:   "asked for a check of the item",
 		custody.KindHoldEvidence:     "put the item on legal hold",
 		custody.KindLiftHold:         "moved to lift a legal hold",

@@ -87,6 +87,11 @@ func TestWhatIsNotThereAndWhatIsNotYours(t *testing.T) {
 		{"retrieve too much", &custody.RetrieveEvidence{Evidence: s.Evidence, Length: 1 << 40}, &custody.RetrieveEvidence{Evidence: nowhere, Length: 1 << 40}},
 		{"export", &custody.ExportEvidence{Evidence: s.Evidence}, &custody.ExportEvidence{Evidence: nowhere}},
 		{
+			"report",
+			&custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1},
+			&custody.ReportEvidence{Evidence: nowhere, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1},
+		},
+		{
 			"begin",
 			&custody.BeginEvidence{Exhibit: "EX-1", Incident: s.Incident, Name: name, Type: "disk"},
 			&custody.BeginEvidence{Exhibit: "EX-1", Incident: noIncident, Name: name, Type: "disk"},

@@ -69,6 +69,7 @@ evidence.retrieve           evidence   .    .    .    team .    .    .    .    .
 evidence.release            evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
 evidence.receive            evidence   .    .    .    team .    .    .    .    .    .    .    .    .
 evidence.export             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
+evidence.report             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
 evidence.verify             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
 evidence.hold               evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 evidence.lift-hold          evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
