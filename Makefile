@@ -45,7 +45,7 @@ gotestsum --format standard-quiet --jsonfile .tools/$(1).json -- -timeout $(TIME
 endef
 
 test: ## Every test, with its own set-up
-	@deploy/tools.sh gcc gotestsum minio versitygw postgresql trillian_log_server trillian_log_signer litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers openssh-client e2fsprogs ewf-tools qemu-utils curl formats openssl chromium
+	@deploy/tools.sh gcc gotestsum minio versitygw postgresql trillian_log_server trillian_log_signer litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers openssh-client e2fsprogs ewf-tools qemu-utils curl formats openssl chromium papers shacl
 	$(call gotest,test,./...)
 	$(call gotest,race,-race -skip '$(CALM)' $$(go list ./... | grep -E '^($(subst $(space),|,$(RACE)))'))
 

@@ -37,6 +37,8 @@ var rows = map[string]row{
 	"custody/stamp":           {"custody", ""},
 	"custody/format":          {"", ""},
 	"custody/format/ewf":      {"", ""},
+	"custody/paper":           {"custody custody/bundle custody/paper/caseuco", "codeberg.org/go-pdf/fpdf rsc.io/qr"},
+	"custody/paper/caseuco":   {"custody custody/bundle", "github.com/go-json-experiment/json"},
 	"custody/policy":          {"custody", "github.com/cedar-policy/cedar-go"},
 	"custody/decision":        {"custody custody/policy", ""},
 	"custody/replay":          {"custody custody/decision", "golang.org/x/mod/sumdb golang.org/x/sync"},
@@ -71,7 +73,7 @@ var rows = map[string]row{
 	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay custody/stamp investigate ledger ledger/authority ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
-	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
+	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/paper custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
 	"cmd/custody-verify": {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
 	"cmd/wasm":           {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},

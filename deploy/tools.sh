@@ -13,7 +13,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	echo "usage: deploy/tools.sh NAME..." >&2
-	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl openssl formats chromium" >&2
+	echo "names: litewitness omniwitness spicy tessera-fsck tessera-mirror tessera-migrate tessera-log peers minio versitygw postgresql trillian_log_server trillian_log_signer mc rclone restic golangci-lint govulncheck gotestsum gcc fuse3 e2fsprogs openssh-client xz ewf-tools qemu-utils curl openssl formats chromium papers shacl" >&2
 	exit 2
 }
 
@@ -38,6 +38,18 @@ from_go() {
 # from_here: build the programs of deploy/peers, a module of its own.
 from_here() {
 	(cd "$root/deploy/peers" && CGO_ENABLED=0 GOBIN=$bin go install -trimpath ./...) >"$log" 2>&1 || fail "could not build deploy/peers; see $log"
+}
+
+# from_npm NAME: the program of deploy/NAME, main.mjs, with exactly what its package-lock.json lists.
+from_npm() {
+	local from=$root/deploy/$1 made=$bin/.$1
+	if ! cmp -s "$from/package-lock.json" "$made/package-lock.json" || [[ ! -x $bin/$1 ]]; then
+		echo "tools.sh: installing deploy/$1 from npm"
+		rm -rf "$made" "${bin:?}/$1" && mkdir -p "$made" && cp "$from"/package*.json "$made"
+		(cd "$made" && npm ci --ignore-scripts --no-audit --no-fund) >"$log" 2>&1 || fail "could not install deploy/$1; see $log"
+		printf '#!/bin/sh\nexec node "%s/main.mjs" "$@"\n' "$(cd "$made" && pwd)" >"$bin/$1" && chmod +x "$bin/$1"
+	fi
+	cp "$from/main.mjs" "$made"
 }
 
 # from_debian PROGRAM PACKAGE...: install the packages, unless the program is there.
@@ -100,6 +112,13 @@ for name in "$@"; do
 		for pair in mkfs.vfat:dosfstools mkntfs:ntfs-3g mkfs.xfs:xfsprogs sfdisk:fdisk mkswap:util-linux 7zz:7zip bzip2:bzip2 xz:xz-utils zstd:zstd zip:zip sqlite3:sqlite3 gcore:gdb; do
 			from_debian "${pair%:*}" "${pair#*:}"
 		done ;;
+	papers) # readers of others: what custody/paper writes is read back with them
+		for pair in pdftotext:poppler-utils qpdf:qpdf zbarimg:zbar-tools; do
+			from_debian "${pair%:*}" "${pair#*:}"
+		done ;;
+	shacl) # holds custody/paper/caseuco's exports against the shapes of CASE
+		from_debian npm npm
+		from_npm shacl ;;
 	xz) from_debian xz xz-utils ;;
 	*) usage ;;
 	esac

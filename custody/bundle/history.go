@@ -315,7 +315,8 @@ func (c *check) enrolled() map[custody.PrincipalID]*signer {
 		}
 		people[id].enrolled = append(people[id].enrolled, enrolment{en, e.record.Sequence})
 	}
-	c.verdict.people, c.service, c.policy, c.adopted = policy.Enrolments, policy.Service, policy.Digest, policy.Adopted
+	c.verdict.people, c.verdict.service = policy.Enrolments, policy.Service
+	c.service, c.policy, c.adopted = policy.Service, policy.Digest, policy.Adopted
 	return people
 }
 
@@ -503,6 +504,7 @@ func (c *check) checkItems() {
 		c.checkItem(v)
 	}
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
+	c.around()
 }
 
 // checkItem folds an item's own stream.

@@ -29,7 +29,9 @@ type Verdict struct {
 	Withheld     []Withheld            `json:"withheld,omitempty"` // records of the bundle's streams that are not disclosed
 	Problems     []Problem             `json:"problems"`           // empty when verified
 	Warnings     []Problem             `json:"warnings"`           // what verifies, and may yet be disputed
+	Around       []Event               `json:"-"`                  // what the bundle has of people, keys, the store and the log, in the order of recording
 	people       map[custody.PrincipalID]custody.Enrolment
+	service      custody.PrincipalID
 }
 
 // Item is what a verification found of one item.
@@ -73,6 +75,7 @@ type Event struct {
 	Reason    string              `json:"reason,omitempty"` // of a refusal
 	Detail    string              `json:"detail"`
 	Signature string              `json:"signature"` // algorithm of the key that signed; empty when that could not be verified
+	Statement *custody.Statement  `json:"-"`         // what was said
 }
 
 // Problem is one thing that is wrong, and in which member.
@@ -87,7 +90,7 @@ func (c *check) timeline(s *stream) {
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
 			Stream: s.head.Stream, Sequence: e.record.Sequence, Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
-			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm,
+			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm, Statement: e.statement,
 		})
 	}
 }
@@ -210,13 +213,7 @@ func (v *Verdict) Write(w io.Writer) error {
 	for _, i := range v.Items {
 		b.WriteString(i.text(v.Incident))
 	}
-	fmt.Fprintf(&b, "\nLog         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
-	fmt.Fprintf(&b, "History     %s\n", v.completeness())
-	if v.Since != nil {
-		b.WriteString(v.Since.text(v.Items))
-	}
-	b.WriteString("            That the decisions were right under the policy was not checked.\n")
-	b.WriteString(v.witnesses() + "\n")
+	b.WriteString("\n" + v.checked() + "\n")
 	b.WriteString(v.withheldText())
 	for _, e := range v.Erased {
 		fmt.Fprintf(&b, "  ERASED      %s\n", e)

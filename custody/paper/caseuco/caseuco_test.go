@@ -1,0 +1,179 @@
+package caseuco_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/custody/paper/caseuco"
+	"github.com/forensic-custody/custody/investigate"
+	"github.com/forensic-custody/custody/storage/buckettest"
+)
+
+// verdict is that of a story in which an item was taken in, retrieved and checked,
+// and somebody was refused.
+func verdict(t *testing.T) (*guardtest.Story, *bundle.Verdict) {
+	t.Helper()
+	ctx := t.Context()
+	words := custody.Acts().With(investigate.Acts())
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3, Words: words, States: custody.States{
+		"policy":    func() custody.State { return custody.NewPolicy() },
+		"incidents": func() custody.State { return &investigate.Incidents{} },
+		"principal": func() custody.State { return custody.NewStanding() },
+		"incident":  func() custody.State { return investigate.NewIncident() },
+		"evidence":  func() custody.State { return custody.NewEvidence() },
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	s, err := w.Team(ctx, guardtest.Incidents{
+		Open: func(title string, at custody.Time) custody.Act {
+			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
+		},
+		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
+			return &investigate.Assign{Incident: i, Principal: p}
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.TakeIn(ctx))
+	require.NoError(t, s.Retrieve(ctx))
+	_, err = s.Attest(ctx, "the schedule", &custody.CheckEvidence{Evidence: s.Evidence, Intact: true, SHA256: custody.Hash(s.Artifact)})
+	require.NoError(t, err)
+	refused, err := s.Lead.Does(ctx, "to look", s.Retrieval())
+	require.NoError(t, err)
+	require.False(t, refused.Permit)
+	var b bytes.Buffer
+	require.NoError(t, s.Bundle(ctx, s.Evidence, true, &b))
+	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: words})
+	require.Empty(t, v.Problems)
+	return s, v
+}
+
+func export(t *testing.T, v *bundle.Verdict) []byte {
+	t.Helper()
+	b, err := caseuco.Write(v, custody.Hash([]byte("the bundle")))
+	require.NoError(t, err)
+	return b
+}
+
+type thing map[string]any
+
+func graph(t *testing.T, b []byte) (all []thing) {
+	t.Helper()
+	var d struct {
+		Graph []thing `json:"@graph"`
+	}
+	require.NoError(t, json.Unmarshal(b, &d))
+	return d.Graph
+}
+
+// of returns the things of a type.
+func of(all []thing, kind string) (list []thing) {
+	for _, x := range all {
+		if x["@type"] == kind {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// TestTheHistory is in the export: exhibit, bytes and digests, people, and each act
+// with who did it, when, with what, and upon what came before.
+func TestTheHistory(t *testing.T) {
+	s, v := verdict(t)
+	b := export(t, v)
+	require.Equal(t, b, export(t, v), "the same bytes")
+	all := graph(t, b)
+	require.Equal(t, "EX-1", of(all, "case-investigation:ProvenanceRecord")[0]["case-investigation:exhibitNumber"])
+	require.Equal(t, "a login from two countries at once", of(all, "case-investigation:Investigation")[0]["uco-core:name"])
+	require.Len(t, of(all, "uco-identity:Person"), 2)
+	require.Contains(t, string(b), custody.Hash(s.Artifact).Hex())
+	right := of(all, "case-investigation:Authorization")[0]
+	require.Equal(t, "incident response policy 4.2", right["case-investigation:authorizationIdentifier"])
+	acts := of(all, "case-investigation:InvestigativeAction")
+	require.Len(t, acts, len(v.Timeline)+1, "the records, and the acquisition")
+	require.Equal(t, "evidence acquisition", acts[0]["uco-core:name"])
+	require.Equal(t, "Fail", acts[len(acts)-1]["uco-action:actionStatus"])
+	for n, a := range acts {
+		require.NotEmpty(t, a["uco-action:performer"])
+		require.NotEmpty(t, a["uco-action:instrument"])
+		if n > 0 {
+			require.Equal(t, acts[n-1]["@id"], a["case-investigation:wasInformedBy"].(map[string]any)["@id"])
+		}
+	}
+	seen := map[any]bool{}
+	for _, x := range all {
+		require.False(t, seen[x["@id"]], "%v stands there twice", x["@id"])
+		seen[x["@id"]] = true
+	}
+	v.Verified = false
+	_, err := caseuco.Write(v, custody.Digest{})
+	require.Error(t, err)
+}
+
+// wrong is a part of an export in which four things are wrong.
+func wrong(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var d map[string]any
+	require.NoError(t, json.Unmarshal(b, &d))
+	all := graph(t, b)
+	hash, record, act := of(all, "uco-types:Hash")[0], of(all, "case-investigation:ProvenanceRecord")[0], of(all, "case-investigation:InvestigativeAction")[0]
+	hash["uco-types:hashMethod"] = 256
+	hash["uco-types:hashValue"] = "not typed"
+	record["case-investigation:exhibitNumber"] = []string{"EX-1", "EX-2"}
+	act["uco-action:location"] = "somewhere"
+	d["@graph"] = []thing{hash, record, act}
+	b, err := json.Marshal(d)
+	require.NoError(t, err)
+	return b
+}
+
+// TestShapes holds an export against the shapes of CASE 1.4.0 with a validator of
+// others, and beside it a wrong one, which must be found out.
+func TestShapes(t *testing.T) {
+	_, v := verdict(t)
+	b := export(t, v)
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, b, 0o600))
+		return path
+	}
+	packed, err := os.Open(filepath.Join("testdata", "case-1.4.0.ttl.gz"))
+	require.NoError(t, err)
+	defer func() { _ = packed.Close() }()
+	z, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	ontology, err := io.ReadAll(z)
+	require.NoError(t, err)
+
+	right, other := write("right.jsonld", b), write("wrong.jsonld", wrong(t, b))
+	out, err := exec.Command(buckettest.Tool(t, "shacl"), write("case.ttl", ontology), right, other).Output()
+	failed := new(exec.ExitError)
+	require.True(t, errors.As(err, &failed), "the wrong one is found out: %s", out)
+	require.Equal(t, 1, failed.ExitCode(), "%s", failed.Stderr)
+	var found []string
+	for l := range strings.Lines(string(out)) {
+		if strings.HasPrefix(l, right) {
+			require.Contains(t, l, " statements, 0 results")
+		} else {
+			found = append(found, l)
+		}
+	}
+	all := strings.Join(found, "")
+	for _, path := range []string{"types/hashMethod", "types/hashValue", "investigation/exhibitNumber", "action/location"} {
+		require.Regexp(t, "(Violation|Warning).*"+path, all)
+	}
+	require.Len(t, strings.Split(strings.TrimSpace(string(out)), "\n"), len(found)+1, "one line about the right one")
+}

@@ -1,0 +1,131 @@
+package paper
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// concerns says in sentences what somebody may object to, though everything
+// verifies: what the verdict warns of, gaps in the custody, and what nobody did
+// that one would expect.
+func (p *Proof) concerns() (list []string) {
+	v := p.Verdict
+	for _, w := range v.Warnings {
+		list = append(list, w.Where+" "+w.What+".")
+	}
+	for _, e := range v.Erased {
+		list = append(list, "Erased: "+e.String()+".")
+	}
+	if !v.Complete {
+		list = append(list, "The bundle has no leaves of the log: that no later record exists cannot be told from it.")
+	}
+	if v.Quorum != custody.QuorumMet {
+		list = append(list, "No quorum of outside witnesses was asked for or met: that nobody was shown another log rests on who keeps earlier heads of it.")
+	}
+	for _, i := range v.Items {
+		for _, c := range p.historyOf(i).concerns() {
+			if len(v.Items) > 1 {
+				c = i.Exhibit + ": " + c
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// concerns says what of it is about one item.
+func (h *history) concerns() (list []string) {
+	i := h.item_
+	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	switch {
+	case i.KeysLost != "":
+		say("The service has lost the keys of the incident (%s): nobody can read its stored copy.", i.KeysLost)
+	case i.Damaged:
+		say("The service's last check found that its stored copy is not what was sealed.")
+	}
+	if text := custody.AsReceivedText(i.AsReceived); text != "" {
+		say("%s.", capital(text))
+	}
+	for _, l := range i.Labels {
+		if !l.Matches() {
+			say("%s.", l.String())
+		}
+	}
+	if i.Acquisition != nil {
+		for _, c := range i.Acquisition.Concerns() {
+			say("%s.", capital(c))
+		}
+		say("%s", h.beforeTheSeal())
+	}
+	if i.Store == nil || !i.Store.Lock {
+		say("When it was sealed, the store was not proven to keep anybody from deleting it: deletion is found out, and not prevented.")
+	}
+	if !i.Confirmed && i.Artifact != nil {
+		say("No record says that the service read the stored bytes back since the seal.")
+	}
+	return append(list, h.transfers()...)
+}
+
+// beforeTheSeal is the time of which the log knows nothing.
+func (h *history) beforeTheSeal() string {
+	at, err := time.Parse(time.RFC3339, h.item_.Acquisition.CollectedAt)
+	if err != nil {
+		return "When it was taken is not recorded."
+	}
+	gap := h.sealed.Recorded.Time().Sub(at)
+	text := fmt.Sprintf("Between taking it (%s) and the seal (%s) lie %s, of which the log knows only what the seal says.", h.item_.Acquisition.CollectedAt, utc(h.sealed.Recorded), duration(gap))
+	if h.scene != nil {
+		text += fmt.Sprintf(" The bytes were signed for at %s by the clock of the signer, and are the same.", utc(h.scene.Time))
+	}
+	return text
+}
+
+// transfers says what is open about bytes that were handed out.
+func (h *history) transfers() (list []string) {
+	released, received := map[custody.Digest]bool{}, map[custody.Digest]bool{}
+	for _, e := range h.events {
+		if !e.Permitted {
+			continue
+		}
+		switch act := e.Statement.Act.(type) {
+		case *custody.ReleaseEvidence:
+			released[act.Grant] = true
+		case *custody.ReceiveEvidence:
+			received[act.Grant] = true
+		}
+	}
+	for _, e := range h.events {
+		if !e.Permitted {
+			continue
+		}
+		switch act := e.Statement.Act.(type) {
+		case *custody.RetrieveEvidence:
+			if !released[e.Statement.Payload] {
+				list = append(list, fmt.Sprintf("What became of the retrieval by %s of %s is not on record here.", e.Name, utc(e.Time)))
+			}
+		case *custody.ReleaseEvidence:
+			g, known := h.grant(act.Grant)
+			who := "somebody"
+			if known {
+				who = g.Name
+			}
+			switch {
+			case act.Outcome == custody.ReleaseUnknown:
+				list = append(list, fmt.Sprintf("How much of the item %s was given at %s is not known: at most what was granted.", who, utc(e.Recorded)))
+			case act.Sent > 0 && !received[act.Grant]:
+				list = append(list, fmt.Sprintf("%s was handed %s at %s and has not confirmed on record what arrived.", who, plural(int(act.Sent), "byte"), utc(e.Recorded)))
+			}
+		}
+	}
+	return list
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return string(s[0]-'a'+'A') + s[1:]
+}
