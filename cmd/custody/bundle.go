@@ -328,6 +328,8 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
                            confirmed, damaged), timeline, withheld (stream, sequence, index),
                            problems {where, what}, warnings {where, what}
+  report                   folder, bundle (its SHA-256), papers: name, kind, sha256, size, issued {payload, …}
+  report verify            name, title, by, kind, evidence, at, purpose, index, size, quorum
   everything else          payload, stream, index, size, receipt; id of what came into being`,
 	}
 }

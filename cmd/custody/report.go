@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/paper"
+)
+
+// reporting is what custody report is told.
+type reporting struct {
+	dir, purpose, bundle, trust string
+	kinds                       []string
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	var r reporting
+	c := &cobra.Command{
+		Use: "report [e-…] -o DIR", Short: "Make the papers for court from an item's proof, and put them on record",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("custody report is of one item")
+			}
+			return nil
+		},
+		Long: `Exports the proof of an item, which is on record, verifies it, and makes from it in
+a new folder: the report of the chain of custody and drafts of certificates under
+FRE 902(13) and 902(14), as HTML and PDF, and the history as CASE/UCO. Each paper's
+SHA-256 is put on record, signed by you, and its receipt kept beside it.
+Without an item and with --bundle and --trust it makes the same papers, byte for
+byte, without a service: unsigned drafts, which their names say. With an item and
+--bundle it issues papers from a proof that was exported before.
+A proof that does not verify makes no paper.`,
+		Example: `  custody report e-abcdefghijklmnop -o EX-1 --purpose "disclosure to the defence"
+  custody report --bundle EX-1/proof.bundle --trust trust.json -o mine
+  custody report verify EX-1/custody-report.pdf --trust trust.json`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if r.dir == "" {
+				return usagef("give -o: a folder to make")
+			}
+			if len(args) == 0 {
+				return a.draftPapers(r)
+			}
+			id, err := custody.ParseEvidenceID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if r.purpose == "" {
+				return usagef("give --purpose")
+			}
+			return a.issuePapers(c.Context(), id, r)
+		},
+	}
+	c.Flags().StringVarP(&r.dir, "output", "o", "", "folder to make, which must not exist")
+	c.Flags().StringVar(&r.purpose, "purpose", "", "why")
+	c.Flags().StringVar(&r.bundle, "bundle", "", "a proof that was exported before, instead of a new one")
+	c.Flags().StringVar(&r.trust, "trust", "", "trust file (default: your own, with an item)")
+	c.Flags().StringSliceVar(&r.kinds, "kind", nil, "which papers: "+strings.Join(custody.PaperKinds(), ", ")+" (default: all)")
+	c.AddCommand(a.reportVerify())
+	return c
+}
+
+// draftPapers makes papers from a proof that lies here, and puts nothing on record.
+func (a *app) draftPapers(r reporting) error {
+	if r.bundle == "" || r.trust == "" {
+		return usagef("give an item, or --bundle and --trust")
+	}
+	trust, err := readTrust(r.trust)
+	if err != nil {
+		return err
+	}
+	p, files, err := makePapers(r, trust)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		return usageError{err}
+	}
+	answer, text := []madePaper{}, ""
+	for _, f := range files {
+		ext := filepath.Ext(f.Name)
+		f.Name = strings.TrimSuffix(f.Name, ext) + ".unsigned" + ext
+		if err := writePaper(r.dir, f.Name, f.Bytes); err != nil {
+			return err
+		}
+		m := madeOf(f)
+		answer, text = append(answer, m), text+m.String()
+	}
+	return a.answer(papersMade{r.dir, p.SHA256, answer}, text+"unsigned drafts: nothing was put on record\n")
+}
+
+// madePaper is what is said of a paper that was made.
+type madePaper struct {
+	Name   string         `json:"name"`
+	Kind   string         `json:"kind"`
+	SHA256 custody.Digest `json:"sha256"`
+	Size   int            `json:"size"`
+	Issued *proof         `json:"issued,omitempty"`
+}
+
+type papersMade struct {
+	Folder string         `json:"folder"`
+	Bundle custody.Digest `json:"bundle"` // SHA-256
+	Papers []madePaper    `json:"papers"`
+}
+
+func madeOf(f paper.File) madePaper {
+	return madePaper{Name: f.Name, Kind: f.Kind, SHA256: custody.Hash(f.Bytes), Size: len(f.Bytes)}
+}
+
+// String says it in a line.
+func (m madePaper) String() string {
+	text := fmt.Sprintf("%-34s SHA-256 %s", m.Name, m.SHA256.Hex())
+	if m.Issued != nil {
+		text += fmt.Sprintf("  on record as leaf %d", m.Issued.Index)
+	}
+	return text + "\n"
+}
+
+// makePapers reads the proof that lies here and makes its papers.
+func makePapers(r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, error) {
+	f, err := os.Open(r.bundle)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, paper.MaxBundle+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := paper.Read(b, trust, words())
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := p.Make(r.kinds...)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return p, files, nil
+}
+
+// writePaper writes a file that does not exist, and forces it to the disk.
+func writePaper(dir, name string, b []byte) error {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// issuePapers makes papers and puts each on record. What is in the folder before is
+// on the disk before anything is said about it.
+func (a *app) issuePapers(ctx context.Context, id custody.EvidenceID, r reporting) error {
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	trust := cl.Trust
+	if r.trust != "" {
+		if trust, err = readTrust(r.trust); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		return usageError{err}
+	}
+	p, files, err := a.preparePapers(ctx, cl, id, r, trust)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(r.dir)) // nothing is on record about what lies there
+	}
+	answer, text := []madePaper{}, ""
+	for _, f := range files {
+		said, err := cl.Say(ctx, r.purpose, &custody.ReportEvidence{Evidence: id, Paper: f.Kind, SHA256: custody.Hash(f.Bytes), Size: uint64(len(f.Bytes))})
+		if err != nil {
+			return fmt.Errorf("%s is made and not on record: %w", filepath.Join(r.dir, f.Name), err)
+		}
+		issue, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(said.Receipt.Marshal()), Record: said.Raw}).Marshal()
+		if err != nil {
+			return err
+		}
+		if err := writePaper(r.dir, f.Name+".receipt", issue); err != nil {
+			return err
+		}
+		m, on := madeOf(f), proofOf(said, "")
+		m.Issued = &on
+		answer, text = append(answer, m), text+m.String()
+	}
+	if err := a.keep(ctx, cl); err != nil {
+		return err
+	}
+	return a.answer(papersMade{r.dir, p.SHA256, answer}, text+fmt.Sprintf("%s holds the papers, their receipts, and the proof that they were made from\n", r.dir))
+}
+
+// preparePapers writes the proof of an item and the papers made from it.
+func (a *app) preparePapers(ctx context.Context, cl *client.Client, id custody.EvidenceID, r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, error) {
+	if r.bundle == "" {
+		var b bytes.Buffer
+		if err := cl.Bundle(ctx, r.purpose, id, true, &b); err != nil {
+			return nil, nil, err
+		}
+		r.bundle = filepath.Join(r.dir, paper.BundleName)
+		if err := writePaper(r.dir, paper.BundleName, b.Bytes()); err != nil {
+			return nil, nil, err
+		}
+	}
+	p, files, err := makePapers(r, trust)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !p.Of(id) {
+		return nil, nil, fmt.Errorf("%s is a proof of another item", r.bundle)
+	}
+	if filepath.Dir(r.bundle) != filepath.Clean(r.dir) {
+		if err := writePaper(r.dir, paper.BundleName, p.Bundle); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, f := range files {
+		if err := writePaper(r.dir, f.Name, f.Bytes); err != nil {
+			return nil, nil, err
+		}
+	}
+	return p, files, nil
+}
+
+func (a *app) reportVerify() *cobra.Command {
+	var trustPath, receipt, bundle string
+	c := &cobra.Command{
+		Use: "verify PAPER --trust trust.json", Short: "Say who issued a paper: no network, no service, no account", Args: exactly(1),
+		Long: `Holds a paper against its receipt, and that against the trust file, with the proof
+that the paper was made from: was it issued, by whom, when and why. That the paper
+is what the proof makes, custody report --bundle shows.`,
+		Example: "  custody report verify EX-1/custody-report.pdf --trust trust.json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if trustPath == "" {
+				return usagef("give --trust")
+			}
+			trust, err := readTrust(trustPath)
+			if err != nil {
+				return err
+			}
+			if receipt == "" {
+				receipt = args[0] + ".receipt"
+			}
+			if bundle == "" {
+				bundle = filepath.Join(filepath.Dir(args[0]), paper.BundleName)
+			}
+			var read [3][]byte
+			for n, path := range []string{args[0], receipt, bundle} {
+				if read[n], err = os.ReadFile(path); err != nil {
+					return usageError{err}
+				}
+			}
+			p, err := paper.Read(read[2], trust, words())
+			if err != nil {
+				return err
+			}
+			i, err := p.VerifyIssue(read[0], read[1], trust, words())
+			if err != nil {
+				return fmt.Errorf("NOT VERIFIED: %w", err)
+			}
+			return a.answer(i, fmt.Sprintf("VERIFIED\n\nissued by %s, %s (%s), at %s, as %s of %s\npurpose: %s\non record as leaf %d of the log (proven at size %d, quorum of witnesses: %s)\n",
+				i.Name, i.Title, i.By, i.At, i.Kind, i.Evidence, i.Purpose, i.Index, i.Size, i.Quorum))
+		},
+	}
+	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
+	c.Flags().StringVar(&receipt, "receipt", "", "its receipt (default: PAPER.receipt)")
+	c.Flags().StringVar(&bundle, "bundle", "", "the proof that it was made from (default: "+paper.BundleName+" beside it)")
+	return c
+}
