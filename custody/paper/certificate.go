@@ -96,7 +96,7 @@ func (h *history) asReceived() bool {
 // digests lists who measured the item's bytes, when and with what, in the order of
 // recording. Only what a record says stands in it.
 func (h *history) digests() *Table {
-	t := &Table{Caption: "Digests on record. The algorithm is SHA-256 (FIPS 180-4) unless it says otherwise.", Columns: []Column{{"Of", 0.15}, {"When", 0.17}, {"By whom, with what", 0.26}, {"Value", 0.42}}}
+	t := &Table{Caption: "Digests on record. The algorithm is SHA-256 (FIPS 180-4) unless it says otherwise.", Columns: []Column{{"Of what, when", 0.2}, {"By whom, with what", 0.25}, {"Value", 0.55}}}
 	row := func(of string, at custody.Time, by, with, value, note string) {
 		who := Cell{{Text: by}}
 		if with != "" {
@@ -106,7 +106,7 @@ func (h *history) digests() *Table {
 		if note != "" {
 			cell = append(cell, Line{Text: note})
 		}
-		t.Rows = append(t.Rows, []Cell{line(of), line(utc(at)), who, cell})
+		t.Rows = append(t.Rows, []Cell{{{Text: of}, {Text: utc(at)}}, who, cell})
 	}
 	sealed := h.seal.Artifact.SHA256
 	switch {

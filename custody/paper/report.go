@@ -471,7 +471,7 @@ func (p *Proof) disputable() (part Part) {
 
 func (p *Proof) people() (part Part) {
 	part.Title = "Everybody who handled it, and how to reach them"
-	t := &Table{Caption: "As enrolled in the log; in the order of their first record", Columns: []Column{{"Name", 0.24}, {"Title", 0.2}, {"Contact", 0.22}, {"Records", 0.34}}}
+	t := &Table{Caption: "As enrolled in the log; in the order of their first record", Columns: []Column{{"Name", 0.22}, {"Title and contact", 0.23}, {"Records", 0.55}}}
 	for _, h := range p.Verdict.Handlers() {
 		name := Cell{{Text: h.Name, Strong: true}}
 		what := Cell{}
@@ -483,9 +483,9 @@ func (p *Proof) people() (part Part) {
 			what = append(what, Line{Text: plural(h.Acts, "record") + " signed, " + plural(h.Refused, "attempt") + " refused"})
 		}
 		for _, k := range h.Keys {
-			what = append(what, Line{Text: "key " + k.String(), Exact: true})
+			what = append(what, Line{Text: "signed with the key whose SHA-256 is"}, Line{Text: k.Hex(), Exact: true})
 		}
-		t.Rows = append(t.Rows, []Cell{name, line(h.Title), line(h.Contact), what})
+		t.Rows = append(t.Rows, []Cell{name, {{Text: h.Title}, {Text: h.Contact}}, what})
 	}
 	part.table(t)
 	return part

@@ -1,0 +1,171 @@
+package paper_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/custody/paper"
+)
+
+// TestCertificateOfCopies: source, and every digest on record with who, when and
+// with what; blanks for the rest; unsigned (S-40, S-42).
+func TestCertificateOfCopies(t *testing.T) {
+	l := eventful(t)
+	part := l.does(l.Engineer, "the first bytes", &custody.RetrieveEvidence{Evidence: l.Evidence, Length: 4})
+	l.attests(&custody.ReleaseEvidence{Evidence: l.Evidence, Grant: part, Outcome: custody.ReleaseFinished, Sent: 4})
+	l.does(l.Engineer, "", &custody.ReceiveEvidence{Evidence: l.Evidence, Grant: part, SHA256: custody.Hash(l.Artifact[:4]), Size: 4})
+	p := l.proof()
+	says(t, files(t, p, custody.Paper90214), "certificate-902-14",
+		"DRAFT. Not signed, and nobody's statement until it is completed and signed.",
+		"FRE 902(14)", "Court, parties and docket number:", "I am qualified to certify",
+		"laptop, model ThinkPad X1, S/N SN 123, host web01", "Officer Olga Öberg, patrol officer", "dd 9.1, settings: bs=1M",
+		"Original, as", "signed for in the seal", "program: not recorded", custody.Hash(l.Artifact).Hex(),
+		"equal to the sealed digest", custody.Hash(l.Artifact[:4]).Hex()[:50], "a part of the item", "d41d8cd98f00b204e9800998ecf8427e",
+		"When and with what program (name, version) the digest of the original was computed at the source",
+		"under penalty of perjury under the laws of the United States of America", "28 U.S.C. §1746(1)", "28 U.S.C. §1746(2)", "Signature:",
+		"Record of notice (FRE 902(11))", "Notice given to (party, counsel):", "On (date), by (means), by whom:",
+		p.SHA256.Hex(), p.Trust.Hex(), p.Verdict.Root.Hex(),
+	)
+}
+
+// TestCertificatesClaimNoMore than the verdict shows: neither that the original was
+// measured, nor that a copy is equal, nor that the store was read, where no record
+// says so.
+func TestCertificatesClaimNoMore(t *testing.T) {
+	l := live(t)
+	l.takesIn("disk.img", "EX-1", func(s *custody.SealEvidence) {
+		s.AsReceived = []string{custody.DigestRoot, custody.DigestSHA256}
+		s.Labels = []custody.Label{{Algorithm: "sha1", Measured: "da39a3ee5e6b4b0d3255bfef95601890afd80709", Over: custody.LabelMedia, Stated: "da39a3ee5e6b4b0d3255bfef95601890afd80700", StatedBy: "container"}}
+	})
+	all := files(t, l.proof())
+	says(t, all, "certificate-902-14", "Copy, as received", "took it from the service",
+		"The records do not show that anybody but the service measured the original",
+		"NOT what the container states", "da39a3ee5e6b4b0d3255bfef95601890afd80700")
+	silent(t, all, "certificate-902-14", "Original, as brought", "Original, at the scene", "equal to the sealed digest", "Stored copy")
+	says(t, all, "certificate-902-13", "Readings of the stored bytes (fixity): none on record in the bundle.",
+		"What the store was proven to do, when the service tried it: none on record in the bundle.",
+		"No outside witness cosigned this head of the log.")
+	says(t, all, "custody-report", "When it was sealed, the store was not proven to keep anybody from deleting it",
+		"No record says that the service read the stored bytes back since the seal.",
+		"Nobody but the service measured these bytes when they were taken in",
+		"NOT what the container states")
+	silent(t, all, "custody-report", "the service has read them back", "equal to the sealed digest")
+
+	l.attests(&custody.CheckEvidence{Evidence: l.Evidence, SHA256: custody.Hash([]byte("other bytes"))})
+	all = files(t, l.proof())
+	says(t, all, "certificate-902-14", "Stored copy", custody.Hash([]byte("other bytes")).Hex(), "NOT the sealed digest")
+	says(t, all, "certificate-902-13", "read back from the store: NOT the sealed bytes")
+	says(t, all, "custody-report", "The service's last check found that its stored copy is not what was sealed.")
+}
+
+// TestCertificateOfTheSystem: what it is, and record by record why its results are
+// accurate; what the records do not show (S-41).
+func TestCertificateOfTheSystem(t *testing.T) {
+	l := eventful(t)
+	l.does(l.Administrator, "a laptop was lost", &custody.RevokeKey{Key: l.Engineer.Key.Public().ID(), Principal: l.Engineer.ID})
+	p := l.proof()
+	says(t, files(t, p, custody.Paper90213), "certificate-902-13",
+		"DRAFT. Not signed, and nobody's statement until it is completed and signed.", "FRE 902(13)",
+		"The machines and places where it ran, and who operated it:", "The version of the program in the period:",
+		"Period: 2026-11-23 21:05:00 UTC to", "5 keys signed. Refusals among them: 1",
+		"leaves of the log were recomputed to its root", "S3, proven to lock", "read back from the store: the sealed bytes",
+		"the log began; key of the service", "a person enrolled, with a key: Emil Engineer", "a key revoked", l.Engineer.Key.Public().ID().String(),
+		"how its keys were kept in the period", "That the decisions were right under the policy: this was not checked.",
+		"28 U.S.C. §1746", "Record of notice (FRE 902(11))",
+	)
+}
+
+// TestSignedAtTheScene: the digest that the collector signed for at the scene is the
+// original's.
+func TestSignedAtTheScene(t *testing.T) {
+	l := live(t)
+	var at custody.Time
+	l.takesIn("disk.img", "EX-1", func(s *custody.SealEvidence) {
+		name, err := custody.NewName([]byte("disk.img"))
+		require.NoError(t, err)
+		h, err := l.Outsider.Header("taken at the scene")
+		require.NoError(t, err)
+		at = h.Time
+		s.Scene, err = custody.Sign(l.Outsider.Key, h, &custody.CollectEvidence{
+			Acquisition: s.Acquisition, Artifact: s.Artifact, Format: s.Format, Labels: s.Labels, Name: name, Type: "disk",
+		})
+		require.NoError(t, err)
+		l.Pass(time.Minute)
+	})
+	p := l.proof()
+	all := files(t, p)
+	says(t, all, "certificate-902-14", "Original, at the", "Otto Outsider", "signed for at the scene; the seal says the same")
+	says(t, all, "custody-report", "Taken by Otto Outsider", "The bytes were signed for at "+at.Time().Format("2006-01-02 15:04:05")+" UTC by the clock of the signer, and are the same.")
+	handlers := p.Verdict.Handlers()
+	require.Len(t, handlers, 2)
+	require.True(t, handlers[1].Scene)
+	require.Equal(t, "Otto Outsider", handlers[1].Name)
+}
+
+// TestIssued: a receipt shows who issued which paper, and no other paper, person or
+// log.
+func TestIssued(t *testing.T) {
+	l := live(t)
+	l.takesIn("disk.img", "EX-1")
+	before := l.bundle()
+	newcomer, err := l.Person("Nora Newcomer")
+	require.NoError(t, err)
+	require.NoError(t, l.Administrator.Enrols(t.Context(), newcomer, custody.RoleLegalAdvisor))
+	p := l.proof()
+	report := files(t, p, custody.PaperReport)["custody-report.pdf"]
+	issue := func(act custody.Act) []byte {
+		a, err := newcomer.Does(t.Context(), "for the court", act)
+		require.NoError(t, err)
+		b, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(a.Receipt.Marshal()), Record: a.Record}).Marshal()
+		require.NoError(t, err)
+		return b
+	}
+	act := &custody.ReportEvidence{Evidence: l.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(report), Size: uint64(len(report))}
+	receipt := issue(act)
+	got, err := p.VerifyIssue(report, receipt, l.Trust, words())
+	require.NoError(t, err)
+	require.Equal(t, "Nora Newcomer", got.Name)
+	require.Equal(t, newcomer.ID, got.By)
+	require.Equal(t, "for the court", got.Purpose)
+	require.Equal(t, custody.PaperReport, got.Kind)
+	v := l.proof().Verdict
+	last := v.Timeline[len(v.Timeline)-1]
+	require.Equal(t, "issued a paper about the item", last.What())
+	require.Contains(t, last.Detail, custody.Hash(report).Hex())
+
+	for name, c := range map[string]struct {
+		paper, receipt []byte
+		want           string
+	}{
+		"another paper":     {append([]byte{}, report[1:]...), receipt, "this one has"},
+		"an export":         {report, issue(&custody.ExportEvidence{Evidence: l.Evidence}), "issues no paper"},
+		"a smaller paper":   {report, issue(&custody.ReportEvidence{Evidence: l.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(report), Size: 7}), "this one has"},
+		"of nothing":        {report, issue(&custody.ReportEvidence{Evidence: custody.NewEvidenceID(custody.Hash(nil)), Paper: custody.PaperReport, SHA256: custody.Hash(report), Size: uint64(len(report))}), "was not issued"},
+		"no receipt":        {report, []byte("{}"), "receipt of the paper"},
+		"a changed receipt": {report, changed(receipt), ""},
+	} {
+		_, err := p.VerifyIssue(c.paper, c.receipt, l.Trust, words())
+		require.Error(t, err, name)
+		require.ErrorContains(t, err, c.want, name)
+	}
+	stranger := *l.Trust
+	stranger.Log, _, err = guardtest.LogKey(stranger.Origin, 9)
+	require.NoError(t, err)
+	_, err = p.VerifyIssue(report, receipt, &stranger, words())
+	require.ErrorContains(t, err, "not signed by the log")
+	early, err := paper.Read(before, l.Trust, words())
+	require.NoError(t, err)
+	_, err = early.VerifyIssue(report, receipt, l.Trust, words())
+	require.ErrorContains(t, err, "does not know key")
+}
+
+// changed is a receipt with another byte in its record.
+func changed(b []byte) []byte {
+	c := append([]byte{}, b...)
+	c[len(c)/2] ^= 1
+	return c
+}
