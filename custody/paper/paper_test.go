@@ -2,6 +2,8 @@ package paper_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"html"
 	"image"
@@ -259,6 +261,11 @@ func TestAPageNeedsNothing(t *testing.T) {
 		}
 		page := string(b)
 		require.Contains(t, page, `content="default-src 'none'; style-src 'sha256-`, name)
+		style := page[strings.Index(page, "<style>")+len("<style>") : strings.Index(page, "</style>")]
+		hash := sha256.Sum256([]byte(style))
+		require.Contains(t, html.UnescapeString(page), "style-src 'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'", "or no browser applies it")
+		require.Contains(t, style, "Page \" counter(page) \" of \" counter(pages)")
+		require.Regexp(t, `Bundle SHA-256 [0-9a-f]{64}"`, style)
 		require.Contains(t, page, `<html lang="en">`)
 		require.Equal(t, 1, strings.Count(page, "<h1>"))
 		for _, not := range []string{"<script", "<link", "<img", "<iframe", " src=", " href=", "url(", "@import", "http://", "https://", " style="} {
