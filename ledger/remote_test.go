@@ -221,7 +221,7 @@ func TestServerStalls(t *testing.T) {
 	t.Parallel()
 	on := trilliantest.Start(t)
 	p := newRemotePlace(t, on)
-	p.remote.Patience = 300 * time.Millisecond
+	p.remote.Patience = 3 * time.Second
 	l := p.open(t)
 	var g given
 	g.append(t, l, 0, 5)

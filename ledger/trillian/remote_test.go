@@ -287,7 +287,7 @@ func TestStalledSigner(t *testing.T) {
 	t.Parallel()
 	ctx, on := t.Context(), trilliantest.Start(t)
 	r := onServer(t, on)
-	r.Patience = 300 * time.Millisecond
+	r.Patience = 3 * time.Second
 	e := dial(t, r)
 	require.NoError(t, e.Queue(ctx, enginetest.Entries(0, 3)))
 	_, err := e.Integrate(ctx)
@@ -315,7 +315,7 @@ func TestStalledSigner(t *testing.T) {
 	require.Error(t, err)
 	_, err = e.Head(ctx)
 	require.Error(t, err)
-	require.Less(t, time.Since(begun), 10*time.Second, "it is not waited for longer than told")
+	require.Less(t, time.Since(begun), time.Minute, "it is not waited for longer than told")
 	on.LogServer.Resume()
 	require.NoError(t, e.Queue(ctx, enginetest.Entries(5, 6))) // whether or not it was taken in before
 	is, err = e.Integrate(ctx)
@@ -332,7 +332,7 @@ func TestServerWithTLS(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o755))
 	known, cert, key := certificate(t, dir, "one")
 	on := trilliantest.Start(t, "-tls_cert_file="+cert, "-tls_key_file="+key)
-	r := trillian.Remote{Address: on.Address, TLS: known, Places: filepath.Join(t.TempDir(), "places.db"), Patience: time.Second}
+	r := trillian.Remote{Address: on.Address, TLS: known, Places: filepath.Join(t.TempDir(), "places.db"), Patience: 10 * time.Second}
 	r.Tree, err = trillian.CreateTree(t.Context(), r, "log.example/test")
 	require.NoError(t, err)
 	e := dial(t, r)
