@@ -76,7 +76,7 @@ var rows = map[string]row{
 	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/paper custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
 	"cmd/custody-verify": {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
-	"cmd/wasm":           {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
+	"cmd/wasm":           {"custody custody/bundle custody/paper investigate", "github.com/go-json-experiment/json"},
 	"cmd/page":           {"", ""},
 
 	"deploy/lossyfs": {"", "github.com/hanwen/go-fuse golang.org/x/sys"},

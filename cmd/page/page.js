@@ -25,23 +25,33 @@
 	})();
 
 	const fail = (text) => {
-		conclude("bad", "NOT VERIFIED", "Nothing was decided: " + text, "");
+		conclude("bad", "NOT VERIFIED", "Nothing was decided: " + text, null);
 	};
 
 	// conclude shows what came out. An older verdict must never stand beside newer files.
-	const conclude = (mood, verdict, means, text, whole) => {
+	const conclude = (mood, verdict, means, said) => {
+		const { text, verdict: whole, report } = said || { text: "", verdict: "", report: "" };
 		at("verdict").textContent = verdict;
 		at("verdict").className = mood;
 		at("means").textContent = means;
 		at("text").textContent = text;
-		at("text").hidden = text === "";
-		at("save").hidden = !whole;
-		if (whole) {
-			URL.revokeObjectURL(at("save").href);
-			at("save").href = URL.createObjectURL(new Blob([whole], { type: "application/json" }));
-		}
+		at("words").hidden = text === "";
+		at("words").open = report === "";
+		at("report").hidden = report === "";
+		at("report").srcdoc = report;
+		offer("save", whole, "application/json");
+		offer("save-report", report, "text/html");
 		at("result").hidden = false;
 		at("verdict").focus();
+	};
+
+	// offer makes a link that saves a text.
+	const offer = (id, text, type) => {
+		URL.revokeObjectURL(at(id).href);
+		at(id).hidden = text === "";
+		if (text !== "") {
+			at(id).href = URL.createObjectURL(new Blob([text], { type }));
+		}
 	};
 
 	const ready = () => {
@@ -130,9 +140,9 @@
 			if (trust !== given.trust || bundle !== given.bundle || artifact !== given.artifact) {
 				fail("the files were changed meanwhile. Verify again.");
 			} else if (said.verified) {
-				conclude("good", "VERIFIED", "by the trust file with fingerprint " + fingerprint, said.text, said.verdict);
+				conclude("good", "VERIFIED", "by the trust file with fingerprint " + fingerprint, said);
 			} else {
-				conclude("bad", "NOT VERIFIED", "by the trust file with fingerprint " + fingerprint, said.text, said.verdict);
+				conclude("bad", "NOT VERIFIED", "by the trust file with fingerprint " + fingerprint, said);
 			}
 		} catch (e) {
 			fail(e.message);

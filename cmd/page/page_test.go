@@ -18,6 +18,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/paper"
 	"github.com/forensic-custody/custody/investigate"
 )
 
@@ -174,6 +175,19 @@ func TestPage(t *testing.T) {
 		require.NoError(t, natively(t, trust, vector(t, c.bundle), c.artifact).Write(&want))
 		require.Equal(t, want.String(), text, c.bundle)
 		require.Contains(t, b.text("#means"), print.String())
+		require.Equal(t, c.verdict != "VERIFIED", b.is(`document.querySelector("#report").hidden`))
+		report := value[string](b, `document.querySelector("#report").srcdoc`)
+		if c.verdict != "VERIFIED" {
+			require.Empty(t, report, "no paper is made from what does not verify")
+			continue
+		}
+		raw, err := os.ReadFile(vector(t, c.bundle))
+		require.NoError(t, err)
+		p, err := paper.Read(raw, parsed, custody.Acts().With(investigate.Acts()))
+		require.NoError(t, err)
+		made, err := p.Report().HTML()
+		require.NoError(t, err)
+		require.Equal(t, string(made), report, "the report that custody report makes")
 	}
 	require.True(t, b.is(`document.querySelector("#save").href.startsWith("blob:")`))
 	b.mu.Lock()

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/paper"
 	"github.com/forensic-custody/custody/investigate"
 )
 
@@ -73,18 +75,23 @@ func trustOf(blob js.Value) (*custody.Trust, error) {
 // verify takes three Blobs, the trust file, the bundle, and the artifact or null,
 // and a function that is told how many bytes of the bundle and of the artifact
 // were read. It says whether the bundle verifies, the verdict for people and as
-// JSON.
+// JSON, and of one that verifies the report of the chain of custody as a page.
 func verify(args []js.Value) (any, error) {
 	trust, err := trustOf(args[0])
 	if err != nil {
 		return nil, err
 	}
 	o := bundle.Options{Words: custody.Acts().With(investigate.Acts())}
+	print, err := trust.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
 	in, beside := &reader{blob: args[1], tell: args[3]}, &reader{blob: args[2], tell: args[3]}
 	if !args[2].IsNull() {
 		o.Artifact = bufio.NewReaderSize(beside, pieceSize)
 	}
-	v := bundle.Verify(bufio.NewReaderSize(in, pieceSize), trust, o)
+	sum := sha256.New()
+	v := bundle.Verify(io.TeeReader(bufio.NewReaderSize(in, pieceSize), sum), trust, o)
 	if err := errors.Join(in.failed, beside.failed); err != nil {
 		return nil, err
 	}
@@ -96,7 +103,14 @@ func verify(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"verified": v.Verified, "text": text.String(), "verdict": string(whole)}, nil
+	report := []byte{}
+	if v.Verified { // then the bundle was read to its last byte
+		p := paper.Proof{Verdict: v, SHA256: custody.Digest(sum.Sum(nil)), Trust: print}
+		if report, err = p.Report().HTML(); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"verified": v.Verified, "text": text.String(), "verdict": string(whole), "report": string(report)}, nil
 }
 
 // pieceSize is how many bytes of a file are read at once.
