@@ -84,7 +84,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	asked, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -93,7 +93,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		a.say("custody: %s", text)
 	}
 	if code == exitUsage {
-		a.say("see: custody help")
+		a.say("see: custody help%s", strings.TrimPrefix(asked.CommandPath(), "custody"))
 	}
 	return code
 }
@@ -171,7 +171,7 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 func exactly(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%d arguments instead of %d: custody %s", len(args), n, c.UseLine())
+			return usagef("%d arguments instead of %d: %s", len(args), n, c.UseLine())
 		}
 		return nil
 	}
@@ -181,7 +181,7 @@ func exactly(n int) cobra.PositionalArgs {
 func atLeast(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < n {
-			return usagef("%d arguments instead of %d or more: custody %s", len(args), n, c.UseLine())
+			return usagef("%d arguments instead of %d or more: %s", len(args), n, c.UseLine())
 		}
 		return nil
 	}

@@ -221,7 +221,7 @@ func readConfig(dir string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return Config{}, fmt.Errorf("%s holds no service: make one with custody init", dir)
+			return Config{}, fmt.Errorf("%s holds no service, which would have %s there: give its folder with --dir, or make one with custody init", dir, configFile)
 		}
 		return Config{}, err
 	}

@@ -244,6 +244,9 @@ func (h *House) open(ctx context.Context, dir string) error {
 		return err
 	}
 	rows, err := sql.Open(ctx, filepath.Join(dir, recordsFile), sql.Options{MustExist: true})
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the database %s is gone: custody rebuild --dir %s makes it again from the bucket (%w)", recordsFile, dir, err)
+	}
 	if err != nil {
 		return err
 	}
