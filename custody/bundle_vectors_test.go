@@ -69,6 +69,9 @@ func bundleVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put 
 	})
 	require.NoError(t, err)
 	add("exhibit-redacted", short.Bytes())
+	var some bytes.Buffer
+	require.NoError(t, bundle.AddExcerpts(&some, bytes.NewReader(all["exhibit-without-leaves.bundle"]), s.Evidence, bytes.NewReader(s.Artifact), bundle.Stretch{Offset: 5, Length: 3}))
+	add("exhibit-excerpt", some.Bytes())
 	for _, name := range []string{"exhibit-v1", "exhibit-v1-without-leaves", "exhibit-v1-broken"} {
 		judge(name, kept(t, name+".bundle"))
 	}

@@ -23,7 +23,7 @@ import (
 func words() custody.Vocabulary { return house.Words() }
 
 func (a *app) bundleCommand() *cobra.Command {
-	return group("bundle", "Portable proofs: export, verify, redact", a.bundleExport(), a.bundleVerify(), a.bundleRedact())
+	return group("bundle", "Portable proofs: export, verify, redact, excerpt", a.bundleExport(), a.bundleVerify(), a.bundleRedact(), a.bundleExcerpt())
 }
 
 func (a *app) bundleExport() *cobra.Command {
@@ -145,13 +145,15 @@ func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, w
 }
 
 func (a *app) bundleVerify() *cobra.Command {
-	var trustPath, artifact, log string
+	var trustPath, artifact, log, excerpts string
 	c := &cobra.Command{
-		Use: "verify BUNDLE --trust trust.json [--artifact FILE] [--log ADDRESS]", Short: "Verify a proof: no network, no service, no account", Args: exactly(1),
+		Use: "verify BUNDLE --trust trust.json [--artifact FILE] [--log ADDRESS] [--excerpts FOLDER]", Short: "Verify a proof: no network, no service, no account", Args: exactly(1),
 		Long: `Verifies a bundle against a trust file that reached you another way than the
 bundle. Says who did what to the item, when and why, and as of when that is
 complete. Exit code 0 only when everything verifies. With --log it reads the public
-log too, all of it, and says how many records of the item it has by now.`,
+log too, all of it, and says how many records of the item it has by now. With
+--excerpts it writes the stretches of artifacts that the bundle holds into a folder,
+after everything has been verified.`,
 		Example: `  custody bundle verify EX-1.bundle --trust trust.json --artifact disk.img
   custody bundle verify EX-1.bundle --trust trust.json --log https://custody.example/log/`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -180,6 +182,15 @@ log too, all of it, and says how many records of the item it has by now.`,
 				return err
 			}
 			fmt.Fprintf(&text, "\nTrust file  %s\n            compare its fingerprint with the one on paper\n", print)
+			if v.Verified && excerpts != "" {
+				written, err := writeExcerpts(args[0], excerpts, v)
+				if err != nil {
+					return err
+				}
+				for _, name := range written {
+					fmt.Fprintf(&text, "wrote %s\n", filepath.Join(excerpts, name))
+				}
+			}
 			if err := a.answer(v, text.String()); err != nil {
 				return err
 			}
@@ -191,6 +202,7 @@ log too, all of it, and says how many records of the item it has by now.`,
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
 	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes, to compare with what was sealed")
+	c.Flags().StringVar(&excerpts, "excerpts", "", "folder to write the stretches of artifacts to that the bundle holds, once all is verified")
 	c.Flags().StringVar(&log, "log", "", "where the log is served (…/log/), or the folder of a mirror: is there anything later?")
 	return c
 }
@@ -326,7 +338,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   log checkpoint           origin, size, root, quorum, cosigned {name, key, time}, signed
   bundle (every verb)      a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
-                           confirmed, damaged), timeline, withheld (stream, sequence, index),
+                           excerpts (offset, length, sha256), confirmed, damaged), timeline, withheld (stream, sequence, index),
                            problems {where, what}, warnings {where, what}
   report                   folder, bundle (its SHA-256), papers: name, kind, sha256, size, issued {payload, …}
   report verify            name, title, by, kind, evidence, at, purpose, index, size, quorum

@@ -10,6 +10,7 @@
 //     is refused, and the verdict says where.
 //   - Of a record that is withheld nothing is in a bundle that would let a guess of
 //     it be tested. The verdict says that it was there, and what cannot be told.
+//   - An excerpt of an artifact is proven to be of what was sealed, without the rest.
 //   - No network, no files, no clock: readers and writers come in, a verdict
 //     goes out. It compiles to WebAssembly.
 //

@@ -32,6 +32,7 @@ func TestVectorsVerify(t *testing.T) {
 		"exhibit.bundle":                   {true, true, bundle.ArtifactMatches},
 		"exhibit-without-leaves.bundle":    {true, false, bundle.ArtifactAbsent},
 		"exhibit-redacted.bundle":          {true, true, bundle.ArtifactMatches},
+		"exhibit-excerpt.bundle":           {true, false, bundle.ArtifactAbsent},
 		"exhibit-broken.bundle":            {false, true, bundle.ArtifactOther},
 		"exhibit-v1.bundle":                {true, true, bundle.ArtifactMatches},
 		"exhibit-v1-without-leaves.bundle": {true, false, bundle.ArtifactAbsent},

@@ -127,8 +127,11 @@ func (h *head) check() error {
 		return fmt.Errorf("scope %.40q is not known", h.Scope)
 	case len(h.Items) != 1:
 		return fmt.Errorf("%d items; the bundle of an exhibit is of one", len(h.Items))
-	case len(h.Excerpts) > 0:
-		return errors.New("has excerpts, which this verifier does not know")
+	case h.Artifact && len(h.Excerpts) > 0:
+		return errors.New("has its artifact, and excerpts of it")
+	}
+	if err := h.checkExcerpts(); err != nil {
+		return err
 	}
 	if !ascending(h.Stamps) {
 		return errors.New("the stamps are not in order")

@@ -45,6 +45,7 @@ type Item struct {
 	AsReceived    []string             `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
 	Labels        []custody.Label      `json:"labels"`                // other digests, as compared at intake
 	ArtifactState string               `json:"artifactState"`         // one of the three below
+	Excerpts      []Excerpt            `json:"excerpts,omitempty"`    // stretches of it that are in the bundle, as sealed; in order
 	Confirmed     bool                 `json:"confirmed"`             // the service read the bytes back and found the sealed digest
 	Damaged       bool                 `json:"damaged"`               // the service's last check found other bytes, or none
 	KeysLost      string               `json:"keysLost,omitempty"`    // damaged, since the service has lost the keys of the incident: how
@@ -248,6 +249,7 @@ func (i *Item) text(incident custody.IncidentID) string {
 	if i.Artifact != nil {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", i.Artifact.Size, i.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", i.artifactText())
+		b.WriteString(i.excerptsText())
 	}
 	if text := custody.AsReceivedText(i.AsReceived); text != "" {
 		fmt.Fprintf(&b, "            NOTE: %s\n", text)

@@ -129,6 +129,9 @@ func (c *check) run(artifact io.Reader) error {
 		return err
 	}
 	c.checkHistory()
+	if err := c.readExcerpts(); err != nil {
+		return err
+	}
 	return c.readArtifact(artifact)
 }
 

@@ -53,6 +53,23 @@ func sealed(t testing.TB, seed byte) *guardtest.Story {
 // sealedUnder is sealed under a policy; empty means the default one.
 func sealedUnder(t testing.TB, seed byte, policy string) *guardtest.Story {
 	t.Helper()
+	s := gathered(t, seed, policy)
+	require.NoError(t, s.TakeIn(t.Context()))
+	return s
+}
+
+// taken lives the story up to the seal of another artifact.
+func taken(t testing.TB, artifact []byte) *guardtest.Story {
+	t.Helper()
+	s := gathered(t, 1, shortPolicy)
+	s.Artifact = artifact
+	require.NoError(t, s.TakeIn(t.Context()))
+	return s
+}
+
+// gathered lives the story up to the opened incident and its team.
+func gathered(t testing.TB, seed byte, policy string) *guardtest.Story {
+	t.Helper()
 	ctx := t.Context()
 	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: policy})
 	require.NoError(t, err)
@@ -66,7 +83,6 @@ func sealedUnder(t testing.TB, seed byte, policy string) *guardtest.Story {
 		},
 	})
 	require.NoError(t, err)
-	require.NoError(t, s.TakeIn(ctx))
 	return s
 }
 

@@ -18,7 +18,7 @@ import (
 
 // The names of the members, in the order in which they stand in a bundle: the
 // head, the checkpoint, two members for each record, the leaves if included,
-// the artifact if included.
+// the excerpts of artifacts or the artifact if included.
 const (
 	headName       = "bundle.json"
 	checkpointName = "checkpoint"
@@ -164,8 +164,8 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 	if err != nil {
 		return err
 	}
-	if h.Artifact {
-		return errors.New("the bundle has its artifact")
+	if h.Artifact || len(h.Excerpts) > 0 {
+		return errors.New("the bundle has its artifact, or excerpts of it")
 	}
 	h.Artifact, h.Format = true, Format
 	if err := out.head(h); err != nil {

@@ -81,7 +81,7 @@ func (s *Story) TakeIn(ctx context.Context) error {
 		return err
 	}
 	begun, err := s.Engineer.must(ctx, "it may hold the attacker's tools", &custody.BeginEvidence{
-		AtMost: 1 << 20, Exhibit: "EX-1", Incident: s.Incident, Name: name, Type: "disk",
+		AtMost: max(1<<20, uint64(len(s.Artifact))), Exhibit: "EX-1", Incident: s.Incident, Name: name, Type: "disk",
 	})
 	if err != nil {
 		return err

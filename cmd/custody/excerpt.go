@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+)
+
+func (a *app) bundleExcerpt() *cobra.Command {
+	var out, trustPath, artifact, item string
+	var ranges []string
+	c := &cobra.Command{
+		Use: "excerpt BUNDLE -o FILE --trust trust.json --artifact FILE --range OFFSET:LENGTH", Short: "Add stretches of an artifact to a proof, without the rest of it", Args: exactly(1),
+		Long: `Copies a bundle and adds bytes of the artifact to it, with the proof that they are
+of what was sealed: whoever verifies the result needs nothing else of the artifact.
+The artifact is read once, whole, and must be the one that was sealed.
+
+A proof reaches down to blocks of 64 KiB: the whole blocks in which the stretches
+lie go along, and with them up to 65,535 bytes on either side. The result is
+verified before it is kept. custody bundle verify --excerpts writes the stretches
+out.`,
+		Example: `  custody bundle excerpt EX-1.bundle -o EX-1-mbr.bundle --trust trust.json --artifact disk.img --range 0:512
+  custody bundle excerpt EX-1.bundle -o EX-1-two.bundle --trust trust.json --artifact disk.img --range 0:512 --range 1048576:4096`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if out == "" || out == "-" || trustPath == "" || artifact == "" {
+				return usagef("give -o, a file, --trust, and --artifact")
+			}
+			stretches, err := parseRanges(ranges)
+			if err != nil {
+				return err
+			}
+			bytesOf, err := os.Open(artifact)
+			if err != nil {
+				return usageError{err}
+			}
+			defer func() { _ = bytesOf.Close() }()
+			return a.cut(args[0], out, trustPath, func(w io.Writer, in io.ReadSeeker) error {
+				id, err := itemIn(in, item)
+				if err != nil {
+					return err
+				}
+				return bundle.AddExcerpts(w, bufio.NewReaderSize(in, 1<<20), id, bytesOf, stretches...)
+			}, func(*bundle.Verdict) string { return fmt.Sprintf("%d stretches of %s added", len(stretches), artifact) })
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")
+	c.Flags().StringVar(&trustPath, "trust", "", "trust file, to verify the result with")
+	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes")
+	c.Flags().StringVar(&item, "item", "", "the item e-… that they are of, where the bundle is of several")
+	c.Flags().StringArrayVar(&ranges, "range", nil, "a stretch: OFFSET:LENGTH, in bytes")
+	return c
+}
+
+// itemIn returns the item of a bundle that is meant, and goes back to its beginning.
+func itemIn(in io.ReadSeeker, named string) (custody.EvidenceID, error) {
+	items, err := bundle.Items(in)
+	if err != nil {
+		return "", err
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	if named != "" {
+		id, err := custody.ParseEvidenceID(named)
+		if err != nil {
+			return "", usageError{err}
+		}
+		return id, nil
+	}
+	if len(items) != 1 {
+		return "", usagef("the bundle is of %d items: say which with --item", len(items))
+	}
+	return items[0], nil
+}
+
+// parseRanges reads stretches: OFFSET:LENGTH.
+func parseRanges(ranges []string) (list []bundle.Stretch, err error) {
+	for _, r := range ranges {
+		offset, length, _ := strings.Cut(r, ":")
+		var s bundle.Stretch
+		if s.Offset, err = strconv.ParseUint(offset, 10, 53); err == nil {
+			s.Length, err = strconv.ParseUint(length, 10, 53)
+		}
+		if err != nil || s.Length == 0 {
+			return nil, usagef("%q is not OFFSET:LENGTH, in bytes", r)
+		}
+		list = append(list, s)
+	}
+	if len(list) == 0 {
+		return nil, usagef("give --range")
+	}
+	return list, nil
+}
+
+// writeExcerpts writes the excerpts of a bundle that verified into a folder, under
+// names of ours, each only once it is the bytes that were verified.
+func writeExcerpts(path, dir string, v *bundle.Verdict) (written []string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	root, err := os.MkdirTemp(dir, ".custody-excerpts-")
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	err = v.Excerpts(bufio.NewReaderSize(f, 1<<20), func(id custody.EvidenceID, x bundle.Excerpt, content io.Reader) error {
+		name := fmt.Sprintf("%s-%d-%d.bin", id, x.Offset, x.Length)
+		w, err := os.OpenFile(filepath.Join(root, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		written = append(written, name)
+		_, err = io.Copy(w, content)
+		return errors.Join(err, w.Sync(), w.Close())
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range written {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return nil, usagef("%s is there already", filepath.Join(dir, name))
+		}
+	}
+	for _, name := range written {
+		if err := os.Rename(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return written, nil
+}
