@@ -75,12 +75,11 @@ func (d *Document) PDF() ([]byte, error) {
 		return nil, err
 	}
 	d = d.shown(fonts.inPrint)
-	first := newSheet(d, 0)
-	first.document()
-	last := newSheet(d, first.pdf.PageCount()) // again, now that the number of pages is known
-	last.document()
+	s := newSheet(d)
+	s.document()
+	s.feet()
 	var b bytes.Buffer
-	if err := last.pdf.Output(&b); err != nil {
+	if err := s.pdf.Output(&b); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
@@ -106,14 +105,13 @@ func (d *Document) shown(can func(rune) bool) *Document {
 type sheet struct {
 	pdf    *fpdf.Fpdf
 	doc    *Document
-	pages  int // in all, where that is known
 	y      float64
 	widths map[string]map[rune]float64
 	style  style
 }
 
-func newSheet(d *Document, pages int) *sheet {
-	s := &sheet{doc: d, pages: pages, widths: map[string]map[rune]float64{}}
+func newSheet(d *Document) *sheet {
+	s := &sheet{doc: d, widths: map[string]map[rune]float64{}}
 	s.pdf = fpdf.NewCustom(&fpdf.InitType{UnitStr: "mm", Size: fpdf.SizeType{Wd: pageWidth, Ht: pageHeight}})
 	s.pdf.SetAutoPageBreak(false, 0)
 	s.pdf.SetMargins(margin, top, margin)
@@ -204,14 +202,21 @@ func (s *sheet) page() {
 		s.print(footB, margin, 14, "DRAFT. Not signed, and nobody's statement until it is completed and signed.")
 		s.pdf.SetTextColor(0, 0, 0)
 	}
-	s.print(foot, margin, pageHeight-11, "Bundle SHA-256 "+s.doc.Bundle.Hex())
-	number := fmt.Sprintf("Page %d of %d", s.pdf.PageNo(), s.pages)
-	s.print(footB, pageWidth-margin-s.length(footB, number), pageHeight-11, number)
+}
+
+// feet writes what stands at the foot of each page, now that their number is known.
+func (s *sheet) feet() {
 	name := s.wrap(footB, s.doc.Title, textWidth-5)
 	if len(name) > 1 {
 		name[0] += "…"
 	}
-	s.print(footB, margin, pageHeight-15, name[0])
+	for n := range s.pdf.PageCount() {
+		s.pdf.SetPage(n + 1)
+		s.print(foot, margin, pageHeight-11, "Bundle SHA-256 "+s.doc.Bundle.Hex())
+		number := fmt.Sprintf("Page %d of %d", n+1, s.pdf.PageCount())
+		s.print(footB, pageWidth-margin-s.length(footB, number), pageHeight-11, number)
+		s.print(footB, margin, pageHeight-15, name[0])
+	}
 }
 
 func (s *sheet) length(st style, text string) (w float64) {
