@@ -44,6 +44,7 @@
 //	motion        what one person moved and another must second, within 30 days
 //	opening       32 random bytes without which a commitment cannot be tested
 //	origin        the name of a log
+//	paper         what is made from a bundle for a court, and proves nothing itself (package paper)
 //	pass          the permission to read bytes; only package guard makes one
 //	policy        the rules of who may do what, or the stream that holds them
 //	possession    the proof that the holder of a key has it
