@@ -286,7 +286,7 @@ func (p *Proof) stores() *Table {
 
 // keys are the records about keys, people's rights and witnesses.
 func (p *Proof) keys() *Table {
-	t := &Table{Caption: "Keys, people and witnesses: what was changed, by whom", Columns: []Column{{"Log", 0.1}, {"When", 0.22}, {"By", 0.26}, {"What", 0.42}}}
+	t := &Table{Caption: "Keys, people, witnesses and clocks: what changed, and by whose word", Columns: []Column{{"Log", 0.1}, {"When", 0.22}, {"By", 0.26}, {"What", 0.42}}}
 	about := map[custody.Kind]string{
 		custody.KindGenesis:            "the log began; key of the service",
 		custody.KindEnrolPrincipal:     "a person enrolled, with a key",
@@ -296,6 +296,7 @@ func (p *Proof) keys() *Table {
 		custody.KindRevokeKey:          "a key revoked",
 		custody.KindReplaceLogKey:      "a key of the log gave way to another",
 		custody.KindAdoptWitnesses:     "witnesses moved or adopted (takes two)",
+		custody.KindNoticeTime:         "a time-stamping authority was lost, is back, or disagrees about the time",
 	}
 	for _, e := range p.Verdict.Around {
 		what, ok := about[e.Kind]

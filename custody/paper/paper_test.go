@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
 )
@@ -349,4 +350,30 @@ func TestWordsStayInside(t *testing.T) {
 			inside(t, b)
 		}
 	}
+}
+
+// TestSeveralItems: a paper about more than one item says of each what is its own.
+func TestSeveralItems(t *testing.T) {
+	l := live(t)
+	l.takesIn("first.img", "EX-1")
+	one := l.proof()
+	first := l.Evidence
+	l.Artifact = []byte("what was on the other disk\n")
+	l.takesIn("second.img", "EX-2")
+	l.attests(&custody.CheckEvidence{Evidence: l.Evidence, Intact: true, SHA256: custody.Hash(l.Artifact)})
+	p := l.proof()
+	require.True(t, p.Of(l.Evidence))
+	require.False(t, p.Of(first))
+	v := *p.Verdict
+	v.Scope, v.Items = bundle.ScopeIncident, append(one.Verdict.Items, v.Items...)
+	v.Timeline = append(one.Verdict.Timeline, v.Timeline...)
+	p.Verdict = &v
+	all := files(t, p)
+	require.Len(t, all, 7)
+	says(t, all, "custody-report",
+		"Chain of custody: incident "+string(l.Incident), "Every record in the bundle of this incident",
+		"Exhibit (EX-1)", "first.img", "Exhibit (EX-2)", "second.img", "What was done with it (EX-2)",
+		"EX-1: No record says that the service read the stored bytes back since the seal.")
+	silent(t, all, "custody-report", "EX-2: No record says that the service read")
+	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 The process of digital identification", "6 What this certificate was drafted from")
 }

@@ -314,12 +314,8 @@ func (p *Proof) name(id custody.PrincipalID) string {
 	if id == p.Verdict.Service() {
 		return "the service"
 	}
-	for _, h := range p.Verdict.Handlers() {
-		if h.ID == id {
-			return fmt.Sprintf("%s, %s (%s)", h.Name, h.Title, id)
-		}
-	}
-	return string(id)
+	who := p.Verdict.Enrolled(id)
+	return fmt.Sprintf("%s, %s (%s)", who.Name, who.Title, id)
 }
 
 // holders says who had the item at any time, and who was given a copy.
@@ -373,11 +369,7 @@ func eventTable(caption string) *Table {
 func (p *Proof) row(e bundle.Event, outcome string) []Cell {
 	who := Cell{{Text: e.Name, Strong: true}}
 	if e.Actor != p.Verdict.Service() {
-		for _, h := range p.Verdict.Handlers() {
-			if h.ID == e.Actor {
-				who = append(who, Line{Text: h.Title})
-			}
-		}
+		who = append(who, Line{Text: p.Verdict.Enrolled(e.Actor).Title})
 	}
 	who = append(who, Line{Text: string(e.Actor), Exact: true})
 	what := Cell{{Text: outcome, Strong: true}}

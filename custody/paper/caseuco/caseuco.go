@@ -116,6 +116,7 @@ func (g *graph) investigation(made custody.Digest) {
 	g.member(g.identity(v.Service()), "uco-identity:Identity", node{
 		"uco-core:name": "the service of " + v.Origin, "uco-core:description": "keeps the evidence, and says what it checked and released",
 	})
+	g.member(program, "uco-tool:Tool", node{"uco-core:name": "Custody"})
 	for _, i := range v.Items {
 		g.item(i)
 	}
@@ -148,6 +149,9 @@ func (g *graph) reference(name, identifier string) node {
 		"uco-core:definingContext": g.verdict.Origin, "uco-core:externalIdentifier": identifier,
 	})
 }
+
+// program is the name of the node of what all acts are done with.
+const program = "program"
 
 // identity is the name of a principal's node.
 func (g *graph) identity(id custody.PrincipalID) string { return "identity " + string(id) }

@@ -124,7 +124,7 @@ func (g *graph) act(e bundle.Event, artifact, provenance, before node) node {
 		"uco-action:startTime":       instant(e.Time),
 		"uco-action:endTime":         instant(e.Recorded),
 		"uco-action:object":          []node{artifact, provenance},
-		"uco-action:instrument":      g.instrument(),
+		"uco-action:instrument":      g.ref(program),
 	}
 	if e.Actor != "" {
 		n["uco-action:performer"] = g.ref(g.identity(e.Actor))
@@ -138,17 +138,6 @@ func (g *graph) act(e bundle.Event, artifact, provenance, before node) node {
 		n["case-investigation:wasInformedBy"] = before
 	}
 	return g.member("action "+payload, "case-investigation:InvestigativeAction", n)
-}
-
-// instrument is the program with which all acts are done.
-func (g *graph) instrument() node {
-	name := "custody"
-	for _, m := range g.members {
-		if m["@id"] == g.iri(name) {
-			return g.ref(name)
-		}
-	}
-	return g.member(name, "uco-tool:Tool", node{"uco-core:name": "Custody"})
 }
 
 // results are what an act measured or made: bytes with a digest.
