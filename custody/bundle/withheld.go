@@ -142,6 +142,18 @@ func plural(n int, one, many string) string {
 // withheldText lists what is withheld, and says what that means.
 func (v *Verdict) withheldText() string {
 	var b strings.Builder
+	lists, meaning := v.undisclosed()
+	for _, s := range lists {
+		fmt.Fprintf(&b, "  WITHHELD    %s\n", s)
+	}
+	for _, s := range meaning {
+		fmt.Fprintf(&b, "              %s\n", strings.ReplaceAll(s, "\n", "\n              "))
+	}
+	return b.String()
+}
+
+// undisclosed lists what is withheld, stream by stream, and says what that means.
+func (v *Verdict) undisclosed() (lists, meaning []string) {
 	kinds := map[string]bool{}
 	for n := 0; n < len(v.Withheld); {
 		s := v.Withheld[n].Stream
@@ -150,17 +162,17 @@ func (v *Verdict) withheldText() string {
 		for ; n < len(v.Withheld) && v.Withheld[n].Stream == s; n++ {
 			places = append(places, fmt.Sprintf("%d (leaf %d)", v.Withheld[n].Sequence, v.Withheld[n].Index))
 		}
-		fmt.Fprintf(&b, "  WITHHELD    %s of %s: %s\n", plural(len(places), "record", "records"), s, strings.Join(places, ", "))
+		lists = append(lists, fmt.Sprintf("%s of %s: %s", plural(len(places), "record", "records"), s, strings.Join(places, ", ")))
 	}
 	if kinds["evidence"] {
-		b.WriteString("              What happened to an item in its withheld records is not told: a failed check, a hold, a release\n" +
-			"              or a destruction may be among them, and even another seal. Whoever has them can show each of them\n")
+		meaning = append(meaning, "What happened to an item in its withheld records is not told: a failed check, a hold, a release\n"+
+			"or a destruction may be among them, and even another seal. Whoever has them can show each of them")
 	}
 	if kinds["incident"] {
-		b.WriteString("              What happened in the incident's withheld records is not told: they may announce further items\n")
+		meaning = append(meaning, "What happened in the incident's withheld records is not told: they may announce further items")
 	}
 	if kinds["principal"] {
-		b.WriteString("              What people did in their withheld records is not told\n")
+		meaning = append(meaning, "What people did in their withheld records is not told")
 	}
-	return b.String()
+	return lists, meaning
 }

@@ -35,6 +35,19 @@ func (v *Verdict) Checked() (list []Point) {
 // ended says whether a line is a whole sentence, and the next one another.
 func ended(text string) bool { return strings.HasSuffix(text, ".") }
 
+// Undisclosed says which records are withheld, and what that means, in the words of
+// Write; nothing where none is.
+func (v *Verdict) Undisclosed() []string {
+	lists, meaning := v.undisclosed()
+	for n, s := range lists {
+		lists[n] = "Withheld: " + s
+	}
+	for _, s := range meaning {
+		lists = append(lists, strings.ReplaceAll(s, "\n", " "))
+	}
+	return lists
+}
+
 // checked says the same in the form that Write prints.
 func (v *Verdict) checked() string {
 	var b strings.Builder

@@ -233,7 +233,7 @@ func (p *Proof) signatures() string {
 			refused++
 		}
 	}
-	return fmt.Sprintf("%s in the bundle, with the signature of each verified; %s signed. Refusals among them: %d; what is refused is recorded as what is permitted is.",
+	return fmt.Sprintf("%s disclosed in the bundle, with the signature of each verified; %s signed. Refusals among them: %d; what is refused is recorded as what is permitted is.",
 		plural(len(all), "record"), plural(len(keys), "key"), refused)
 }
 
@@ -242,7 +242,11 @@ func (p *Proof) completeness() string {
 	if !v.Complete {
 		return "Each record of the item follows the one before it. The bundle has no leaves of the log: that none came later cannot be told from it."
 	}
-	return fmt.Sprintf("All %d leaves of the log were recomputed to its root: of the items there are these records, and no others, up to that size.", v.Size)
+	text := fmt.Sprintf("All %d leaves of the log were recomputed to its root: of the items there are these records, and no others, up to that size.", v.Size)
+	if n := len(v.Withheld); n > 0 {
+		text += fmt.Sprintf(" %s of the bundle withheld: they are in the log, and what they say is not known from it.", capital(plural(n, "record")))
+	}
+	return text
 }
 
 func (p *Proof) vouched() string {

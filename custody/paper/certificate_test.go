@@ -1,12 +1,14 @@
 package paper_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
 )
@@ -50,7 +52,7 @@ func TestCertificatesClaimNoMore(t *testing.T) {
 		"What the store was proven to do, when the service tried it: none on record in the bundle.",
 		"No outside witness cosigned this head of the log.")
 	says(t, all, "custody-report", "When it was sealed, the store was not proven to keep anybody from deleting it",
-		"No record says that the service read the stored bytes back since the seal.",
+		"No record here says that the service read the stored bytes back since the seal.",
 		"Nobody but the service measured these bytes when they were taken in",
 		"NOT what the container states")
 	silent(t, all, "custody-report", "the service has read them back", "equal to the sealed digest")
@@ -168,4 +170,66 @@ func changed(b []byte) []byte {
 	c := append([]byte{}, b...)
 	c[len(c)/2] ^= 1
 	return c
+}
+
+// TestWithheld: a paper from a bundle in which records are withheld says so first of
+// all, and says nothing that only they could tell (S-44).
+func TestWithheld(t *testing.T) {
+	l := eventful(t)
+	var b bytes.Buffer
+	_, err := bundle.Redact(&b, bytes.NewReader(l.bundle()), bundle.OfKind(custody.KindHoldEvidence, custody.KindCheckEvidence))
+	require.NoError(t, err)
+	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	require.NoError(t, err)
+	require.Len(t, p.Verdict.Withheld, 2)
+	all := files(t, p)
+	for _, name := range []string{"custody-report", "certificate-902-13", "certificate-902-14"} {
+		silent(t, all, name, "district court, docket 12-345", "read back from the store")
+	}
+	says(t, all, "custody-report", "2 records of the bundle WITHHELD: what they say is not told here.",
+		"Withheld: 2 records of "+string(l.Evidence.Stream()), "2 of them withheld", "No record here says that the service read the stored bytes back since the seal.",
+		"What happened to an item in its withheld records is not told: a failed check, a hold, a release or a destruction may be among them",
+		"Whoever signed nothing but withheld records is not in this list.")
+	says(t, all, "certificate-902-13", "2 records of the bundle withheld: they are in the log", "What happened to an item in its withheld records is not told")
+	says(t, files(t, l.proof(), custody.PaperReport), "custody-report", "district court, docket 12-345", "read back from the store")
+	silent(t, files(t, l.proof(), custody.PaperReport), "custody-report", "ithheld")
+}
+
+// TestForgedIssue: whoever runs the log can put a record into it that nobody signed;
+// it issues no paper.
+func TestForgedIssue(t *testing.T) {
+	l := eventful(t)
+	p := l.proof()
+	report := []byte("a paper that counsel never saw")
+	act := &custody.ReportEvidence{Evidence: l.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(report), Size: uint64(len(report))}
+	a, err := l.Counsel.Does(t.Context(), "for the court", &custody.ExportEvidence{Evidence: l.Evidence})
+	require.NoError(t, err)
+	forged := func(key custody.Signer, named custody.KeyID, change func(*custody.Record)) error {
+		r, err := custody.ParseRecord(a.Record)
+		require.NoError(t, err)
+		h, err := l.Counsel.Header("for the court")
+		require.NoError(t, err)
+		e, err := custody.Sign(key, h, act)
+		require.NoError(t, err)
+		e.Signatures[0].KeyID = named
+		r.Envelope = *e
+		change(r)
+		raw, err := r.Marshal()
+		require.NoError(t, err)
+		leaf := custody.NewLeaf(custody.Commit(custody.Opening{1}, raw), custody.Tag{2})
+		receipts, err := l.Log.Append(t.Context(), []custody.Leaf{leaf}, []custody.Digest{custody.Hash(raw)})
+		require.NoError(t, err)
+		receipts[0].Open(custody.Opening{1}, custody.Tag{2})
+		issue, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(receipts[0].Marshal()), Record: raw}).Marshal()
+		require.NoError(t, err)
+		_, err = p.VerifyIssue(report, issue, l.Trust, words())
+		return err
+	}
+	own, other := l.Counsel.Key.Public().ID(), l.Lead.Key.Public().ID()
+	nothing := func(*custody.Record) {}
+	require.NoError(t, forged(l.Counsel.Key, own, nothing), "the control: he signed")
+	require.ErrorContains(t, forged(l.Lead.Key, own, nothing), "signature")
+	require.ErrorContains(t, forged(l.Lead.Key, other, nothing), "does not know key")
+	require.ErrorContains(t, forged(l.Counsel.Key, own, func(r *custody.Record) { r.Stream = l.Counsel.ID.Stream() }), "does not belong")
+	require.ErrorContains(t, forged(l.Counsel.Key, own, func(r *custody.Record) { r.Decision.Permit, r.Decision.Reason = false, "no" }), "was not issued")
 }

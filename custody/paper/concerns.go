@@ -18,6 +18,9 @@ func (p *Proof) concerns() (list []string) {
 	for _, e := range v.Erased {
 		list = append(list, "Erased: "+e.String()+".")
 	}
+	for _, s := range v.Undisclosed() {
+		list = append(list, s+".")
+	}
 	if !v.Complete {
 		list = append(list, "The bundle has no leaves of the log: that no later record exists cannot be told from it.")
 	}
@@ -63,7 +66,7 @@ func (h *history) concerns() (list []string) {
 		say("When it was sealed, the store was not proven to keep anybody from deleting it: deletion is found out, and not prevented.")
 	}
 	if !i.Confirmed && i.Artifact != nil {
-		say("No record says that the service read the stored bytes back since the seal.")
+		say("No record here says that the service read the stored bytes back since the seal.")
 	}
 	return append(list, h.transfers()...)
 }
@@ -115,7 +118,7 @@ func (h *history) transfers() (list []string) {
 			case act.Outcome == custody.ReleaseUnknown:
 				list = append(list, fmt.Sprintf("How much of the item %s was given at %s is not known: at most what was granted.", who, utc(e.Recorded)))
 			case act.Sent > 0 && !received[act.Grant]:
-				list = append(list, fmt.Sprintf("%s was handed %s at %s and has not confirmed on record what arrived.", who, plural(int(act.Sent), "byte"), utc(e.Recorded)))
+				list = append(list, fmt.Sprintf("%s was handed %s at %s and has not confirmed on record here what arrived.", who, plural(int(act.Sent), "byte"), utc(e.Recorded)))
 			}
 		}
 	}

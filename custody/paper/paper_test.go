@@ -93,7 +93,7 @@ func TestTheReportSays(t *testing.T) {
 		"Why: I want to look at it myself", "Refused because: not permitted, or no such thing",
 		"The source's clock was not compared with another.",
 		"lie 84 minutes, of which the log knows only what the seal says.",
-		"Emil Engineer was handed 4 bytes at 2026-11-23 22:05:18 UTC and has not confirmed on record what arrived.",
+		"Emil Engineer was handed 4 bytes at 2026-11-23 22:05:18 UTC and has not confirmed on record here what arrived.",
 		"S3, proven to lock",
 		p.Verdict.Origin, p.Verdict.Root.Hex(), p.SHA256.Hex(), p.Trust.Hex(),
 		"Without a receipt it is an unsigned draft.",
@@ -373,7 +373,7 @@ func TestSeveralItems(t *testing.T) {
 	says(t, all, "custody-report",
 		"Chain of custody: incident "+string(l.Incident), "Every record in the bundle of this incident",
 		"Exhibit (EX-1)", "first.img", "Exhibit (EX-2)", "second.img", "What was done with it (EX-2)",
-		"EX-1: No record says that the service read the stored bytes back since the seal.")
-	silent(t, all, "custody-report", "EX-2: No record says that the service read")
+		"EX-1: No record here says that the service read the stored bytes back since the seal.")
+	silent(t, all, "custody-report", "EX-2: No record here says that the service read")
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 The process of digital identification", "6 What this certificate was drafted from")
 }

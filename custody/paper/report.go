@@ -51,6 +51,9 @@ func (p *Proof) summary() (part Part) {
 	if v.Complete {
 		extent = fmt.Sprintf("No record of it is left out, as of log size %d.", v.Size)
 	}
+	if n := len(v.Withheld); n > 0 {
+		extent = fmt.Sprintf("%s of the bundle WITHHELD: what they say is not told here. %s", plural(n, "record"), extent)
+	}
 	part.strong("VERIFIED. Every record in the bundle of this " + string(v.Scope) + " is signed by who it says, stands in the log in its place, and follows the one before it. " + extent)
 	if n := len(p.concerns()); n > 0 {
 		part.text(fmt.Sprintf("%s that somebody may object to: see “Gaps and disputable points”.", plural(n, "point")))
@@ -428,7 +431,7 @@ func (h *history) refusals() (part Part) {
 		}
 	}
 	if len(t.Rows) == 0 {
-		part.text("Nothing, as far as the item's own records go. Attempts of people who may not even know of the item stand in their own histories.")
+		part.text("Nothing, as far as the item's own records go that are disclosed. Attempts of people who may not even know of the item stand in their own histories.")
 		return part
 	}
 	part.table(t)
@@ -480,6 +483,9 @@ func (p *Proof) people() (part Part) {
 		t.Rows = append(t.Rows, []Cell{name, {{Text: h.Title}, {Text: h.Contact}}, what})
 	}
 	part.table(t)
+	if len(p.Verdict.Withheld) > 0 {
+		part.text("Whoever signed nothing but withheld records is not in this list.")
+	}
 	return part
 }
 
