@@ -158,6 +158,7 @@ func TestThePDFHolds(t *testing.T) {
 		}
 		path := inFolder(t, name, b)
 		require.Contains(t, run(t, "qpdf", "--check", path), "No syntax or stream encoding errors")
+		require.Regexp(t, `CreationDate: +`+p.Verdict.Timeline[len(p.Verdict.Timeline)-1].Recorded.Time().Format("2006-01-02T15:04:05"), run(t, "pdfinfo", "-isodates", path), "of the newest record, whatever a clock says")
 		fonts := strings.Split(strings.TrimSpace(run(t, "pdffonts", path)), "\n")[2:]
 		require.Len(t, fonts, 3)
 		for _, f := range fonts {
