@@ -244,7 +244,7 @@ func (a *API) bundle(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWithin))
 	w.Header().Set("Content-Type", "application/x-tar")
-	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.bundle"`, export.Evidence))
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s.bundle"`, export.Evidence, export.Incident)) // one of them is empty
 	out := &begun{w: w}
 	if err := a.Bundle(r.Context(), out, export, r.URL.Query().Get("leaves") != "0"); err != nil {
 		if out.yes {

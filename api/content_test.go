@@ -19,7 +19,9 @@ import (
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 func TestContent(t *testing.T) {
@@ -523,6 +525,23 @@ func TestBundle(t *testing.T) {
 	problem(t, ask(s.login(s.Counsel), said.Token, ""), http.StatusNotFound, "not-found") // who may export, and is not on record for it
 	admitted(t, s.say(s.Administrator, "", &custody.RevokeRole{Principal: s.Engineer.ID, Role: custody.RoleForensicEngineer}))
 	problem(t, ask(v, said.Token, ""), http.StatusNotFound, "not-found")
+}
+
+// TestBundleOfAnIncident is the same, for what is asked of an incident.
+func TestBundleOfAnIncident(t *testing.T) {
+	s := newService(t)
+	v := s.login(s.Engineer)
+	_, _ = s.takeIn(v, "EX-1", s.Artifact)
+	said, _ := admitted(t, s.say(s.Engineer, "for the court", &custody.ExportIncident{Incident: s.Incident}))
+	a := s.do(v, http.MethodGet, "/v1/bundle", http.Header{api.ExportHeader: {said.Token}}, nil)
+	require.Equal(t, http.StatusOK, a.StatusCode)
+	require.Equal(t, fmt.Sprintf(`attachment; filename="%s.bundle"`, s.Incident), a.Header.Get("Content-Disposition"))
+	verdict := bundle.Verify(bytes.NewReader(a.body), s.Trust, bundle.Options{Words: custody.Acts().With(investigate.Acts())})
+	require.Empty(t, verdict.Problems)
+	require.Equal(t, bundle.ScopeIncident, verdict.Scope)
+	require.Len(t, verdict.Items, 1)
+	admitted(t, s.say(s.Administrator, "", &custody.RevokeRole{Principal: s.Engineer.ID, Role: custody.RoleForensicEngineer}))
+	problem(t, s.do(v, http.MethodGet, "/v1/bundle", http.Header{api.ExportHeader: {said.Token}}, nil), http.StatusNotFound, "not-found")
 }
 
 // TestBundleThatBreaksOff is never taken for a whole one.

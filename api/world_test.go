@@ -25,6 +25,7 @@ import (
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
@@ -93,7 +94,14 @@ func newService(t *testing.T, change ...func(*api.Config)) *service {
 	s.config = api.Config{
 		Guard: w.Guard, Log: publicLog{w.Log}, Vault: vault{in.Vault}, Intake: uploads{in}, Registry: prometheus.NewRegistry(),
 		Bundle: func(ctx context.Context, out io.Writer, e guard.Export, leaves bool) error {
-			return w.Bundle(ctx, e.Evidence, leaves, out)
+			if e.Incident == "" {
+				return w.Bundle(ctx, e.Evidence, leaves, out)
+			}
+			c, err := w.IncidentContents(ctx, e.Incident, leaves)
+			if err != nil {
+				return err
+			}
+			return bundle.Write(out, c)
 		},
 		Logger: slog.New(slog.NewJSONHandler(s.logged, nil)),
 	}

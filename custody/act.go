@@ -106,6 +106,7 @@ func Acts() Vocabulary {
 		KindReceiveEvidence:    func() Act { return new(ReceiveEvidence) },
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
 		KindReportEvidence:     func() Act { return new(ReportEvidence) },
+		KindExportIncident:     func() Act { return new(ExportIncident) },
 		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
 		KindAdoptWitnesses:     func() Act { return new(AdoptWitnesses) },

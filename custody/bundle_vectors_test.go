@@ -78,6 +78,23 @@ func bundleVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put 
 	witnessVectors(t, s, all, put)
 }
 
+// incidentVectors makes the bundle of the story's incident, after a second item was
+// announced.
+func incidentVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {
+	t.Helper()
+	name := must[custody.Name](t)(custody.NewName([]byte("memory.raw")))
+	a, err := s.Engineer.Does(t.Context(), "what was running", &custody.BeginEvidence{AtMost: 1 << 30, Exhibit: "EX-2", Incident: s.Incident, Name: name, Type: "memory"})
+	require.NoError(t, err)
+	require.True(t, a.Permit)
+	require.NoError(t, s.Log.Witnessed(custody.TimeOf(s.Now())))
+	c, err := s.IncidentContents(t.Context(), s.Incident, true)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	all["incident.bundle"] = b.Bytes()
+	put("incident.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: words()}))
+}
+
 // witnessVectors cosigns the story's log by one of two witnesses: enough for one
 // policy, and not for another.
 func witnessVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {

@@ -24,7 +24,7 @@
 //	audience      the log that a statement is for, by its origin
 //	basis         the heads of the streams that a decision was folded from
 //	block         64 KiB of an artifact; a chunk is 128 blocks
-//	bundle        the portable proof of an exhibit: one file (package bundle)
+//	bundle        the portable proof of an exhibit or an incident: one file (package bundle)
 //	checkpoint    the signed head of the log: origin, size, root
 //	commitment    what binds a record without disclosing it
 //	cosignature   a witness's signed word that it saw a checkpoint, and when
@@ -33,6 +33,7 @@
 //	erasure       the destruction of a record's bytes and opening, by order of two
 //	evidence item an artifact in custody, with its exhibit number and history
 //	exhibit       the number that an item bears in its incident
+//	excerpt       a stretch of an artifact, proven without the rest (package bundle)
 //	fold          the state that the records of a stream make
 //	genesis       the first record of all; the trust file names it
 //	grant         a permitted retrieval
@@ -62,6 +63,7 @@
 //	trust file    the one thing that a verifier takes on faith
 //	verdict       what a verification found (package bundle)
 //	withdrawal    the end of an item that was begun and is not to be sealed
+//	withheld      said of a record of which a bundle has the leaf alone (package bundle)
 //	witness       an independent cosigner of checkpoints
 //
 // Begin reading at Statement, then Record, Leaf and Receipt. FORMAT.md beside

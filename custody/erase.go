@@ -59,7 +59,7 @@ func (a *EraseRecord) Check(*Statement) error {
 // erased. This is the list, and why each is on it: when it is gone, every later
 // decision is the same. A refusal changes no fold. Of what was permitted:
 //
-//   - session.open, evidence.export: no fold takes them in.
+//   - session.open, evidence.export, incident.export: no fold takes them in.
 //   - evidence.verify: asks for a check, and is answered by the next one, which
 //     has to be on record.
 //   - evidence.receive: settles that a grant was confirmed. The order says which.
@@ -76,7 +76,8 @@ func (a *EraseRecord) Erasable() error {
 		return unlawful("the record of an erasure is never erased")
 	case settles == a.Grant.IsZero():
 		return unlawful("the order to erase a release or a receipt, and no other, names its grant")
-	case a.Refused, settles, a.Was == KindOpenSession, a.Was == KindExportEvidence, a.Was == KindVerifyEvidence:
+	case a.Refused, settles, a.Was == KindOpenSession, a.Was == KindExportEvidence, a.Was == KindExportIncident,
+		a.Was == KindVerifyEvidence:
 		return nil
 	}
 	return unlawful("a permitted %s is never erased: later decisions depend on it", a.Was)

@@ -16,6 +16,7 @@ const (
 	KindReleaseEvidence  Kind = "evidence.release"
 	KindReceiveEvidence  Kind = "evidence.receive"
 	KindExportEvidence   Kind = "evidence.export"
+	KindExportIncident   Kind = "incident.export"
 	KindWithdrawEvidence Kind = "evidence.withdraw"
 )
 
@@ -487,6 +488,28 @@ func (a *ExportEvidence) Check(*Statement) error { return checkEvidence(a.Eviden
 // Lawful implements Act.
 func (a *ExportEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	_, out, err := ItemOf(v, a.Evidence)
+	return out, err
+}
+
+// ExportIncident asks for the bundle of an incident: its own records and those of
+// all its items, and what proves them, without any artifact's bytes.
+type ExportIncident struct {
+	Incident IncidentID `json:"incident"`
+}
+
+func (*ExportIncident) Kind() Kind         { return KindExportIncident }
+func (*ExportIncident) NeedsPurpose() bool { return true }
+func (a *ExportIncident) Subject() Subject { return Subject{Name: string(a.Incident)} }
+
+// Check implements Act.
+func (a *ExportIncident) Check(*Statement) error {
+	_, err := ParseIncidentID(string(a.Incident))
+	return err
+}
+
+// Lawful implements Act.
+func (a *ExportIncident) Lawful(v View, _ *Statement) (Outcome, error) {
+	_, out, err := caseOf(v, a.Incident)
 	return out, err
 }
 

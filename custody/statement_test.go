@@ -178,6 +178,7 @@ func TestActs(t *testing.T) {
 		},
 		custody.KindReceiveEvidence: {"no item": func(a custody.Act) { a.(*custody.ReceiveEvidence).Evidence = "" }},
 		custody.KindExportEvidence:  {"no item": func(a custody.Act) { a.(*custody.ExportEvidence).Evidence = "" }},
+		custody.KindExportIncident:  {"no incident": func(a custody.Act) { a.(*custody.ExportIncident).Incident = "" }},
 		custody.KindReplaceLogKey:   {"no succession": func(a custody.Act) { a.(*custody.ReplaceLogKey).Succession = "" }},
 		custody.KindNoticeTime: {
 			"no authority":                func(a custody.Act) { a.(*custody.NoticeTime).Authority = "" },
@@ -281,6 +282,7 @@ func TestPurposes(t *testing.T) {
 	need := []custody.Kind{
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence, custody.KindReportEvidence,
+		custody.KindExportIncident,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
 		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord, custody.KindAdoptWitnesses,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,

@@ -106,6 +106,7 @@ func made(t *testing.T) map[string][]byte {
 	succeeded := *s.Trust
 	succeeded.Successions = []string{succession(t, s)}
 	all["trust-succeeded.json"] = must[[]byte](t)(succeeded.Marshal())
+	incidentVectors(t, s, all, put)
 	return all
 }
 
@@ -175,6 +176,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.ReceiveEvidence{Evidence: s.Evidence, Grant: s.Grant, SHA256: custody.Hash(s.Artifact), Size: 21},
 		&custody.ExportEvidence{Evidence: s.Evidence},
 		&custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash([]byte("a paper")), Size: 7},
+		&custody.ExportIncident{Incident: s.Incident},
 		&custody.WithdrawEvidence{Evidence: s.Evidence, Incident: s.Incident},
 		&custody.CollectEvidence{Acquisition: s.Seal().Acquisition, Artifact: s.Seal().Artifact, Format: "raw", Name: must[custody.Name](t)(custody.NewName([]byte("disk.img"))), Type: "disk"},
 		&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true},

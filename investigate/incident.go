@@ -50,6 +50,9 @@ func (*Open) NeedsPurpose() bool { return false }
 // Subject implements custody.Act.
 func (a *Open) Subject() custody.Subject { return custody.Subject{Name: a.Title} }
 
+// Detail says in a line what a history tells of it.
+func (a *Open) Detail() string { return a.Class + ": " + a.Title }
+
 // Check implements custody.Act.
 func (a *Open) Check(s *custody.Statement) error {
 	if a.Class != Security && a.Class != Availability {
@@ -89,6 +92,9 @@ func (*Assign) NeedsPurpose() bool { return true }
 
 // Subject implements custody.Act.
 func (a *Assign) Subject() custody.Subject { return custody.Subject{Name: string(a.Incident)} }
+
+// Detail says in a line what a history tells of it.
+func (a *Assign) Detail() string { return string(a.Principal) }
 
 // Check implements custody.Act.
 func (a *Assign) Check(*custody.Statement) error { return checkIDs(a.Incident, a.Principal) }
@@ -131,6 +137,9 @@ func (*Unassign) NeedsPurpose() bool { return true }
 
 // Subject implements custody.Act.
 func (a *Unassign) Subject() custody.Subject { return custody.Subject{Name: string(a.Incident)} }
+
+// Detail says in a line what a history tells of it.
+func (a *Unassign) Detail() string { return string(a.Principal) }
 
 // Check implements custody.Act.
 func (a *Unassign) Check(*custody.Statement) error { return checkIDs(a.Incident, a.Principal) }

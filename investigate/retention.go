@@ -32,6 +32,18 @@ func (*Retain) NeedsPurpose() bool { return true }
 // Subject implements custody.Act.
 func (a *Retain) Subject() custody.Subject { return custody.Subject{Name: string(a.Incident)} }
 
+// Detail says in a line what a history tells of it.
+func (a *Retain) Detail() string {
+	what, seconded := "items of every type", "without effect until another person says the same"
+	if a.Type != "" {
+		what = "items of type " + a.Type
+	}
+	if !a.Seconds.IsZero() {
+		seconded = "the second of two people to say so"
+	}
+	return fmt.Sprintf("%s are kept for %d days; %s", what, a.Days, seconded)
+}
+
 // Check implements custody.Act.
 func (a *Retain) Check(*custody.Statement) error {
 	if a.Type != "" && !slices.Contains(custody.ArtifactTypes(), a.Type) {

@@ -13,7 +13,17 @@ import (
 // Bundle fetches the bundle of an item, which it is on record for. Verifying it
 // is the caller's part.
 func (c *Client) Bundle(ctx context.Context, purpose string, id custody.EvidenceID, leaves bool, w io.Writer) error {
-	export, err := c.Say(ctx, purpose, &custody.ExportEvidence{Evidence: id})
+	return c.bundle(ctx, purpose, &custody.ExportEvidence{Evidence: id}, leaves, w)
+}
+
+// IncidentBundle fetches the bundle of an incident and all its items, which it is
+// on record for. Verifying it is the caller's part.
+func (c *Client) IncidentBundle(ctx context.Context, purpose string, id custody.IncidentID, leaves bool, w io.Writer) error {
+	return c.bundle(ctx, purpose, &custody.ExportIncident{Incident: id}, leaves, w)
+}
+
+func (c *Client) bundle(ctx context.Context, purpose string, act custody.Act, leaves bool, w io.Writer) error {
+	export, err := c.Say(ctx, purpose, act)
 	if err != nil {
 		return err
 	}

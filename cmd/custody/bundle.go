@@ -30,24 +30,34 @@ func (a *app) bundleExport() *cobra.Command {
 	var out, purpose string
 	var noLeaves, withArtifact bool
 	c := &cobra.Command{
-		Use: "export e-… -o FILE --purpose WHY", Short: "Take out the proof of an item: its records and what proves them", Args: exactly(1),
+		Use: "export e-…|i-… -o FILE --purpose WHY", Short: "Take out the proof of an item, or of an incident with all its items", Args: exactly(1),
 		Long: `Writes one file with all records of the item, the policy, the enrolment of
 everybody who signed, and the log's leaves. The export itself is on record.
 It holds no evidence, so hand the artifact over beside it; or, up to 8 GiB and if
 you may retrieve it, put it into the bundle with --with-artifact.
 
+Of an incident it holds the incident's own records and those of all its items, also
+of those that were announced and never sealed.
+
 It also holds what everybody who signed has signed elsewhere in the same log, and
 what they were refused: read it (custody bundle verify) before you hand it over, and
 withhold what is nobody's business with custody bundle redact.`,
 		Example: `  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --purpose "disclosure to the defence"
-  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --with-artifact --purpose "expert opinion"`,
+  custody bundle export e-abcdefghijklmnop -o EX-1.bundle --with-artifact --purpose "expert opinion"
+  custody bundle export i-abcdefghijklmnop -o incident.bundle --purpose "handed to the public prosecutor"`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" || purpose == "" {
+				return usagef("give -o and --purpose")
+			}
+			if i, err := custody.ParseIncidentID(args[0]); err == nil {
+				if withArtifact {
+					return usagef("the bundle of an incident holds no artifact")
+				}
+				return a.exportIncident(c.Context(), i, out, purpose, !noLeaves)
+			}
 			id, err := custody.ParseEvidenceID(args[0])
 			if err != nil {
 				return usageError{err}
-			}
-			if out == "" || purpose == "" {
-				return usagef("give -o and --purpose")
 			}
 			if withArtifact {
 				return a.exportWhole(c.Context(), id, out, purpose, !noLeaves)
@@ -63,8 +73,20 @@ withhold what is nobody's business with custody bundle redact.`,
 }
 
 func (a *app) export(ctx context.Context, id custody.EvidenceID, out, purpose string, leaves bool) error {
-	return a.exportTo(ctx, id, out, func(cl *client.Client, w io.Writer) error {
+	return a.exportTo(ctx, out, func(cl *client.Client, w io.Writer) error {
+		if _, err := cl.Evidence(ctx, id); err != nil {
+			return err
+		}
 		return cl.Bundle(ctx, purpose, id, leaves, w)
+	})
+}
+
+func (a *app) exportIncident(ctx context.Context, id custody.IncidentID, out, purpose string, leaves bool) error {
+	return a.exportTo(ctx, out, func(cl *client.Client, w io.Writer) error {
+		if _, err := cl.Incident(ctx, id); err != nil {
+			return err
+		}
+		return cl.IncidentBundle(ctx, purpose, id, leaves, w)
 	})
 }
 
@@ -74,7 +96,10 @@ func (a *app) exportWhole(ctx context.Context, id custody.EvidenceID, out, purpo
 	if out == "-" {
 		return usagef("a bundle with its artifact goes to a file")
 	}
-	return a.exportTo(ctx, id, out, func(cl *client.Client, w io.Writer) (err error) {
+	return a.exportTo(ctx, out, func(cl *client.Client, w io.Writer) (err error) {
+		if _, err := cl.Evidence(ctx, id); err != nil {
+			return err
+		}
 		dir, err := os.MkdirTemp(filepath.Dir(out), ".custody-export-")
 		if err != nil {
 			return err
@@ -107,12 +132,8 @@ func (a *app) exportWhole(ctx context.Context, id custody.EvidenceID, out, purpo
 }
 
 // exportTo writes a bundle to a file, which is kept when it verifies.
-func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, write func(*client.Client, io.Writer) error) error {
+func (a *app) exportTo(ctx context.Context, out string, write func(*client.Client, io.Writer) error) error {
 	cl, _, err := a.dial(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := cl.Evidence(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -141,7 +162,11 @@ func (a *app) exportTo(ctx context.Context, id custody.EvidenceID, out string, w
 	if !v.Verified {
 		return fmt.Errorf("the bundle that came does not verify: %s: %s", v.Problems[0].Where, v.Problems[0].What)
 	}
-	return a.answer(v, fmt.Sprintf("wrote %s and verified it: %d records of %s, log size %d\n", out, len(v.Timeline), e.Exhibit, v.Size))
+	of := fmt.Sprintf("incident %s with %d items", v.Incident, len(v.Items))
+	if v.Scope == bundle.ScopeExhibit {
+		of = v.Items[0].Exhibit
+	}
+	return a.answer(v, fmt.Sprintf("wrote %s and verified it: %d records of %s, log size %d\n", out, len(v.Timeline), of, v.Size))
 }
 
 func (a *app) bundleVerify() *cobra.Command {

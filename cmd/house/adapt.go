@@ -214,7 +214,13 @@ func (u *uploads) Broken(ctx context.Context, e custody.EvidenceID) (bool, error
 // bundle returns what writes the bundle of an export.
 func (h *House) bundle(rows *sql.Store) func(context.Context, io.Writer, guard.Export, bool) error {
 	return func(ctx context.Context, w io.Writer, e guard.Export, leaves bool) error {
-		c, err := bundle.Collect(ctx, &source{h, rows}, e.Evidence, leaves)
+		var c *bundle.Contents
+		var err error
+		if e.Incident != "" {
+			c, err = bundle.CollectIncident(ctx, &source{h, rows}, e.Incident, leaves)
+		} else {
+			c, err = bundle.Collect(ctx, &source{h, rows}, e.Evidence, leaves)
+		}
 		if err != nil {
 			return err
 		}

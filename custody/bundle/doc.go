@@ -1,6 +1,6 @@
-// Package bundle is the portable proof of an exhibit: one file that shows who
-// touched it, when, why, and that nobody else did, to somebody who trusts
-// nothing but a trust file that came another way.
+// Package bundle is the portable proof of an exhibit, or of an incident with all
+// its exhibits: one file that shows who touched it, when, why, and that nobody else
+// did, to somebody who trusts nothing but a trust file that came another way.
 //
 // It promises:
 //
@@ -16,8 +16,8 @@
 //
 // What it does not check yet: whether policy permitted what was decided (the
 // verdict repeats the recorded decisions; only that administrators administer
-// and the service attests is checked), and whether the incident declared the
-// item once only (its own stream is not in the bundle).
+// and the service attests is checked), and of an exhibit's bundle whether the
+// incident declared the item once only (its own stream is not in that).
 //
 // Begin reading at Verify; the format is in custody/FORMAT.md.
 package bundle

@@ -45,6 +45,16 @@ func TestVectorsVerify(t *testing.T) {
 	}
 }
 
+// TestTheIncidentAmongTheVectors: its bundle leads to what is said of it.
+func TestTheIncidentAmongTheVectors(t *testing.T) {
+	trust, err := custody.ParseTrust(vector(t, "trust.json"))
+	require.NoError(t, err)
+	v := verify(vector(t, "incident.bundle"), trust)
+	require.Empty(t, v.Problems)
+	require.True(t, v.Complete)
+	require.Len(t, v.Items, 2)
+}
+
 // FuzzBundle overwrites and cuts off a good bundle at some place: it verifies
 // exactly when that changed nothing.
 func FuzzBundle(f *testing.F) {

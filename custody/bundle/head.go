@@ -123,10 +123,12 @@ func (h *head) check() error {
 		}
 	}
 	switch {
-	case h.Scope != ScopeExhibit:
+	case h.Scope != ScopeExhibit && h.Scope != ScopeIncident:
 		return fmt.Errorf("scope %.40q is not known", h.Scope)
-	case len(h.Items) != 1:
+	case h.Scope == ScopeExhibit && len(h.Items) != 1:
 		return fmt.Errorf("%d items; the bundle of an exhibit is of one", len(h.Items))
+	case h.Scope == ScopeIncident && h.Artifact:
+		return errors.New("has an artifact, and is of an incident")
 	case h.Artifact && len(h.Excerpts) > 0:
 		return errors.New("has its artifact, and excerpts of it")
 	}

@@ -102,6 +102,8 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Evidence.Stream()
 	case *custody.ReportEvidence:
 		return r.Stream == a.Evidence.Stream()
+	case *custody.ExportIncident:
+		return r.Stream == a.Incident.Stream()
 	case *custody.VerifyEvidence:
 		return r.Stream == a.Evidence.Stream()
 	case *custody.HoldEvidence:
@@ -125,8 +127,12 @@ func (c *check) belongs(e *entry) bool {
 	case *custody.ErasedRecord:
 		return r.Stream == a.Stream
 	}
-	kind := r.Stream.Kind() // acts upon incidents, which this package does not know
-	return kind == "incidents" || kind == "incident"
+	// Acts upon incidents, which this package does not know: what opens one, and those in
+	// its own stream, which have it for their subject.
+	if s.Kind == kindOpenIncident {
+		return r.Stream == custody.IncidentsStream
+	}
+	return r.Stream.Kind() == "incident" && s.Act.Subject().Name == r.Stream.ID()
 }
 
 // checkOrder checks what may only grow from one record of a stream to the next.
@@ -497,18 +503,27 @@ func (c *check) storeAt(t custody.Time) (found *custody.ProveStore) {
 
 // checkItems folds the streams of the items, and draws up what was done.
 func (c *check) checkItems() {
-	if in := c.stream(c.head.Incident.Stream()); in != nil {
+	in, opened := c.stream(c.head.Incident.Stream()), c.stream(custody.IncidentsStream)
+	if in != nil {
 		c.timeline(in)
 	}
-	for _, v := range c.verdict.Items {
-		c.checkItem(v)
+	if opened != nil && c.head.Scope == ScopeIncident {
+		c.timeline(opened)
 	}
+	shredding := c.checkShredding()
+	for _, v := range c.verdict.Items {
+		c.checkItem(v, shredding.of(v.Evidence))
+	}
+	if c.head.Scope == ScopeIncident {
+		c.checkIncident(in, shredding)
+	}
+	c.titles()
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
 	c.around()
 }
 
 // checkItem folds an item's own stream.
-func (c *check) checkItem(v *Item) {
+func (c *check) checkItem(v *Item, shredding *shredding) {
 	s := c.stream(v.Evidence.Stream())
 	if s == nil || !s.whole() {
 		c.problem(headName, fmt.Errorf("the stream of %s is not included whole", v.Evidence))
@@ -522,17 +537,17 @@ func (c *check) checkItem(v *Item) {
 		}
 	}
 	if item.Sealed {
+		v.State = StateSealed
 		v.Artifact, v.Acquisition = &item.Artifact, &item.Acquisition
 		v.Labels, v.ArtifactState = item.Labels, ArtifactAbsent
 		v.AsReceived = item.AsReceived
-	} else {
+	} else if v.State = StateAnnounced; c.head.Scope == ScopeExhibit {
 		c.problem(headName, errors.New("the item is not sealed"))
 	}
 	v.Confirmed, v.Damaged, v.KeysLost = item.Confirmed, item.Damaged, item.KeysLost
 	v.Store = c.storeAt(item.SealedAt)
 	c.timeline(s)
 	begunBy := c.begun(v)
-	shredding := c.checkShredding(v.Evidence)
 	kept := c.checkCourse(s, begunBy, shredding)
 	c.destroyed(v, item, shredding, kept)
 }

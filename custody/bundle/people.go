@@ -87,7 +87,8 @@ func (c *check) around() {
 	items := c.verdict.Timeline
 	c.verdict.Timeline = nil
 	for _, s := range c.streams {
-		if kind := s.head.Stream.Kind(); kind != "evidence" && kind != "incident" {
+		opening := s.head.Stream == custody.IncidentsStream && c.head.Scope == ScopeIncident // in the timeline
+		if kind := s.head.Stream.Kind(); kind != "evidence" && kind != "incident" && !opening {
 			c.timeline(s)
 		}
 	}

@@ -71,14 +71,25 @@ func (c *check) destroyed(v *Item, item *custody.Evidence, s *shredding, kept *k
 // shredding is the order of two people that the incident's keys be destroyed.
 type shredding struct {
 	order custody.Disposal
-	item  custody.Head // the item as the order was decided upon it
-	at    uint64       // sequence of the second one's record in the incident's stream
+	basis []custody.Head // the streams as the order was decided upon them
+	item  custody.Head   // the item among them; see of
+	at    uint64         // sequence of the second one's record in the incident's stream
+}
+
+// of returns the order as it is about one item.
+func (s *shredding) of(e custody.EvidenceID) *shredding {
+	if s == nil {
+		return nil
+	}
+	about := *s
+	about.item, _ = findHead(s.basis, e.Stream())
+	return &about
 }
 
 // checkShredding looks for the order in the incident's stream, of which the
 // bundle may hold no more than these two records. It returns nil when there is
 // none.
-func (c *check) checkShredding(e custody.EvidenceID) (found *shredding) {
+func (c *check) checkShredding() (found *shredding) {
 	s := c.stream(c.head.Incident.Stream())
 	if s == nil {
 		return nil
@@ -100,8 +111,7 @@ func (c *check) checkShredding(e custody.EvidenceID) (found *shredding) {
 		}
 		state.Apply(r.record, r.statement, motions)
 		if found == nil && state.Order().Approved() {
-			item, _ := findHead(r.record.Basis, e.Stream())
-			found = &shredding{order: state.Order(), item: item, at: r.record.Sequence}
+			found = &shredding{order: state.Order(), basis: r.record.Basis, at: r.record.Sequence}
 		}
 	}
 	return found

@@ -3,7 +3,6 @@ package bundle
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ type Verdict struct {
 	Cosigned     []custody.Cosignature `json:"cosigned,omitempty"`     // by witnesses of the trust file, and when
 	AlsoCosigned []custody.Cosignature `json:"alsoCosigned,omitempty"` // by other witnesses, which the log's own records name
 	Incident     custody.IncidentID    `json:"incident"`
+	Title        string                `json:"title"`              // of the incident
 	Items        []*Item               `json:"items"`              // in order of identifier; one where Scope is an exhibit
 	Timeline     []Event               `json:"timeline"`           // in the order of recording
 	Erased       []Erased              `json:"erased,omitempty"`   // records of the bundle's streams that are erased by order
@@ -40,6 +40,7 @@ type Item struct {
 	Exhibit       string               `json:"exhibit"`
 	Name          string               `json:"name"`
 	Type          string               `json:"type"`
+	State         string               `json:"state"`                 // one of the three in incident.go; of an exhibit's bundle always sealed
 	Artifact      *custody.Artifact    `json:"artifact"`              // as sealed
 	Acquisition   *custody.Acquisition `json:"acquisition"`           // as its collector told it
 	AsReceived    []string             `json:"asReceived,omitempty"`  // the artifact's digests that its collector took from the service
@@ -64,9 +65,10 @@ const (
 // Event is one record of the item's history.
 type Event struct {
 	Stream    custody.Stream      `json:"stream"`
-	Sequence  uint64              `json:"sequence"` // in its stream
-	Index     uint64              `json:"index"`    // in the log
-	Time      custody.Time        `json:"time"`     // of the act, by its signer's clock
+	Sequence  uint64              `json:"sequence"`          // in its stream
+	Index     uint64              `json:"index"`             // in the log
+	Exhibit   string              `json:"exhibit,omitempty"` // number of the item whose stream it is
+	Time      custody.Time        `json:"time"`              // of the act, by its signer's clock
 	Recorded  custody.Time        `json:"recorded"`
 	Actor     custody.PrincipalID `json:"actor"`
 	Name      string              `json:"name"` // of the actor, as enrolled
@@ -96,8 +98,13 @@ func (c *check) timeline(s *stream) {
 	}
 }
 
+// teller is an act of another package that says of itself what a history tells.
+type teller interface{ Detail() string }
+
 func detail(act custody.Act) string {
 	switch a := act.(type) {
+	case teller:
+		return a.Detail()
 	case *custody.BeginEvidence:
 		return fmt.Sprintf("exhibit %s, %s, %s", a.Exhibit, a.Type, a.Name.Display)
 	case *custody.SealEvidence:
@@ -144,6 +151,10 @@ func detail(act custody.Act) string {
 		return "with them the bytes of all its items, not the records" + seconded(a.Seconds)
 	case *custody.ShreddedEvidence:
 		return fmt.Sprintf("%s; SHA-256 %s", a.Method, a.SHA256.Hex())
+	case *custody.ShreddedIncident:
+		return fmt.Sprintf("%s; with them the bytes of %s", a.Method, plural(int(a.Items), "item", "items"))
+	case *custody.WithdrawEvidence:
+		return string(a.Evidence)
 	case *custody.LoseKeys:
 		return "they are " + a.State
 	}
@@ -169,6 +180,13 @@ func (e Event) What() string {
 		custody.KindReceiveEvidence:  "confirmed what arrived",
 		custody.KindExportEvidence:   "took the item's records out",
 		custody.KindReportEvidence:   "issued a paper about the item",
+		custody.KindExportIncident:   "took the records of the incident and all its items out",
+		custody.KindWithdrawEvidence: "withdrew an item that was announced",
+		custody.KindShreddedIncident: "DESTROYED the keys of the incident, and with them the bytes of its items",
+		kindOpenIncident:             "opened the incident",
+		"incident.assign":            "made somebody a member of the incident's team",
+		"incident.unassign":          "ended somebody's membership of the incident's team",
+		"incident.retain":            "moved how long items are kept",
 		custody.KindVerifyEvidence:   "asked for a check of the item",
 		custody.KindHoldEvidence:     "put the item on legal hold",
 		custody.KindLiftHold:         "moved to lift a legal hold",
@@ -211,8 +229,11 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		b.WriteString("\nThe records below verify. The bytes that came with them are NOT the artifact that was sealed.\n\n")
 	}
+	if v.Scope == ScopeIncident {
+		b.WriteString(v.incidentText() + "\n")
+	}
 	for _, i := range v.Items {
-		b.WriteString(i.text(v.Incident))
+		b.WriteString(i.text(v.Incident, v.Scope))
 	}
 	b.WriteString("\n" + v.checked() + "\n")
 	b.WriteString(v.withheldText())
@@ -223,7 +244,11 @@ func (v *Verdict) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "  DISPUTABLE  %s: %s\n", w.Where, w.What)
 	}
 	for _, e := range v.Timeline {
-		fmt.Fprintf(&b, "  %s  %s (%s) %s\n", e.Time, e.Name, e.Actor, e.What())
+		about := ""
+		if v.Scope == ScopeIncident && e.Exhibit != "" {
+			about = ": " + e.Exhibit
+		}
+		fmt.Fprintf(&b, "  %s  %s (%s) %s%s\n", e.Time, e.Name, e.Actor, e.What(), about)
 		if !e.Permitted {
 			fmt.Fprintf(&b, "                               because: %s\n", e.Reason)
 		}
@@ -242,13 +267,19 @@ func (v *Verdict) Write(w io.Writer) error {
 }
 
 // text says what was found of an item, for people.
-func (i *Item) text(incident custody.IncidentID) string {
+func (i *Item) text(incident custody.IncidentID, scope Scope) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", i.Exhibit, i.Evidence, incident)
 	fmt.Fprintf(&b, "Item        %s: %s\n", i.Type, i.Name)
+	switch i.State {
+	case StateAnnounced:
+		b.WriteString("            announced, and not sealed: it is no evidence\n")
+	case StateWithdrawn:
+		b.WriteString("            announced, and withdrawn: it is no evidence\n")
+	}
 	if i.Artifact != nil {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", i.Artifact.Size, i.Artifact.SHA256.Hex())
-		fmt.Fprintf(&b, "            its bytes: %s\n", i.artifactText())
+		fmt.Fprintf(&b, "            its bytes: %s\n", i.bytesText(scope))
 		b.WriteString(i.excerptsText())
 	}
 	if text := custody.AsReceivedText(i.AsReceived); text != "" {
@@ -284,48 +315,68 @@ func (i *Item) text(incident custody.IncidentID) string {
 	return b.String()
 }
 
+// main says whether a stream is one whose history the verdict tells: the item's, or
+// the incident's and those of all its items.
+func (v *Verdict) main(s custody.Stream) bool {
+	return s.Kind() == "evidence" || v.Scope == ScopeIncident && s == v.Incident.Stream()
+}
+
 func (v *Verdict) completeness() string {
-	n, withheld := 0, 0
+	n, withheld, announced := 0, 0, true
 	for _, e := range v.Timeline {
-		if e.Stream.Kind() == "evidence" {
+		if v.main(e.Stream) {
 			n++
 		}
 	}
 	for _, e := range v.Erased {
-		if e.Stream.Kind() == "evidence" {
+		if v.main(e.Stream) {
 			n++
 		}
 	}
 	for _, e := range v.Withheld {
-		if e.Stream.Kind() == "evidence" {
+		if v.main(e.Stream) {
 			withheld++
 		}
+		announced = announced && e.Stream != v.Incident.Stream()
 	}
-	records := fmt.Sprintf("these %d records of the item", n+withheld)
+	records, others, once := fmt.Sprintf("these %d records of the item", n+withheld), "the one that announced it", ""
+	if v.Scope == ScopeIncident {
+		records, others = fmt.Sprintf("these %d records of the incident and its items", n+withheld), "the one that opened it"
+		if announced {
+			once = "\n            The incident announced each of these items once, and no others"
+		}
+	}
 	if withheld > 0 {
 		records += fmt.Sprintf(", %d of them withheld,", withheld)
 	}
 	if v.Complete {
-		return fmt.Sprintf("complete as of tree size %d%s: %s and the one that announced it, and no others;\n"+
-			"            nor is there a second history of it in this log.\n"+
-			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, v.asOf(), records)
+		return fmt.Sprintf("complete as of tree size %d%s: %s and %s, and no others;\n"+
+			"            nor is there a second history of it in this log.%s\n"+
+			"            Attempts of people who may not even know of the item stand in their own histories", v.Size, v.asOf(), records, others, once)
 	}
-	return fmt.Sprintf("unbroken through %s and the one that announced it; later ones are not excluded\n"+
-		"            (the bundle has no leaves)", records)
+	return fmt.Sprintf("unbroken through %s and %s; later ones are not excluded\n"+
+		"            (the bundle has no leaves)%s", records, others, once)
 }
 
-// text says what the public log has, for people.
-func (s *Since) text(items []*Item) string {
+// sinceText says what the public log has, for people.
+func (v *Verdict) sinceText() string {
 	var b strings.Builder
 	var others []string
+	s := v.Since
 	fmt.Fprintf(&b, "Public log  read whole, %d records; quorum of witnesses: %s\n", s.Size, s.Quorum)
 	for _, l := range s.Streams {
-		item := slices.ContainsFunc(items, func(i *Item) bool { return i.Evidence.Stream() == l.Stream })
+		of := "the item"
 		switch {
-		case item && l.Later == 0:
-			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d: those of this bundle\n", l.Records, s.Size)
-		case item:
-			fmt.Fprintf(&b, "            exactly %d records of the item exist as of size %d; of these came later, and ARE NOT IN THIS BUNDLE: %d. Ask for a newer one\n", l.Records+l.Later, s.Size, l.Later)
+		case v.Scope == ScopeIncident && l.Stream == v.Incident.Stream():
+			of = "the incident"
+		case v.Scope == ScopeIncident:
+			of = l.Stream.ID()
+		}
+		switch {
+		case v.main(l.Stream) && l.Later == 0:
+			fmt.Fprintf(&b, "            exactly %d records of %s exist as of size %d: those of this bundle\n", l.Records, of, s.Size)
+		case v.main(l.Stream):
+			fmt.Fprintf(&b, "            exactly %d records of %s exist as of size %d; of these came later, and ARE NOT IN THIS BUNDLE: %d. Ask for a newer one\n", l.Records+l.Later, of, s.Size, l.Later)
 		case l.Later > 0:
 			others = append(others, fmt.Sprintf("%s (%d)", l.Stream, l.Later))
 		}
@@ -338,7 +389,7 @@ func (s *Since) text(items []*Item) string {
 
 // onlyArtifactDiffers says whether nothing is wrong but the artifact's bytes.
 func (v *Verdict) onlyArtifactDiffers() bool {
-	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.only().ArtifactState == ArtifactOther
+	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.only() != nil && v.only().ArtifactState == ArtifactOther
 }
 
 // only returns the item of a bundle that has one; else nil.
@@ -347,6 +398,14 @@ func (v *Verdict) only() *Item {
 		return nil
 	}
 	return v.Items[0]
+}
+
+// bytesText is artifactText for a bundle of this scope.
+func (i *Item) bytesText(scope Scope) string {
+	if scope == ScopeIncident && i.ArtifactState == ArtifactAbsent && !i.Destroyed {
+		return "not in the bundle of an incident; compare the SHA-256 with sha256sum"
+	}
+	return i.artifactText()
 }
 
 func (i *Item) artifactText() string {

@@ -24,7 +24,7 @@ const (
 // Options are what a verification takes beside the bundle.
 type Options struct {
 	Words    custody.Vocabulary // the kinds of statement that are understood
-	Artifact io.Reader          // the artifact's bytes, when they are not in the bundle; may be nil
+	Artifact io.Reader          // the artifact's bytes, when they are not in the bundle, and that is of one item; may be nil
 	Public   *PublicLog         // the log as everybody can read it, to say what it has since; may be nil
 }
 
@@ -342,6 +342,8 @@ func (c *check) readArtifact(beside io.Reader) error {
 			return err
 		}
 		bytesOf = &c.in
+	case beside != nil && c.head.Scope == ScopeIncident:
+		c.problem(artifactName, errors.New("bytes were given to compare with what was sealed, and the bundle is of an incident: an item's own bundle says whether they are its"))
 	case beside != nil:
 		bytesOf = beside
 	}

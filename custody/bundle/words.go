@@ -54,7 +54,7 @@ func (v *Verdict) checked() string {
 	fmt.Fprintf(&b, "Log         %s, %d records, root %s\n", v.Origin, v.Size, v.Root.Hex())
 	fmt.Fprintf(&b, "History     %s\n", v.completeness())
 	if v.Since != nil {
-		b.WriteString(v.Since.text(v.Items))
+		b.WriteString(v.sinceText())
 	}
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
 	b.WriteString(v.witnesses())

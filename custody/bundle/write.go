@@ -155,7 +155,7 @@ func (w writer) leaves(n uint64, each func(func(custody.Leaf) error) error) erro
 	return err
 }
 
-// AddArtifact copies a bundle without an artifact from r to w, with the size
+// AddArtifact copies a bundle of an item without an artifact from r to w, with the size
 // bytes of artifact at its end. What it writes is of this version. It verifies
 // nothing: that they are the artifact is for Verify to say.
 func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) error {
@@ -164,8 +164,8 @@ func AddArtifact(w io.Writer, r io.Reader, artifact io.Reader, size uint64) erro
 	if err != nil {
 		return err
 	}
-	if h.Artifact || len(h.Excerpts) > 0 {
-		return errors.New("the bundle has its artifact, or excerpts of it")
+	if h.Scope != ScopeExhibit || h.Artifact || len(h.Excerpts) > 0 {
+		return errors.New("the bundle is of an incident, or has its artifact, or excerpts of it")
 	}
 	h.Artifact, h.Format = true, Format
 	if err := out.head(h); err != nil {
@@ -217,6 +217,48 @@ type Found struct {
 	Payload custody.Digest
 }
 
+// CollectIncident gathers the bundle of an incident: its whole stream and those of
+// all its items, whatever became of them, the whole streams of the policy and of
+// every principal who signed anything in it but the enrolment of a key, and the
+// record by which the incident came to be. It gives up as Collect does.
+func CollectIncident(ctx context.Context, src Source, i custody.IncidentID, withLeaves bool) (*Contents, error) {
+	return again(func() (*Contents, error) {
+		g := &gathering{ctx: ctx, src: src, known: map[custody.Stream]bool{}}
+		if err := errors.Join(
+			g.whole(custody.PolicyStream), g.whole(i.Stream()), g.declaring(i.Stream()),
+		); err != nil {
+			return nil, err
+		}
+		items, err := begunIn(g.streams[1])
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range items {
+			if err := g.whole(id.Stream()); err != nil {
+				return nil, err
+			}
+		}
+		return g.contents(&Contents{Scope: ScopeIncident, Incident: i, Items: items}, withLeaves)
+	})
+}
+
+// begunIn returns the items that an incident's records begin.
+func begunIn(incident Stream) (items []custody.EvidenceID, err error) {
+	for _, r := range incident.Records {
+		if r.Bytes == nil {
+			continue
+		}
+		kind, permitted, err := said(r.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: record %d: %w", incident.Name, r.Sequence, err)
+		}
+		if permitted && kind == custody.KindBeginEvidence {
+			items = append(items, custody.NewEvidenceID(r.payload))
+		}
+	}
+	return items, nil
+}
+
 // Collect gathers the bundle of an item: its whole stream, the whole streams
 // of the policy and of every principal who signed anything in it but the
 // enrolment of a key, and of the incident only the records by which the item and
@@ -227,8 +269,13 @@ type Found struct {
 // While records keep being added, Collect begins again, and gives up with
 // ErrMoving.
 func Collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves bool) (*Contents, error) {
+	return again(func() (*Contents, error) { return collect(ctx, src, e, withLeaves) })
+}
+
+// again gathers until nothing moved meanwhile.
+func again(gather func() (*Contents, error)) (*Contents, error) {
 	for range attempts {
-		c, err := collect(ctx, src, e, withLeaves)
+		c, err := gather()
 		if !errors.Is(err, ErrMoving) {
 			return c, err
 		}
@@ -237,7 +284,7 @@ func Collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 }
 
 // ErrMoving says that records were added faster than they could be gathered.
-var ErrMoving = errors.New("records are being added to this item: try again")
+var ErrMoving = errors.New("records are being added: try again")
 
 const attempts = 100
 
@@ -259,18 +306,23 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 	if err != nil {
 		return nil, err
 	}
+	return g.contents(&Contents{Scope: ScopeExhibit, Incident: i, Items: []custody.EvidenceID{e}}, withLeaves)
+}
+
+// contents adds the streams of the people who signed, and proves everything.
+func (g *gathering) contents(c *Contents, withLeaves bool) (*Contents, error) {
 	for n := 0; n < len(g.people); n++ {
 		if err := g.whole(g.people[n].Stream()); err != nil {
 			return nil, err
 		}
 	}
-	receipts, checkpoint, err := src.Prove(ctx, g.identities())
+	receipts, checkpoint, err := g.src.Prove(g.ctx, g.identities())
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range g.streams {
 		if s.Whole {
-			if n, err := src.Length(ctx, s.Name); err != nil {
+			if n, err := g.src.Length(g.ctx, s.Name); err != nil {
 				return nil, err
 			} else if n != uint64(len(s.Records)) {
 				return nil, ErrMoving
@@ -282,13 +334,13 @@ func collect(ctx context.Context, src Source, e custody.EvidenceID, withLeaves b
 			receipts = receipts[1:]
 		}
 	}
-	c := &Contents{Scope: ScopeExhibit, Incident: i, Items: []custody.EvidenceID{e}, Checkpoint: checkpoint, Streams: g.streams}
+	c.Checkpoint, c.Streams = checkpoint, g.streams
 	if withLeaves {
 		body, err := custody.CheckpointBody(checkpoint)
 		if err != nil {
 			return nil, err
 		}
-		c.Leaves = func(yield func(custody.Leaf) error) error { return src.Leaves(ctx, body.Size, yield) }
+		c.Leaves = func(yield func(custody.Leaf) error) error { return g.src.Leaves(g.ctx, body.Size, yield) }
 	}
 	return c, nil
 }

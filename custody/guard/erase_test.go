@@ -394,7 +394,7 @@ func TestTheFirstMustStandByIt(t *testing.T) {
 // TestWhatIsNeverErased tries every record of the story, and every kind.
 func TestWhatIsNeverErased(t *testing.T) {
 	may := map[custody.Kind]bool{
-		custody.KindOpenSession: true, custody.KindExportEvidence: true, custody.KindVerifyEvidence: true,
+		custody.KindOpenSession: true, custody.KindExportEvidence: true, custody.KindExportIncident: true, custody.KindVerifyEvidence: true,
 		custody.KindReceiveEvidence: true, custody.KindReleaseEvidence: true,
 	}
 	for kind := range words() {

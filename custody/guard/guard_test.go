@@ -86,6 +86,7 @@ func TestWhatIsNotThereAndWhatIsNotYours(t *testing.T) {
 		{"retrieve", &custody.RetrieveEvidence{Evidence: s.Evidence}, &custody.RetrieveEvidence{Evidence: nowhere}},
 		{"retrieve too much", &custody.RetrieveEvidence{Evidence: s.Evidence, Length: 1 << 40}, &custody.RetrieveEvidence{Evidence: nowhere, Length: 1 << 40}},
 		{"export", &custody.ExportEvidence{Evidence: s.Evidence}, &custody.ExportEvidence{Evidence: nowhere}},
+		{"export all", &custody.ExportIncident{Incident: s.Incident}, &custody.ExportIncident{Incident: noIncident}},
 		{
 			"report",
 			&custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1},

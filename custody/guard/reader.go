@@ -24,9 +24,11 @@ const (
 	exportLife  = 15 * time.Minute
 )
 
-// Export is what an admitted evidence.export earned.
+// Export is what an admitted evidence.export or incident.export earned: the bundle
+// of an item, or that of an incident.
 type Export struct {
-	Evidence  custody.EvidenceID
+	Evidence  custody.EvidenceID  // empty when it is of an incident
+	Incident  custody.IncidentID  // empty when it is of an item
 	Principal custody.PrincipalID // who earned it, and alone can use it
 }
 
@@ -195,11 +197,15 @@ func (r *Reader) Exporting(token string) (Export, error) {
 	if !ok || e.Principal != r.Principal {
 		return Export{}, custody.ErrUnknown
 	}
-	res, err := r.Resource(e.Evidence.Stream())
+	about, action := e.Evidence.Stream(), custody.KindExportEvidence
+	if e.Incident != "" {
+		about, action = e.Incident.Stream(), custody.KindExportIncident
+	}
+	res, err := r.Resource(about)
 	if err != nil {
 		return Export{}, err
 	}
-	if !r.May(custody.KindExportEvidence, res) {
+	if !r.May(action, res) {
 		return Export{}, custody.ErrUnknown
 	}
 	return e, nil

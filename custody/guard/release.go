@@ -39,6 +39,8 @@ func (g *Guard) admission(ctx context.Context, p *pending) (*Admission, error) {
 		a.Token, err = g.sessions.issue(session, sessionLife, sessionIdle)
 	case *custody.ExportEvidence:
 		a.Token, err = g.exports.issue(Export{Evidence: act.Evidence, Principal: session.Principal}, exportLife, exportLife)
+	case *custody.ExportIncident:
+		a.Token, err = g.exports.issue(Export{Incident: act.Incident, Principal: session.Principal}, exportLife, exportLife)
 	case *custody.RetrieveEvidence:
 		a.Token, err = g.lastLook(ctx, p)
 	}

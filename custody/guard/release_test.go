@@ -398,4 +398,29 @@ func TestAnExportIsForItsEarner(t *testing.T) {
 	earned := s.as(s.Counsel).tries("for the court", &custody.ExportEvidence{Evidence: s.Evidence}).recorded()
 	require.NotEmpty(t, earned.Token)
 	s.as(s.Outsider).tries("for myself", &custody.ExportEvidence{Evidence: s.Evidence}).refused(guard.RefusedText)
+	s.as(s.Outsider).tries("for myself", &custody.ExportIncident{Incident: s.Incident}).refused(guard.RefusedText)
+	all := s.as(s.Counsel).tries("for the court", &custody.ExportIncident{Incident: s.Incident}).recorded()
+	require.NotEmpty(t, all.Token)
+
+	// What each is for, nobody else uses, and each only as long as the right is there.
+	login := s.as(s.Counsel).tries("", &custody.OpenSession{Client: "a test"}).recorded().Token
+	lead := s.as(s.Lead).tries("", &custody.OpenSession{Client: "a test"}).recorded().Token
+	exporting := func(session, token string) (e guard.Export, err error) {
+		err = s.Read(t.Context(), session, func(r *guard.Reader) error { e, err = r.Exporting(token); return err })
+		return e, err
+	}
+	for token, want := range map[string]guard.Export{
+		earned.Token: {Evidence: s.Evidence, Principal: s.Counsel.ID}, all.Token: {Incident: s.Incident, Principal: s.Counsel.ID},
+	} {
+		got, err := exporting(login, token)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		_, err = exporting(lead, token)
+		require.ErrorIs(t, err, custody.ErrUnknown)
+	}
+	s.as(s.Administrator).tries("", &custody.RevokeRole{Principal: s.Counsel.ID, Role: custody.RoleLegalAdvisor}).recorded()
+	for _, token := range []string{earned.Token, all.Token} {
+		_, err := exporting(login, token)
+		require.ErrorIs(t, err, custody.ErrUnknown)
+	}
 }

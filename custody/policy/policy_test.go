@@ -83,6 +83,7 @@ record.erase                somebody   .    .    yes  .    .    .    .    yes  y
 record.erase                himself    .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 record.erase                custody    .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 record.erased               custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
+incident.export             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .
 incident.retain             incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 incident.shred              incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 incident.shredded           incident   .    .    .    .    .    .    .    .    .    .    yes  .    .

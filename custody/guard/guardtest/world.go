@@ -123,6 +123,11 @@ func (w *World) Contents(ctx context.Context, e custody.EvidenceID, leaves bool)
 	return bundle.Collect(ctx, source{w.Store, w.Log}, e, leaves)
 }
 
+// IncidentContents gathers the bundle of an incident.
+func (w *World) IncidentContents(ctx context.Context, i custody.IncidentID, leaves bool) (*bundle.Contents, error) {
+	return bundle.CollectIncident(ctx, source{w.Store, w.Log}, i, leaves)
+}
+
 // source lets bundle.Collect read a store and a log.
 type source struct {
 	store guard.Store
