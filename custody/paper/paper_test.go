@@ -376,5 +376,8 @@ func TestSeveralItems(t *testing.T) {
 		"Exhibit (EX-1)", "first.img", "Exhibit (EX-2)", "second.img", "What was done with it (EX-2)",
 		"EX-1: No record here says that the service read the stored bytes back since the seal.")
 	silent(t, all, "custody-report", "EX-2: No record here says that the service read")
+	certificate := string(all["certificate-902-14.html"])
+	require.Equal(t, 1, strings.Count(certificate, one.Verdict.Items[0].Artifact.SHA256.Hex()), "sealed")
+	require.Equal(t, 2, strings.Count(certificate, custody.Hash(l.Artifact).Hex()), "sealed, and read back")
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 The process of digital identification", "6 What this certificate was drafted from")
 }
