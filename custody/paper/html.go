@@ -36,12 +36,15 @@ func (d *Document) HTML() ([]byte, error) {
 	hash := sha256.Sum256([]byte(pageStyle + styleOf(d.Bundle.Hex())))
 	path, size := path(rows)
 	var b bytes.Buffer
+	// No Document, whose methods a template would keep in a program that makes no PDF.
 	err = page.Execute(&b, struct {
-		*Document
+		Title     string
+		Draft     bool
+		Parts     []Part
 		StyleHash string // for the page's own content security policy
 		Path      string
 		Size      int
 		Digest    string
-	}{d, base64.StdEncoding.EncodeToString(hash[:]), path, size, d.Bundle.Hex()})
+	}{d.Title, d.Draft, d.Parts, base64.StdEncoding.EncodeToString(hash[:]), path, size, d.Bundle.Hex()})
 	return b.Bytes(), err
 }

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
-	"sync"
 
 	"codeberg.org/go-pdf/fpdf"
 )
@@ -54,7 +53,7 @@ var (
 )
 
 // inFonts returns what both fonts of texts have. The third is for digits.
-var inFonts = sync.OnceValues(func() (glyphs, error) {
+func inFonts() (glyphs, error) {
 	all, err := glyphsOf(fontText)
 	if err != nil {
 		return nil, err
@@ -65,7 +64,7 @@ var inFonts = sync.OnceValues(func() (glyphs, error) {
 	}
 	maps.DeleteFunc(all, func(r rune, _ bool) bool { return !bold[r] })
 	return all, nil
-})
+}
 
 // PDF returns the document as a PDF whose fonts are embedded. The same document
 // makes the same bytes.
