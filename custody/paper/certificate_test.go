@@ -233,3 +233,21 @@ func TestForgedIssue(t *testing.T) {
 	require.ErrorContains(t, forged(l.Counsel.Key, own, func(r *custody.Record) { r.Stream = l.Counsel.ID.Stream() }), "does not belong")
 	require.ErrorContains(t, forged(l.Counsel.Key, own, func(r *custody.Record) { r.Decision.Permit, r.Decision.Reason = false, "no" }), "was not issued")
 }
+
+// TestDestroyed: by whose order the bytes are gone, and until when they were kept.
+func TestDestroyed(t *testing.T) {
+	l := live(t)
+	l.takesIn("disk.img", "EX-1")
+	l.Pass(366 * 24 * time.Hour)
+	first := l.does(l.Counsel, "retention is over", &custody.DisposeEvidence{Evidence: l.Evidence})
+	l.Pass(time.Minute)
+	second := l.does(l.Lead, "retention is over", &custody.DisposeEvidence{Evidence: l.Evidence, Seconds: first})
+	l.attests(&custody.DisposedEvidence{Evidence: l.Evidence, Method: "every stored object deleted", Order: second, SHA256: custody.Hash(l.Artifact)})
+	p := l.proof()
+	ordered := p.Verdict.Items[0].Destruction.At.Time().Format("2006-01-02 15:04:05")
+	says(t, files(t, p, custody.PaperReport), "custody-report",
+		"DESTROYED by order of two people, Clara Counsel", "and Lena Lead", "every stored object deleted",
+		"destroyed, ordered", ordered, "DESTROYED the item's bytes",
+		"destroyed here; a copy that somebody has is held against the SHA-256 with --artifact",
+		"; without effect", "; the second of two people")
+}
