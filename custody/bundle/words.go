@@ -23,7 +23,7 @@ func (v *Verdict) Checked() (list []Point) {
 			label, text = "Public log", strings.TrimPrefix(strings.TrimSpace(text), "log")
 		}
 		text = strings.TrimSpace(text)
-		if last := len(list) - 1; label == "" && last >= 0 && !ended(list[last].Text) {
+		if last := len(list) - 1; label == "" && last >= 0 && goesOn(list[last].Text, text) {
 			list[last].Text += " " + text
 			continue
 		}
@@ -32,8 +32,10 @@ func (v *Verdict) Checked() (list []Point) {
 	return list
 }
 
-// ended says whether a line is a whole sentence, and the next one another.
-func ended(text string) bool { return strings.HasSuffix(text, ".") }
+// goesOn says whether a line goes on with what the one before it began.
+func goesOn(before, text string) bool {
+	return strings.HasSuffix(before, ";") || strings.HasSuffix(before, ",") || strings.HasPrefix(text, "(")
+}
 
 // Undisclosed says which records are withheld, and what that means, in the words of
 // Write; nothing where none is.
