@@ -327,7 +327,7 @@ func badBundles(t *testing.T, d *desk) {
 	require.GreaterOrEqual(t, len(v["items"].([]any)), shown, "those that were withdrawn too")
 	require.Equal(t, true, done(t, "", "bundle", "verify", all, "--trust", trust)["verified"])
 	refused(t, exitUsage, d.eve, []string{"bundle", "export", d.incident, "-o", all + ".1", "--with-artifact", "--purpose", "why"}, "holds no artifact")
-	refused(t, exitRefused, d.ada, []string{"bundle", "export", d.incident, "-o", all + ".1", "--purpose", "I run this place"}, "no such")
+	refused(t, exitRefused, d.ada, []string{"bundle", "export", d.incident, "-o", all + ".1", "--purpose", "I run this place"}, "not for you")
 	require.NoFileExists(t, all+".1")
 	twin := filepath.Join(dir, "twin") // another service that took the same name
 	done(t, "", "init", "--dir", twin, "--origin", "custody.example/test", "--listen", "127.0.0.1:0")
