@@ -19,5 +19,6 @@
 // and the service attests is checked), and of an exhibit's bundle whether the
 // incident declared the item once only (its own stream is not in that).
 //
-// Begin reading at Verify; the format is in custody/FORMAT.md.
+// Begin reading at Verify; the examples show what else can be done with a bundle, and
+// the format is in custody/FORMAT.md.
 package bundle
