@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,10 +29,19 @@ func (c *check) checkIncident(in *stream, order *shredding) {
 		c.problem(headName, errors.New("the incident's stream is not included whole"))
 		return
 	}
-	shredded := false
+	shredded, motions, assumed := false, custody.Motions{}, maps.Clone(in.assumed)
 	for e := range in.told() {
 		if !e.record.Decision.Permit {
 			continue
+		}
+		if moved, ok := e.statement.Act.(mover); ok && !settledElsewhere(e.statement.Act) {
+			m := moved.Motion(e.statement)
+			if assumed[m.Seconds] == asMotion { // that it says the same as the first is not shown
+				delete(assumed, m.Seconds)
+			} else if err := motions.Check(m, e.record.Recorded); err != nil {
+				c.problem(e.where, err)
+			}
+			motions.Apply(e.statement.Payload, m, e.record.Recorded)
 		}
 		switch act := e.statement.Act.(type) {
 		case *custody.BeginEvidence:
@@ -52,6 +62,16 @@ func (c *check) checkIncident(in *stream, order *shredding) {
 			shredded = true
 		}
 	}
+}
+
+// settledElsewhere says whether other checks are about a motion: the destruction of
+// keys, of which an exhibit's bundle has the orders too, and erasures.
+func settledElsewhere(act custody.Act) bool {
+	switch act.(type) {
+	case *custody.ShredIncident, *custody.EraseRecord:
+		return true
+	}
+	return false
 }
 
 // halfway says whether an order is visible in a stream, and what it seconds is not.

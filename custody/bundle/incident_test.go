@@ -298,6 +298,39 @@ func TestAnIncidentWhoseKeysAreDestroyed(t *testing.T) {
 	}
 }
 
+// TestRetentionTakesTwo in the bundle of an incident: it is not one who says it twice, nor
+// two who say different things, and what is withheld can be what was moved.
+func TestRetentionTakesTwo(t *testing.T) {
+	s := newStory(t, 1)
+	moved := says(t, s, s.Lead, &investigate.Retain{Incident: s.Incident, Days: 5})
+	_, signer, err := guardtest.LogKey("custody.example/test", 1)
+	require.NoError(t, err)
+	for name, try := range map[string]struct {
+		who  *guardtest.Person
+		days uint64
+		says string
+	}{
+		"another person": {s.Engineer, 5, ""},
+		"himself":        {s.Lead, 5, "it takes two people"},
+		"something else": {s.Engineer, 6, "no such motion"},
+	} {
+		c := incidentContents(t, s, true)
+		f := &forger{signer: signer}
+		require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
+		add(t, f, c, s.Incident.Stream(), func(r *custody.Record) {
+			by(t, r, s, try.who.ID, try.who.Key, &investigate.Retain{Incident: s.Incident, Days: try.days, Seconds: moved})
+			heads(t, c, r, try.who.ID)
+		})
+		c = f.prove(t, c)
+		if try.says == "" {
+			require.Empty(t, verify(written(t, c), s.Trust).Problems, name)
+		} else {
+			requireProblem(t, verify(written(t, c), s.Trust), try.says)
+		}
+		require.Empty(t, verify(hidden(t, c, s.Incident.Stream(), 2), s.Trust).Problems, "%s: it cannot be told", name)
+	}
+}
+
 // TestAnItemThatIsWithdrawnAndSealed, or withdrawn twice, or never announced: the operator
 // puts it on record.
 func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
