@@ -251,3 +251,28 @@ func TestDestroyed(t *testing.T) {
 		"destroyed here; a copy that somebody has is held against the SHA-256 with --artifact",
 		"; without effect", "; the second of two people")
 }
+
+// TestExcerpts: which bytes of an item come with the bundle, and upon whose word they
+// are those that were sealed.
+func TestExcerpts(t *testing.T) {
+	for _, asReceived := range []bool{false, true} {
+		l := live(t)
+		l.takesIn("disk.img", "EX-1", func(s *custody.SealEvidence) {
+			if asReceived {
+				s.AsReceived = []string{custody.DigestRoot}
+			}
+		})
+		var b bytes.Buffer
+		require.NoError(t, bundle.AddExcerpts(&b, bytes.NewReader(l.bundle()), l.Evidence, bytes.NewReader(l.Artifact), bundle.Stretch{Offset: 5, Length: 7}))
+		p, err := paper.Read(b.Bytes(), l.Trust, words())
+		require.NoError(t, err)
+		all := files(t, p, custody.PaperReport)
+		says(t, all, "custody-report", "bytes 5 to 11 (7 of them) are in the bundle", custody.Hash(l.Artifact[5:12]).Hex())
+		const upon = "stands upon the root, which is the word of the service."
+		if asReceived {
+			says(t, all, "custody-report", upon)
+		} else {
+			silent(t, all, "custody-report", upon)
+		}
+	}
+}

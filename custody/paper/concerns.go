@@ -50,6 +50,9 @@ func (h *history) concerns() (list []string) {
 	}
 	if text := custody.AsReceivedText(i.AsReceived); text != "" {
 		say("%s.", capital(text))
+		if len(i.Excerpts) > 0 {
+			say("That the excerpts in the bundle are as sealed stands upon the root, which is the word of the service.")
+		}
 	}
 	for _, l := range i.Labels {
 		if !l.Matches() {

@@ -142,6 +142,12 @@ func (h *history) item() (part Part) {
 			Fact{Label: "Its bytes", Value: i.Bytes()},
 		)
 	}
+	for _, x := range i.Excerpts {
+		facts = append(facts,
+			Fact{Label: "Excerpt, as sealed", Value: fmt.Sprintf("bytes %d to %d (%d of them) are in the bundle; their SHA-256:", x.Offset, x.Offset+x.Length-1, x.Length)},
+			Fact{Value: x.SHA256.Hex(), Exact: true},
+		)
+	}
 	for _, l := range i.Labels {
 		facts = append(facts, Fact{Label: "Other digest", Value: l.String()})
 	}
