@@ -38,7 +38,7 @@ type Block struct {
 
 // Fact is something known under a label.
 type Fact struct {
-	Label string
+	Label string // empty: that of the fact before it
 	Value string
 	Exact bool // digits that somebody may compare
 }

@@ -270,6 +270,9 @@ func TestAPageNeedsNothing(t *testing.T) {
 		require.Regexp(t, `Bundle SHA-256 [0-9a-f]{64}"`, style)
 		require.Contains(t, page, `<html lang="en">`)
 		require.Equal(t, 1, strings.Count(page, "<h1>"))
+		require.NotContains(t, page, "<dt></dt>")
+		require.Equal(t, strings.Count(page, "<dt>"), strings.Count(page, "<div><dt>"))
+		require.Equal(t, strings.Count(page, "<div"), strings.Count(page, "</div>"))
 		for _, not := range []string{"<script", "<link", "<img", "<iframe", " src=", " href=", "url(", "@import", "http://", "https://", " style="} {
 			require.False(t, strings.Contains(page, not), "%s has %q", name, not)
 		}
