@@ -444,11 +444,12 @@ func (h *history) refusals() (part Part) {
 	return part
 }
 
-// incidentActs are records of the incident that are about all its items.
+// incidentActs are records of the incident that are about no single one of the items.
 func (p *Proof) incidentActs() (part Part) {
 	t := eventTable("In the order of recording")
 	for _, e := range p.Verdict.Timeline {
-		if e.Stream == p.Verdict.Incident.Stream() && e.Kind != custody.KindBeginEvidence {
+		begins := e.Kind == custody.KindBeginEvidence && p.Of(custody.NewEvidenceID(e.Statement.Payload))
+		if e.Stream == p.Verdict.Incident.Stream() && !begins {
 			t.Rows = append(t.Rows, p.row(e, e.What()))
 		}
 	}
