@@ -15,8 +15,7 @@ func (p *Proof) Certificate14() *Document {
 	d := p.new("Certificate of copied data (draft), FRE 902(14): "+p.subject(), true)
 	d.add(caption())
 	d.add(certifier("the process of digital identification described below"))
-	for n, i := range p.Verdict.Items {
-		h := p.historyOf(i)
+	for n, h := range p.items() {
 		d.add(h.copied(n + 3))
 	}
 	d.add(p.identification(len(p.Verdict.Items) + 3))
@@ -59,7 +58,7 @@ func certifier(of string) (part Part) {
 
 // copied drafts what is to be certified of one item.
 func (h *history) copied(number int) (part Part) {
-	i, q := h.item_, h.item_.Acquisition
+	i, q := h.about, h.about.Acquisition
 	part.Title = fmt.Sprintf("%d  Exhibit %s", number, i.Exhibit)
 	if h.seal == nil || q == nil {
 		part.text("The item is not sealed: nothing is on record.")
@@ -117,7 +116,7 @@ func (h *history) digests() *Table {
 	default:
 		row("Original, as brought", h.sealed.Time, h.proof.name(h.sealed.Actor), "program: "+notRecorded, sealed.Hex(), "signed for in the seal")
 	}
-	for _, l := range h.item_.Labels {
+	for _, l := range h.about.Labels {
 		row("Of the "+l.Over, h.sealed.Time, h.proof.name(h.sealed.Actor), "the collector's program", l.Measured, labelNote(l))
 	}
 	for _, e := range h.events {
@@ -175,8 +174,10 @@ func (p *Proof) system() (part Part) {
 	part.Title = "3  The system"
 	part.text("Custody is a program that keeps evidence and a record of every act upon it. What a person does is a statement, signed with a private key of that person. What the program decided about it, permitted or refused, is a record. Each record is committed to an append-only log: a Merkle tree (RFC 6962) whose head, a checkpoint of origin, size and root, the log signs. A record cannot be changed, left out or put elsewhere later without another root.")
 	facts := []Fact{{Label: "Log", Value: v.Origin}, {Label: "As of", Value: fmt.Sprintf("size %d, root %s", v.Size, v.Root.Hex())}}
-	if i := v.Items; len(i) > 0 && i[0].Store != nil {
-		facts = append(facts, Fact{Label: "Store, as proven", Value: i[0].Store.String()})
+	for _, h := range p.items() {
+		if s := h.about.Store; s != nil {
+			facts = append(facts, Fact{Label: "Store, as proven", Value: h.about.Exhibit + " was sealed into " + s.String()})
+		}
 	}
 	part.facts(facts...)
 	part.blanks(
@@ -267,10 +268,10 @@ func (p *Proof) vouched() string {
 // passes are the readings of what is stored.
 func (p *Proof) passes() *Table {
 	t := &Table{Caption: "Readings of the stored bytes (fixity)", Columns: []Column{{"Log", 0.1}, {"When", 0.22}, {"Item", 0.2}, {"Result", 0.48}}}
-	for _, i := range p.Verdict.Items {
-		for _, e := range p.historyOf(i).events {
+	for _, h := range p.items() {
+		for _, e := range h.events {
 			if e.Kind == custody.KindCheckEvidence && e.Permitted {
-				t.Rows = append(t.Rows, []Cell{line(fmt.Sprint(e.Index)), line(utc(e.Recorded)), line(i.Exhibit), line(e.Detail)})
+				t.Rows = append(t.Rows, []Cell{line(fmt.Sprint(e.Index)), line(utc(e.Recorded)), line(h.about.Exhibit), line(e.Detail)})
 			}
 		}
 	}

@@ -27,10 +27,10 @@ func (p *Proof) concerns() (list []string) {
 	if v.Quorum != custody.QuorumMet {
 		list = append(list, "No quorum of outside witnesses was asked for or met: that nobody was shown another log rests on who keeps earlier heads of it.")
 	}
-	for _, i := range v.Items {
-		for _, c := range p.historyOf(i).concerns() {
+	for _, h := range p.items() {
+		for _, c := range h.concerns() {
 			if len(v.Items) > 1 {
-				c = i.Exhibit + ": " + c
+				c = h.about.Exhibit + ": " + c
 			}
 			list = append(list, c)
 		}
@@ -40,7 +40,7 @@ func (p *Proof) concerns() (list []string) {
 
 // concerns says what of it is about one item.
 func (h *history) concerns() (list []string) {
-	i := h.item_
+	i := h.about
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	switch {
 	case i.KeysLost != "":
@@ -65,7 +65,7 @@ func (h *history) concerns() (list []string) {
 		}
 		say("%s", h.beforeTheSeal())
 	}
-	if i.Store == nil || !i.Store.Lock {
+	if i.Artifact != nil && (i.Store == nil || !i.Store.Lock) {
 		say("When it was sealed, the store was not proven to keep anybody from deleting it: deletion is found out, and not prevented.")
 	}
 	if !i.Confirmed && i.Artifact != nil {
@@ -76,12 +76,12 @@ func (h *history) concerns() (list []string) {
 
 // beforeTheSeal is the time of which the log knows nothing.
 func (h *history) beforeTheSeal() string {
-	at, err := time.Parse(time.RFC3339, h.item_.Acquisition.CollectedAt)
+	at, err := time.Parse(time.RFC3339, h.about.Acquisition.CollectedAt)
 	if err != nil {
 		return "When it was taken is not recorded."
 	}
 	gap := h.sealed.Recorded.Time().Sub(at)
-	text := fmt.Sprintf("Between taking it (%s) and the seal (%s) lie %s, of which the log knows only what the seal says.", h.item_.Acquisition.CollectedAt, utc(h.sealed.Recorded), duration(gap))
+	text := fmt.Sprintf("Between taking it (%s) and the seal (%s) lie %s, of which the log knows only what the seal says.", h.about.Acquisition.CollectedAt, utc(h.sealed.Recorded), duration(gap))
 	if h.scene != nil {
 		text += fmt.Sprintf(" The bytes were signed for at %s by the clock of the signer, and are the same.", utc(h.scene.Time))
 	}

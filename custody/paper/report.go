@@ -17,8 +17,7 @@ func (p *Proof) Report() *Document {
 	d := p.new("Chain of custody: "+p.subject(), false)
 	d.attached = p.Bundle
 	d.add(p.summary())
-	for _, i := range p.Verdict.Items {
-		h := p.historyOf(i)
+	for _, h := range p.items() {
 		d.add(h.item())
 		d.add(h.source())
 		d.add(h.holders())
@@ -62,7 +61,8 @@ func (p *Proof) summary() (part Part) {
 	if title := p.incidentTitle(); title != "" {
 		facts = append(facts, Fact{Label: "Incident", Value: title + " (" + string(v.Incident) + ")"})
 	}
-	for _, i := range v.Items {
+	for _, h := range p.items() {
+		i := h.about
 		facts = append(facts, Fact{Label: "Exhibit " + i.Exhibit, Value: i.Type + ": " + i.Name + " (" + string(i.Evidence) + ")"})
 		if i.Artifact != nil {
 			facts = append(facts, Fact{Label: "SHA-256 of its bytes", Value: i.Artifact.SHA256.Hex(), Exact: true})
@@ -79,7 +79,7 @@ func (p *Proof) summary() (part Part) {
 
 // incidentTitle is what the incident was opened as.
 func (p *Proof) incidentTitle() string {
-	for _, e := range p.Verdict.Around {
+	for _, e := range p.all() {
 		if e.Stream == custody.IncidentsStream && e.Permitted && custody.NewIncidentID(e.Statement.Payload) == p.Verdict.Incident {
 			return e.Statement.Act.Subject().Name
 		}
@@ -90,15 +90,31 @@ func (p *Proof) incidentTitle() string {
 // history is what is known of one item.
 type history struct {
 	proof  *Proof
-	item_  *bundle.Item
+	about  *bundle.Item
 	events []bundle.Event // of the item, and the one that announced it
 	seal   *custody.SealEvidence
 	sealed bundle.Event
 	scene  *custody.Statement // signed where the item was taken; nil when it was not
 }
 
+// items returns all items in the order in which they were announced.
+func (p *Proof) items() []*history {
+	var all []*history
+	for _, i := range p.Verdict.Items {
+		all = append(all, p.historyOf(i))
+	}
+	first := func(h *history) uint64 {
+		if len(h.events) == 0 {
+			return 0
+		}
+		return h.events[0].Index
+	}
+	slices.SortStableFunc(all, func(a, b *history) int { return cmp.Compare(first(a), first(b)) })
+	return all
+}
+
 func (p *Proof) historyOf(i *bundle.Item) *history {
-	h := &history{proof: p, item_: i}
+	h := &history{proof: p, about: i}
 	for _, e := range p.Verdict.Timeline {
 		begun := e.Kind == custody.KindBeginEvidence && custody.NewEvidenceID(e.Statement.Payload) == i.Evidence
 		if e.Stream != i.Evidence.Stream() && !begun {
@@ -118,7 +134,7 @@ func (h *history) of(title string) string {
 	if len(h.proof.Verdict.Items) == 1 {
 		return title
 	}
-	return title + " (" + h.item_.Exhibit + ")"
+	return title + " (" + h.about.Exhibit + ")"
 }
 
 const notRecorded = "not recorded"
@@ -127,7 +143,7 @@ const notRecorded = "not recorded"
 func given(text string) string { return cmp.Or(text, notRecorded) }
 
 func (h *history) item() (part Part) {
-	i := h.item_
+	i := h.about
 	part.Title = h.of("Exhibit")
 	facts := []Fact{
 		{Label: "Exhibit number", Value: i.Exhibit},
@@ -175,7 +191,7 @@ func (h *history) item() (part Part) {
 // not (ISO/IEC 27037, NIST SP 800-86).
 func (h *history) source() (part Part) {
 	part.Title = h.of("Source and acquisition, as the collector tells it")
-	q := h.item_.Acquisition
+	q := h.about.Acquisition
 	if q == nil {
 		part.text("The item is not sealed: nothing is recorded.")
 		return part
@@ -235,7 +251,7 @@ func known(list ...Fact) (facts []Fact) {
 }
 
 func (h *history) taker() string {
-	q := h.item_.Acquisition
+	q := h.about.Acquisition
 	if p := q.Collector; p != nil {
 		return fmt.Sprintf("%s, %s, %s; not enrolled here, named by whoever sealed the item", p.Name, p.Title, p.Contact)
 	}
@@ -247,7 +263,7 @@ func (h *history) taker() string {
 }
 
 func (h *history) authority() string {
-	a := h.item_.Acquisition.Authority
+	a := h.about.Acquisition.Authority
 	text := a.Kind + ": " + a.Reference
 	if a.From != "" {
 		text += ", from " + a.From
@@ -259,7 +275,7 @@ func (h *history) authority() string {
 }
 
 func (h *history) tool() string {
-	t := h.item_.Acquisition.Tool
+	t := h.about.Acquisition.Tool
 	if t == nil {
 		return "none"
 	}
@@ -267,7 +283,7 @@ func (h *history) tool() string {
 }
 
 func (h *history) unread() string {
-	u := h.item_.Acquisition.Unread
+	u := h.about.Acquisition.Unread
 	switch {
 	case u == nil:
 		return notRecorded
@@ -285,7 +301,7 @@ func (h *history) unread() string {
 }
 
 func (h *history) clock() string {
-	c := h.item_.Acquisition.ClockError
+	c := h.about.Acquisition.ClockError
 	switch {
 	case !c.Measured:
 		return "not compared with another clock"
@@ -296,7 +312,7 @@ func (h *history) clock() string {
 }
 
 func (h *history) coverage() string {
-	c := h.item_.Acquisition.Coverage
+	c := h.about.Acquisition.Coverage
 	if c == nil {
 		return notRecorded
 	}
@@ -304,14 +320,14 @@ func (h *history) coverage() string {
 }
 
 func (h *history) order() string {
-	if n := h.item_.Acquisition.Order; n > 0 {
+	if n := h.about.Acquisition.Order; n > 0 {
 		return fmt.Sprintf("number %d", n)
 	}
 	return notRecorded
 }
 
 func (h *history) bag() string {
-	b := h.item_.Acquisition.Seal
+	b := h.about.Acquisition.Seal
 	if b == nil {
 		return notRecorded
 	}
@@ -338,7 +354,7 @@ func (h *history) holders() (part Part) {
 	}
 	row(given(h.seal.Acquisition.CollectedAt), utc(h.sealed.Recorded), h.taker()+". Of this time the log knows only what the seal says.")
 	until := "as of " + utc(h.proof.asOf())
-	if d := h.item_.Destruction; d != nil {
+	if d := h.about.Destruction; d != nil {
 		until = "destroyed, ordered " + utc(d.At)
 	}
 	row(utc(h.sealed.Recorded), until, "The service of "+h.proof.Verdict.Origin+", in its store.")
@@ -449,7 +465,7 @@ func (p *Proof) incidentActs() (part Part) {
 	t := eventTable("In the order of recording")
 	for _, e := range p.Verdict.Timeline {
 		begins := e.Kind == custody.KindBeginEvidence && p.Of(custody.NewEvidenceID(e.Statement.Payload))
-		if e.Stream == p.Verdict.Incident.Stream() && !begins {
+		if of := e.Stream == p.Verdict.Incident.Stream() || e.Stream == custody.IncidentsStream; of && !begins {
 			t.Rows = append(t.Rows, p.row(e, e.What()))
 		}
 	}

@@ -135,7 +135,7 @@ func (g *graph) investigation(made custody.Digest) {
 
 // title is what the incident was opened as, or its identifier.
 func (g *graph) title() string {
-	for _, e := range g.verdict.Around {
+	for _, e := range append(append([]bundle.Event{}, g.verdict.Around...), g.verdict.Timeline...) {
 		if e.Stream == custody.IncidentsStream && e.Permitted && custody.NewIncidentID(e.Statement.Payload) == g.verdict.Incident {
 			return e.Statement.Act.Subject().Name
 		}
