@@ -384,3 +384,27 @@ func TestSeveralItems(t *testing.T) {
 	require.Equal(t, 2, strings.Count(certificate, custody.Hash(l.Artifact).Hex()), "sealed, and read back")
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 The process of digital identification", "6 What this certificate was drafted from")
 }
+
+// TestOfAnIncident: the paper of an incident's bundle has its own history too, and
+// what was announced and withdrawn.
+func TestOfAnIncident(t *testing.T) {
+	l := live(t)
+	l.takesIn("first.img", "EX-1")
+	l.takesIn("second.img", "EX-2")
+	name, err := custody.NewName([]byte("never.img"))
+	require.NoError(t, err)
+	withdrawn := custody.NewEvidenceID(l.does(l.Engineer, "to be taken", &custody.BeginEvidence{AtMost: 1, Exhibit: "EX-3", Incident: l.Incident, Name: name, Type: "disk"}))
+	l.does(l.Engineer, "it was the wrong disk", &custody.WithdrawEvidence{Evidence: withdrawn, Incident: l.Incident})
+	c, err := l.IncidentContents(t.Context(), l.Incident, true)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	require.NoError(t, err)
+	all := files(t, p)
+	says(t, all, "custody-report", "Chain of custody: incident "+string(l.Incident), "Every record in the bundle of this incident", "a login from two countries at once ("+string(l.Incident)+")",
+		"What was done with it (EX-1)", "What was done with it (EX-2)", "What was done with the incident", "never.img", "Why: it was the wrong disk", "Why: she examines the disk",
+		"Lena Lead")
+	silent(t, all, "custody-report", "EX-3: When it was sealed")
+	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 Exhibit EX-3")
+}
