@@ -33,7 +33,7 @@ var rows = map[string]row{
 	"custody": {"", "filippo.io/edwards25519 github.com/go-json-experiment/json " +
 		"github.com/secure-systems-lab/go-securesystemslib/dsse github.com/sigstore/sigstore/pkg/signature " +
 		"golang.org/x/mod/sumdb"},
-	"custody/bundle":          {"custody", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
+	"custody/bundle":          {"custody custody/stamp", "github.com/go-json-experiment/json github.com/transparency-dev/merkle golang.org/x/mod/sumdb"},
 	"custody/stamp":           {"custody", ""},
 	"custody/format":          {"", ""},
 	"custody/format/ewf":      {"", ""},
@@ -43,7 +43,7 @@ var rows = map[string]row{
 	"custody/decision":        {"custody custody/policy", ""},
 	"custody/replay":          {"custody custody/decision", "golang.org/x/mod/sumdb golang.org/x/sync"},
 	"custody/guard":           {"custody custody/decision custody/policy", "golang.org/x/mod/sumdb"},
-	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy", "golang.org/x/mod/sumdb"},
+	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy custody/stamp", "golang.org/x/mod/sumdb"},
 
 	"investigate": {"custody", ""},
 

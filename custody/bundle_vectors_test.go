@@ -76,6 +76,26 @@ func bundleVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put 
 		judge(name, kept(t, name+".bundle"))
 	}
 	witnessVectors(t, s, all, put)
+	stampVectors(t, s, all, put)
+}
+
+// stampVectors has the story's log stamped, by an authority that one trust file names.
+func stampVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {
+	t.Helper()
+	a := must[*guardtest.TimeAuthority](t)(guardtest.NewTimeAuthority(7, "Example TSA", custody.QualifiedAuthority))
+	all["stamped.checkpoint"] = s.Log.Checkpoint()
+	all["stamp.tst"] = must[[]byte](t)(a.Stamp(s.Log.Checkpoint(), custody.TimeOf(s.Now())))
+	require.NoError(t, s.Log.Stamp(a, custody.TimeOf(s.Now())))
+	trust := *s.Trust
+	trust.Authorities = []custody.TimeAuthority{a.Trusted}
+	all["trust-authorities.json"] = must[[]byte](t)(trust.Marshal())
+	var b bytes.Buffer
+	c, err := s.Contents(t.Context(), s.Evidence, true)
+	require.NoError(t, err)
+	require.NoError(t, bundle.Write(&b, c))
+	all["exhibit-stamped.bundle"] = b.Bytes()
+	put("exhibit-stamped.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), &trust, bundle.Options{Words: words()}))
+	put("exhibit-stamped-stranger.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: words()}))
 }
 
 // incidentVectors makes the bundle of the story's incident, after a second item was

@@ -279,6 +279,26 @@ func (s *source) Length(ctx context.Context, name custody.Stream) (uint64, error
 	return info.Length, err
 }
 
+// Authorities implements bundle.Stamps.
+func (s *source) Authorities(ctx context.Context) ([]string, error) { return s.rows.Authorities(ctx) }
+
+// Stamp implements bundle.Stamps.
+func (s *source) Stamp(ctx context.Context, authority string, above uint64) (bundle.Stamp, error) {
+	p, err := s.rows.NextStamp(ctx, authority, above)
+	return bundle.Stamp{Checkpoint: p.Checkpoint, Token: p.Token}, err
+}
+
+// LastStamp implements bundle.Stamps.
+func (s *source) LastStamp(ctx context.Context, authority string, upTo uint64) (bundle.Stamp, error) {
+	p, err := s.rows.LastStamp(ctx, authority, upTo)
+	return bundle.Stamp{Checkpoint: p.Checkpoint, Token: p.Token}, err
+}
+
+// Consistency implements bundle.Stamps.
+func (s *source) Consistency(ctx context.Context, from, to uint64) ([]custody.Digest, error) {
+	return s.h.log.Consistency(ctx, from, to)
+}
+
 func (s *source) Prove(ctx context.Context, identities []custody.Digest) ([]*custody.Receipt, []byte, error) {
 	return s.h.log.Prove(ctx, identities)
 }

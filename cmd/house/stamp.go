@@ -70,7 +70,7 @@ func (h *House) openStamping(ctx context.Context, rows *sql.Store) error {
 			return fmt.Errorf("authority %s: %w", c.Name, err)
 		}
 		h.closing(s.Close)
-		last, err := rows.LastStamp(ctx, c.Name)
+		last, err := rows.LastStamp(ctx, c.Name, 1<<62)
 		if err == nil {
 			s.size, s.at = last.Size, last.Time.Time()
 			if now := h.now(); s.at.After(now) { // its clock was ahead

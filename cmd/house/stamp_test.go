@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -20,6 +21,7 @@ import (
 	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/stamp"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
@@ -140,14 +142,13 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 	require.Equal(t, 2, s.Asked())
 	require.Zero(t, r.metric(failing))
 
+	var taken []custody.EvidenceID
 	for _, c := range []http.HandlerFunc{
 		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
 	} {
 		s.Instead(c)
-		r.as(engineer)
-		id := takeIn(t, r.as(engineer), incident, fmt.Sprintf("EX-%d", s.Asked()), noise(1000, 1))
-		require.NotEmpty(t, id)
+		taken = append(taken, takeIn(t, r.as(engineer), incident, fmt.Sprintf("EX-%d", len(taken)), noise(1000, 1)))
 		clock.pass(61 * time.Minute)
 		require.Eventually(t, r.shows(failing, 1), patience, 20*time.Millisecond)
 	}
@@ -188,6 +189,20 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 		_, err := stamp.Verify(r.fetch(fmt.Sprintf("stamps/%d/%s.tst", l.Size, l.Name)), r.fetch(fmt.Sprintf("stamps/%d/checkpoint", l.Size)), trust.Authorities[0])
 		require.NoError(t, err)
 	}
+
+	// A bundle has it all.
+	var b bytes.Buffer
+	require.NoError(t, r.as(engineer).Bundle(t.Context(), "for the court", taken[0], true, &b))
+	v := bundle.Verify(&b, trust, bundle.Options{Words: house.Words()})
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Notices, 4)
+	require.Equal(t, last.Time, v.Gaps[0].To)
+	for _, e := range v.Timeline {
+		if e.Kind == custody.KindSealEvidence {
+			require.Equal(t, &bundle.Existence{By: last.Time, Authority: "Example TSA", Kind: custody.ExternalAuthority}, e.Stamped)
+		}
+	}
+	require.Nil(t, v.Timeline[len(v.Timeline)-1].Stamped, "the export itself")
 }
 
 // TestAnAuthorityThatHangs keeps no other one, nor anything else, from its work, and a

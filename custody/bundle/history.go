@@ -28,6 +28,8 @@ func (c *check) checkHistory() {
 		c.checkErasures(s)
 	}
 	c.checkItems()
+	c.notices()
+	c.checkStamps()
 }
 
 // checkChain checks that a stream's records follow one another.

@@ -88,6 +88,8 @@ type reader struct {
 	size uint64
 	left uint64
 	buf  [blockSize]byte // of a header, or of padding
+
+	again bool // next stays at the current member
 }
 
 var errEnd = errors.New("end of the archive")
@@ -95,6 +97,10 @@ var errEnd = errors.New("end of the archive")
 // next goes to the next member, errEnd after the last one. The member before
 // it must have been read to its end.
 func (r *reader) next() error {
+	if r.again {
+		r.again = false
+		return nil
+	}
 	if r.left > 0 {
 		return fmt.Errorf("%s: %d bytes were not read", r.name, r.left)
 	}

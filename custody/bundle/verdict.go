@@ -27,6 +27,9 @@ type Verdict struct {
 	Timeline     []Event               `json:"timeline"`           // in the order of recording
 	Erased       []Erased              `json:"erased,omitempty"`   // records of the bundle's streams that are erased by order
 	Withheld     []Withheld            `json:"withheld,omitempty"` // records of the bundle's streams that are not disclosed
+	Stamps       []StampFound          `json:"stamps,omitempty"`   // by time-stamping authorities, in order of size
+	Gaps         []Gap                 `json:"gaps,omitempty"`     // times that no stamp bears out, where there are stamps
+	Notices      []Notice              `json:"notices,omitempty"`  // what the service put on record about authorities
 	Problems     []Problem             `json:"problems"`           // empty when verified
 	Warnings     []Problem             `json:"warnings"`           // what verifies, and may yet be disputed
 	Around       []Event               `json:"-"`                  // what the bundle has of people, keys, the store and the log, in the order of recording
@@ -77,8 +80,9 @@ type Event struct {
 	Permitted bool                `json:"permitted"`
 	Reason    string              `json:"reason,omitempty"` // of a refusal
 	Detail    string              `json:"detail"`
-	Signature string              `json:"signature"` // algorithm of the key that signed; empty when that could not be verified
-	Statement *custody.Statement  `json:"-"`         // what was said
+	Stamped   *Existence          `json:"stamped,omitempty"` // by when it existed, as an authority says that the trust file names
+	Signature string              `json:"signature"`         // algorithm of the key that signed; empty when that could not be verified
+	Statement *custody.Statement  `json:"-"`                 // what was said
 }
 
 // Problem is one thing that is wrong, and in which member.
@@ -254,6 +258,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		if e.Recorded > e.Time.Add(recordedLate) {
 			fmt.Fprintf(&b, "                               recorded at %s\n", e.Recorded)
+		}
+		if e.Stamped != nil {
+			fmt.Fprintf(&b, "                               %s\n", e.Stamped)
 		}
 		if e.Detail != "" {
 			fmt.Fprintf(&b, "                               %s\n", e.Detail)

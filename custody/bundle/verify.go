@@ -183,14 +183,6 @@ func (c *check) readHead() error {
 	return nil
 }
 
-// readStamps reads the timestamps of checkpoints.
-func (c *check) readStamps() error {
-	if len(c.head.Stamps) > 0 {
-		return errors.New("has timestamps, which this verifier does not know")
-	}
-	return nil
-}
-
 func (c *check) readRecords() error {
 	for _, h := range c.head.Streams {
 		s := &stream{head: h}

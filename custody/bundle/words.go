@@ -59,7 +59,7 @@ func (v *Verdict) checked() string {
 		b.WriteString(v.sinceText())
 	}
 	b.WriteString("            That the decisions were right under the policy was not checked.\n")
-	b.WriteString(v.witnesses())
+	b.WriteString(v.witnesses() + v.stamps())
 	return b.String()
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // The names of the members, in the order in which they stand in a bundle: the
-// head, the checkpoint, two members for each record, the leaves if included,
-// the excerpts of artifacts or the artifact if included.
+// head, the checkpoint, the stamps if there are any, two members for each record,
+// the leaves if included, the excerpts of artifacts or the artifact if included.
 const (
 	headName       = "bundle.json"
 	checkpointName = "checkpoint"
@@ -44,7 +44,8 @@ type Contents struct {
 	Scope      Scope
 	Incident   custody.IncidentID
 	Items      []custody.EvidenceID
-	Checkpoint []byte // signed
+	Checkpoint []byte    // signed
+	Stamps     []Stamped // in order of size
 	Streams    []Stream
 	Leaves     func(yield func(custody.Leaf) error) error // all up to the checkpoint; nil leaves them out
 	Artifact   io.Reader                                  // nil leaves it out
@@ -82,8 +83,11 @@ func Write(w io.Writer, c *Contents) error {
 	for _, s := range c.Streams {
 		h.Streams = append(h.Streams, s.head())
 	}
+	for _, s := range c.Stamps {
+		h.Stamps = append(h.Stamps, s.Size)
+	}
 	out := writer{w}
-	if err := errors.Join(out.head(&h), out.bytes(checkpointName, c.Checkpoint)); err != nil {
+	if err := errors.Join(out.head(&h), out.bytes(checkpointName, c.Checkpoint), out.stamps(c.Stamps)); err != nil {
 		return err
 	}
 	for _, s := range c.Streams {
@@ -205,6 +209,8 @@ type Source interface {
 	Length(context.Context, custody.Stream) (uint64, error)
 	// Leaves calls yield for the first n leaves of the log.
 	Leaves(ctx context.Context, n uint64, yield func(custody.Leaf) error) error
+
+	Stamps
 }
 
 // Found is a record in a Source. One that is erased has no bytes, a leaf, and the
@@ -320,6 +326,18 @@ func (g *gathering) contents(c *Contents, withLeaves bool) (*Contents, error) {
 	if err != nil {
 		return nil, err
 	}
+	var places []uint64
+	for _, r := range receipts {
+		places = append(places, r.Index)
+	}
+	body, err := custody.CheckpointBody(checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	stamps, err := collectStamps(g.ctx, g.src, places, body.Size)
+	if err != nil {
+		return nil, fmt.Errorf("stamps: %w", err)
+	}
 	for _, s := range g.streams {
 		if s.Whole {
 			if n, err := g.src.Length(g.ctx, s.Name); err != nil {
@@ -334,12 +352,8 @@ func (g *gathering) contents(c *Contents, withLeaves bool) (*Contents, error) {
 			receipts = receipts[1:]
 		}
 	}
-	c.Checkpoint, c.Streams = checkpoint, g.streams
+	c.Checkpoint, c.Stamps, c.Streams = checkpoint, stamps, g.streams
 	if withLeaves {
-		body, err := custody.CheckpointBody(checkpoint)
-		if err != nil {
-			return nil, err
-		}
 		c.Leaves = func(yield func(custody.Leaf) error) error { return g.src.Leaves(g.ctx, body.Size, yield) }
 	}
 	return c, nil

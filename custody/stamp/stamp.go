@@ -60,6 +60,26 @@ func Message(checkpoint []byte) ([]byte, error) {
 	return []byte(body.String()), nil
 }
 
+// Read says what a token of whomever says of a signed checkpoint: that its signature is
+// by the certificate in it, which is for time-stamping, and about this checkpoint. It
+// fails for any other, and for one that is not in its one spelling. Whoever made it
+// can have made that certificate himself: nothing follows before Verify finds his
+// authority.
+func Read(token, checkpoint []byte) (*Stamp, error) {
+	t, err := parse(token)
+	if err != nil {
+		return nil, fmt.Errorf("time stamp: %w", err)
+	}
+	s, err := t.read(checkpoint)
+	if err != nil {
+		return nil, fmt.Errorf("time stamp: %w", err)
+	}
+	if normal, err := t.marshal(t.certificates); err != nil || !bytes.Equal(normal, token) {
+		return nil, errors.Join(errors.New("time stamp: it is not in its one spelling"), err)
+	}
+	return s, nil
+}
+
 // Verify says what a token says of a signed checkpoint when it is the authority's. It
 // fails for any other, and for one that is not in its one spelling. Whether the
 // checkpoint is the log's it does not ask.
@@ -114,28 +134,52 @@ func onPath(paths [][]*x509.Certificate, c *x509.Certificate) bool {
 // verify checks what the token says, and by whom. It returns the paths that lead from
 // what signed it to a root.
 func (t *token) verify(checkpoint []byte, by custody.TimeAuthority) (*Stamp, [][]*x509.Certificate, error) {
-	point, err := custody.CheckpointBody(checkpoint)
+	s, err := t.read(checkpoint)
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := t.info.about([]byte(point.String())); err != nil {
-		return nil, nil, err
-	}
-	accuracy, err := t.info.Accuracy.duration()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := t.checkSignature(); err != nil {
 		return nil, nil, err
 	}
 	paths, err := t.paths(by)
 	if err != nil {
 		return nil, nil, err
 	}
+	s.Authority, s.Kind = by.Name, by.Kind
+	return s, paths, nil
+}
+
+// read checks what the token says, by the certificate that is in it. Whose that is it
+// does not say.
+func (t *token) read(checkpoint []byte) (*Stamp, error) {
+	point, err := custody.CheckpointBody(checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.info.about([]byte(point.String())); err != nil {
+		return nil, err
+	}
+	accuracy, err := t.info.Accuracy.duration()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkSignature(); err != nil {
+		return nil, err
+	}
+	if err := t.checkUse(); err != nil {
+		return nil, err
+	}
 	return &Stamp{
-		Checkpoint: point, Authority: by.Name, Kind: by.Kind, Time: t.time, Accuracy: accuracy,
+		Checkpoint: point, Time: t.time, Accuracy: accuracy,
 		Serial: t.info.SerialNumber.String(), Policy: t.info.Policy.String(), Signer: t.signer.Subject.String(), nonce: t.info.Nonce,
-	}, paths, nil
+	}, nil
+}
+
+// checkUse checks that the certificate that signed is for nothing but time-stamping, and
+// says so critically (RFC 3161, section 2.3).
+func (t *token) checkUse() error {
+	use := slices.IndexFunc(t.signer.Extensions, func(e extension) bool { return e.Id.Equal(oidExtKeyUsage) })
+	if use < 0 || !t.signer.Extensions[use].Critical || len(t.signer.UnknownExtKeyUsage) > 0 || !slices.Equal(t.signer.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}) {
+		return fmt.Errorf("the certificate of %s is not for time-stamping alone", t.signer.Subject)
+	}
+	return nil
 }
 
 // about returns nil when what is said is about this message (RFC 3161, section 2.4.2).
@@ -249,13 +293,8 @@ func signatureAlgorithm(c *x509.Certificate, h crypto.Hash) (x509.SignatureAlgor
 }
 
 // paths returns the paths from the certificate that signed to roots of the authority, at
-// the time that the token says (RFC 5280, section 6). The certificate must be for
-// nothing but time-stamping, and say so critically (RFC 3161, section 2.3).
+// the time that the token says (RFC 5280, section 6).
 func (t *token) paths(by custody.TimeAuthority) ([][]*x509.Certificate, error) {
-	use := slices.IndexFunc(t.signer.Extensions, func(e extension) bool { return e.Id.Equal(oidExtKeyUsage) })
-	if use < 0 || !t.signer.Extensions[use].Critical || len(t.signer.UnknownExtKeyUsage) > 0 || !slices.Equal(t.signer.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}) {
-		return nil, fmt.Errorf("the certificate of %s is not for time-stamping alone", t.signer.Subject)
-	}
 	roots, between, err := by.Chain()
 	if err != nil {
 		return nil, err

@@ -26,7 +26,9 @@ const (
 		ON CONFLICT (size, authority) DO NOTHING`
 	selectStamps = `SELECT size, authority, kind, stamped, checkpoint, token FROM stamps WHERE (size, authority) > ($1, $2)
 		ORDER BY size, authority LIMIT $3`
-	selectLastStamp  = `SELECT size, authority, kind, stamped, checkpoint, token FROM stamps WHERE authority = $1 ORDER BY size DESC LIMIT 1`
+	selectLastStamp  = `SELECT size, authority, kind, stamped, checkpoint, token FROM stamps WHERE authority = $1 AND size <= $2 ORDER BY size DESC LIMIT 1`
+	selectNextStamp  = `SELECT size, authority, kind, stamped, checkpoint, token FROM stamps WHERE authority = $1 AND size > $2 ORDER BY size LIMIT 1`
+	selectStampers   = `SELECT DISTINCT authority FROM stamps ORDER BY authority`
 	selectFirstStamp = `SELECT size, authority, kind, stamped, checkpoint, token FROM stamps WHERE size >= $1 AND size <= $2
 		ORDER BY size, authority LIMIT $3`
 )
@@ -75,15 +77,39 @@ func (s *Store) stamps(ctx context.Context, text string, args ...any) (list []St
 	return list, nil
 }
 
-// LastStamp returns an authority's stamp of the largest size; custody.ErrUnknown when
-// it has none.
-func (s *Store) LastStamp(ctx context.Context, authority string) (Stamp, error) {
-	p, err := scanStamp(func(to ...any) error { return s.row(ctx, selectLastStamp, []any{authority}, to...) })
+// Authorities returns the names of all authorities whose stamps are kept, in order.
+func (s *Store) Authorities(ctx context.Context) (list []string, err error) {
+	err = s.rows(ctx, selectStampers, nil, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		list = append(list, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("authorities of stamps: %w", err)
+	}
+	return list, nil
+}
+
+// LastStamp returns an authority's stamp of the largest size up to one;
+// custody.ErrUnknown when it has none.
+func (s *Store) LastStamp(ctx context.Context, authority string, upTo uint64) (Stamp, error) {
+	return s.oneStamp(ctx, selectLastStamp, authority, min(upTo, math.MaxInt64))
+}
+
+// NextStamp returns an authority's stamp of the smallest size above one;
+// custody.ErrUnknown when it has none.
+func (s *Store) NextStamp(ctx context.Context, authority string, above uint64) (Stamp, error) {
+	return s.oneStamp(ctx, selectNextStamp, authority, min(above, math.MaxInt64))
+}
+
+func (s *Store) oneStamp(ctx context.Context, text, authority string, size uint64) (Stamp, error) {
+	p, err := scanStamp(func(to ...any) error { return s.row(ctx, text, []any{authority, size}, to...) })
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Stamp{}, custody.ErrUnknown
 	case err != nil:
-		return Stamp{}, fmt.Errorf("last stamp by %s: %w", authority, err)
+		return Stamp{}, fmt.Errorf("a stamp by %s: %w", authority, err)
 	}
 	return p, nil
 }

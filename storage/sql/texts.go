@@ -16,5 +16,5 @@ var reads = []string{
 	selectUnproven, selectByPayload, selectRecords, selectProven, selectOpened, selectOpening, selectStream,
 	selectErasures, selectPart, isDestroyed, selectLengths, countRecords,
 	selectTickets, selectUpload, selectSealed, selectChunks, selectHolders, selectSharing, selectAny, selectOpen, selectLeftovers,
-	selectStamps, selectLastStamp, selectFirstStamp,
+	selectStamps, selectFirstStamp, selectLastStamp, selectNextStamp, selectStampers,
 }

@@ -27,6 +27,7 @@ type Log struct {
 	held       chan struct{} // Append waits until it is closed
 	witnesses  []*Witness
 	at         custody.Time // at which they sign
+	stamps     []keptStamp
 }
 
 // NewLog returns an empty log that signs with signer.

@@ -11,3 +11,4 @@ CREATE TABLE stamps (
     token      BYTEA  NOT NULL,
     PRIMARY KEY (size, authority)
 );
+CREATE INDEX stamps_of ON stamps (authority, size);

@@ -1,0 +1,416 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/stamp"
+)
+
+// Stamp is a stamp of a time-stamping authority on a checkpoint of the log, in a
+// Source.
+type Stamp struct {
+	Checkpoint []byte // signed
+	Token      []byte // RFC 3161, in its one spelling
+}
+
+// Stamps is where Collect finds stamps.
+type Stamps interface {
+	// Authorities returns the names of all authorities that ever stamped the log.
+	Authorities(context.Context) ([]string, error)
+	// Stamp returns an authority's stamp of the smallest size above one, or
+	// custody.ErrUnknown.
+	Stamp(ctx context.Context, authority string, above uint64) (Stamp, error)
+	// LastStamp returns an authority's stamp of the largest size up to one, or
+	// custody.ErrUnknown.
+	LastStamp(ctx context.Context, authority string, upTo uint64) (Stamp, error)
+	// Consistency proves (RFC 6962, section 2.1.2) that the log of one size is the
+	// beginning of the log of another.
+	Consistency(ctx context.Context, from, to uint64) ([]custody.Digest, error)
+}
+
+// Stamped is a checkpoint in a bundle with the stamps on it.
+type Stamped struct {
+	Size       uint64
+	Checkpoint []byte           // with the log's signature alone
+	Proof      []custody.Digest // that the bundle's checkpoint goes on from it
+	Tokens     [][]byte
+}
+
+// The members of a stamped checkpoint.
+func stampedName(size uint64) string    { return fmt.Sprintf("stamps/%d/checkpoint", size) }
+func stampProofName(size uint64) string { return fmt.Sprintf("stamps/%d/proof", size) }
+func tokenName(size uint64, n int) string {
+	return fmt.Sprintf("stamps/%d/%d.tst", size, n)
+}
+
+// The most bytes of what belongs to a stamp, and the most tokens on one checkpoint.
+const (
+	maxStampProof = 64 * 45
+	maxTokens     = 32
+)
+
+// collectStamps gathers, of each authority, the first stamp that covers each record at
+// one of the places, and the newest, up to the size of a checkpoint.
+func collectStamps(ctx context.Context, src Stamps, places []uint64, size uint64) ([]Stamped, error) {
+	found := map[uint64]*Stamped{}
+	add := func(s Stamp) (uint64, error) {
+		point, err := custody.CheckpointBody(s.Checkpoint)
+		if err != nil || point.Size > size {
+			return 0, err
+		}
+		at := found[point.Size]
+		if at == nil {
+			at = &Stamped{Size: point.Size, Checkpoint: ownLine(s.Checkpoint)}
+			found[point.Size] = at
+		}
+		if !slices.ContainsFunc(at.Tokens, func(t []byte) bool { return bytes.Equal(t, s.Token) }) {
+			at.Tokens = append(at.Tokens, s.Token)
+		}
+		return point.Size, nil
+	}
+	names, err := src.Authorities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	places = slices.Sorted(slices.Values(places))
+	for _, name := range names {
+		covered := uint64(0) // below this size
+		for _, place := range places {
+			if place < covered {
+				continue
+			}
+			s, err := src.Stamp(ctx, name, place)
+			if errors.Is(err, custody.ErrUnknown) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if covered, err = add(s); err != nil {
+				return nil, err
+			}
+			if covered == 0 { // of a log that went on since
+				break
+			}
+		}
+		last, err := src.LastStamp(ctx, name, size)
+		if errors.Is(err, custody.ErrUnknown) {
+			continue
+		}
+		if err == nil {
+			_, err = add(last)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	list := []Stamped{}
+	for _, n := range slices.Sorted(maps.Keys(found)) {
+		s := found[n]
+		if s.Proof, err = src.Consistency(ctx, n, size); err != nil {
+			return nil, err
+		}
+		slices.SortFunc(s.Tokens, bytes.Compare)
+		list = append(list, *s)
+	}
+	return list, nil
+}
+
+// ownLine is a checkpoint with its first signature line alone, which is the log's:
+// nothing in the bundle covers the others.
+func ownLine(signed []byte) []byte {
+	text, lines, _ := strings.Cut(string(signed), "\n\n")
+	first, _, _ := strings.Cut(lines, "\n")
+	return []byte(text + "\n\n" + first + "\n")
+}
+
+// stamps writes the stamped checkpoints.
+func (w writer) stamps(list []Stamped) error {
+	for _, s := range list {
+		var proof []byte
+		for _, h := range s.Proof {
+			proof = append(base64.StdEncoding.AppendEncode(proof, h[:]), '\n')
+		}
+		if err := errors.Join(w.bytes(stampedName(s.Size), s.Checkpoint), w.bytes(stampProofName(s.Size), proof)); err != nil {
+			return err
+		}
+		for n, token := range s.Tokens {
+			if err := w.bytes(tokenName(s.Size, n), token); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// StampFound is what a verification found of a stamp.
+type StampFound struct {
+	Size      uint64                    `json:"size"`                // of the log that is stamped: all records at places below it existed then
+	Time      custody.Time              `json:"time"`                // by the clock of whoever stamped it
+	Accuracy  int64                     `json:"accuracyMs"`          // by how many milliseconds Time may be off, as he says; 0 when he does not
+	Authority string                    `json:"authority,omitempty"` // as the trust file names it; empty when that names none that did
+	Kind      custody.TimeAuthorityKind `json:"kind,omitempty"`      // as the trust file says
+	Signer    string                    `json:"signer"`              // subject of the certificate that it is signed with
+	Verified  bool                      `json:"verified"`            // by an authority of the trust file
+}
+
+// Existence is by when a record stood in the log, as somebody says who stamped it
+// first.
+type Existence struct {
+	By        custody.Time              `json:"by"`
+	Authority string                    `json:"authority"`
+	Kind      custody.TimeAuthorityKind `json:"kind"`
+}
+
+// String says it for people.
+func (e Existence) String() string {
+	return fmt.Sprintf("existed by %s (%s, %s)", e.By, e.Authority, e.Kind)
+}
+
+// Gap is a time in which records of the bundle were recorded, as the service says, and
+// which nothing bears out but a stamp much later.
+type Gap struct {
+	From    custody.Time `json:"from"`    // when the first of them was recorded
+	To      custody.Time `json:"to"`      // by when they existed; zero when no stamp covers them
+	Records int          `json:"records"` // of the bundle
+}
+
+// stampedLate is how long after it was recorded a record is stamped at the latest, or
+// there is a gap: a service has its log stamped once in an hour, where nobody says
+// otherwise.
+const stampedLate = 2 * time.Hour
+
+// readStamps reads the stamped checkpoints: each must be one that the bundle's goes on
+// from, and each token on it sound. Whether the trust file names who made it decides
+// what it is worth.
+func (c *check) readStamps() error {
+	for _, size := range c.head.Stamps {
+		signed, err := c.readMember(nil, stampedName(size), maxCheckpoint)
+		if err != nil {
+			return err
+		}
+		point, err := c.trust.OpenCheckpoint(signed)
+		switch {
+		case err != nil:
+			return err
+		case point.Size != size:
+			return fmt.Errorf("is of size %d", point.Size)
+		case len(point.By) > 0 || len(point.Unknown) > 0:
+			return errors.New("bears signatures beside the log's")
+		}
+		proof, err := c.readMember(nil, stampProofName(size), maxStampProof)
+		if err != nil {
+			return err
+		}
+		if err := c.goesOnFrom(point.Checkpoint, proof); err != nil {
+			return err
+		}
+		if err := c.readTokens(size, signed); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(c.verdict.Stamps, func(a, b StampFound) int { return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Time, b.Time)) })
+	return nil
+}
+
+// goesOnFrom checks the proof that the bundle's checkpoint goes on from an earlier
+// one.
+func (c *check) goesOnFrom(point custody.Checkpoint, text []byte) error {
+	var proof tlog.TreeProof
+	for line := range strings.Lines(string(text)) {
+		h, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(line, "\n"))
+		if err != nil || len(h) != len(tlog.Hash{}) || base64.StdEncoding.EncodeToString(h)+"\n" != line {
+			return errors.New("is not a line for each hash")
+		}
+		proof = append(proof, tlog.Hash(h))
+	}
+	if point.Size == 0 || point.Size > c.point.Size {
+		return fmt.Errorf("is of size %d, which the bundle's checkpoint, of %d, does not go on from", point.Size, c.point.Size)
+	}
+	if err := tlog.CheckTree(proof, int64(c.point.Size), tlog.Hash(c.point.Root), int64(point.Size), tlog.Hash(point.Root)); err != nil {
+		return fmt.Errorf("does not show that the bundle's checkpoint goes on from it: %w", err)
+	}
+	return nil
+}
+
+// readTokens reads the tokens on a checkpoint, at least one.
+func (c *check) readTokens(size uint64, signed []byte) error {
+	var before []byte
+	for n := 0; ; n++ {
+		if err := c.in.next(); err != nil {
+			return err
+		}
+		if c.in.name != tokenName(size, n) {
+			if n == 0 {
+				return fmt.Errorf("stands where %s should", tokenName(size, n))
+			}
+			c.in.again = true
+			return nil
+		}
+		if n == maxTokens {
+			return fmt.Errorf("more than %d stamps of one size", maxTokens)
+		}
+		token, err := c.in.all(nil, stamp.MaxToken)
+		if err != nil {
+			return err
+		}
+		if bytes.Compare(before, token) >= 0 {
+			return errors.New("the stamps of one size are not in order, or one is there twice")
+		}
+		before = token
+		if err := c.readToken(token, signed); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *check) readToken(token, signed []byte) error {
+	s, err := stamp.Read(token, signed)
+	if err != nil {
+		return err
+	}
+	for _, a := range c.trust.Authorities {
+		if by, err := stamp.Verify(token, signed, a); err == nil {
+			s = by
+			break
+		}
+	}
+	c.verdict.Stamps = append(c.verdict.Stamps, StampFound{
+		Size: s.Size, Time: s.Time, Accuracy: s.Accuracy.Milliseconds(), Authority: s.Authority, Kind: s.Kind, Signer: s.Signer, Verified: s.Authority != "",
+	})
+	if s.Authority == "" {
+		c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: c.in.name, What: fmt.Sprintf(
+			"a stamp of size %d at %s by an authority that your trust file does not name: %s", s.Size, s.Time, s.Signer)})
+	}
+	return nil
+}
+
+// existence says by when a record at a place of the log existed; nil when no stamp
+// that is believed covers it. The operator's own clock counts where nobody else's does.
+func (v *Verdict) existence(place uint64) (first *Existence) {
+	for _, s := range v.Stamps {
+		if !s.Verified || s.Size <= place {
+			continue
+		}
+		if own := s.Kind == custody.LocalAuthority; first == nil || own == (first.Kind == custody.LocalAuthority) && s.Time < first.By || !own && first.Kind == custody.LocalAuthority {
+			first = &Existence{By: s.Time, Authority: s.Authority, Kind: s.Kind}
+		}
+	}
+	return first
+}
+
+// checkStamps holds what the records say of their time against the stamps.
+func (c *check) checkStamps() {
+	for _, list := range [][]Event{c.verdict.Timeline, c.verdict.Around} {
+		for i := range list {
+			list[i].Stamped = c.verdict.existence(list[i].Index)
+		}
+	}
+	for _, s := range c.streams {
+		for e := range s.told() {
+			c.datedAfter(e)
+		}
+	}
+	c.findGaps()
+}
+
+// datedAfter warns of a record that says it was recorded after somebody else had
+// stamped it.
+func (c *check) datedAfter(e *entry) {
+	for _, s := range c.verdict.Stamps {
+		late := clocksDiffer + time.Duration(s.Accuracy)*time.Millisecond
+		if s.Verified && s.Kind != custody.LocalAuthority && s.Size > e.index && e.record.Recorded > s.Time.Add(late) {
+			c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: e.where, What: fmt.Sprintf(
+				"says that it was recorded at %s, though %s had stamped it by %s", e.record.Recorded, s.Authority, s.Time)})
+			return
+		}
+	}
+}
+
+// findGaps lists the times that no stamp bears out, where the bundle has one that is
+// believed.
+func (c *check) findGaps() {
+	if !slices.ContainsFunc(c.verdict.Stamps, func(s StampFound) bool { return s.Verified }) {
+		return
+	}
+	type dated struct{ recorded, by custody.Time }
+	var late []dated
+	for _, s := range c.streams {
+		for e := range s.told() {
+			switch first := c.verdict.existence(e.index); {
+			case first == nil:
+				late = append(late, dated{e.record.Recorded, 0})
+			case first.By > e.record.Recorded.Add(stampedLate):
+				late = append(late, dated{e.record.Recorded, first.By})
+			}
+		}
+	}
+	slices.SortFunc(late, func(a, b dated) int { // what nobody stamped yet comes last
+		return cmp.Or(cmp.Compare(uint64(a.by)-1, uint64(b.by)-1), cmp.Compare(a.recorded, b.recorded))
+	})
+	for _, d := range late {
+		if n := len(c.verdict.Gaps); n > 0 && c.verdict.Gaps[n-1].To == d.by {
+			c.verdict.Gaps[n-1].Records++
+			continue
+		}
+		c.verdict.Gaps = append(c.verdict.Gaps, Gap{From: d.recorded, To: d.by, Records: 1})
+	}
+}
+
+// stamps says what is known of the time from outside the log, for people.
+func (v *Verdict) stamps() string {
+	var b strings.Builder
+	believed := slices.DeleteFunc(slices.Clone(v.Stamps), func(s StampFound) bool { return !s.Verified })
+	if len(believed) == 0 {
+		b.WriteString("Time        by the service's own word: no authority of your trust file has stamped the log\n")
+	}
+	for n, s := range believed {
+		label := ""
+		if n == 0 {
+			label = "Time"
+		}
+		fmt.Fprintf(&b, "%-11s the log's first %d records existed by %s (%s, %s)\n", label, s.Size, s.Time, s.Authority, s.Kind)
+	}
+	for _, g := range v.Gaps {
+		if g.To == 0 {
+			fmt.Fprintf(&b, "            NOT STAMPED YET: %d records of this bundle, recorded from %s on as the service says\n", g.Records, g.From)
+			continue
+		}
+		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says, were stamped no sooner than %s\n", g.Records, g.From, g.To)
+	}
+	for _, n := range v.Notices {
+		fmt.Fprintf(&b, "            on record at %s: %s\n", n.Recorded, n.NoticeTime)
+	}
+	return b.String()
+}
+
+// Notice is what the service put on record about a time-stamping authority.
+type Notice struct {
+	custody.NoticeTime
+	Recorded custody.Time `json:"recorded"`
+}
+
+// notices lists what the policy stream says of authorities.
+func (c *check) notices() {
+	s := c.stream(custody.PolicyStream)
+	if s == nil {
+		return
+	}
+	for e := range s.told() {
+		if act, ok := e.statement.Act.(*custody.NoticeTime); ok && e.record.Decision.Permit {
+			c.verdict.Notices = append(c.verdict.Notices, Notice{*act, e.record.Recorded})
+		}
+	}
+}

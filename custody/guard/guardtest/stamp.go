@@ -1,0 +1,168 @@
+package guardtest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/stamp"
+)
+
+// TimeAuthority is a time-stamping authority with keys that follow from a seed and its
+// name, whose stamps are the same in every run.
+type TimeAuthority struct {
+	Trusted custody.TimeAuthority // who it is
+	signer  stamp.Signer
+	serial  int64
+}
+
+// NewTimeAuthority returns an authority of a kind.
+func NewTimeAuthority(seed byte, name string, kind custody.TimeAuthorityKind) (*TimeAuthority, error) {
+	use, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})
+	if err != nil {
+		return nil, err
+	}
+	rootKey, err := curveKey(seed, "root of "+name)
+	if err != nil {
+		return nil, err
+	}
+	key, err := curveKey(seed, name)
+	if err != nil {
+		return nil, err
+	}
+	from, to := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root of " + name}, NotBefore: from, NotAfter: to,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, SubjectKeyId: []byte{1},
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: to, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: use}},
+	}
+	rootDER, err := x509.CreateCertificate(nil, root, root, rootKey.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	leafDER, err := x509.CreateCertificate(nil, leaf, root, key.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(leafDER)
+	if err != nil {
+		return nil, err
+	}
+	a := &TimeAuthority{
+		Trusted: custody.TimeAuthority{Name: name, Kind: kind, Certificates: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER}))},
+		signer:  stamp.Signer{Certificate: certificate, Key: key, Policy: asn1.ObjectIdentifier{1, 2, 3, 4}, Accuracy: 1},
+	}
+	return a, a.Trusted.Check()
+}
+
+// curveKey returns a P-256 key that follows from a seed and a name.
+func curveKey(seed byte, name string) (*ecdsa.PrivateKey, error) {
+	d := custody.Hash(fmt.Appendf([]byte{seed}, "time-stamping authority %s", name))
+	return ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:])
+}
+
+// Stamp returns a token for a signed checkpoint.
+func (a *TimeAuthority) Stamp(checkpoint []byte, at custody.Time) ([]byte, error) {
+	a.serial++
+	nonce := big.NewInt(a.serial)
+	query, err := stamp.NewRequest(checkpoint, nonce)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.signer.Answer(query, at, nonce)
+	if err != nil {
+		return nil, err
+	}
+	token, _, err := stamp.Open(answer, checkpoint, nonce, a.Trusted)
+	return token, err
+}
+
+// keptStamp is a stamp of a log.
+type keptStamp struct {
+	authority string
+	size      uint64
+	stamp     bundle.Stamp
+}
+
+// Stamp has the log's latest checkpoint stamped.
+func (l *Log) Stamp(by *TimeAuthority, at custody.Time) error {
+	signed := l.Checkpoint()
+	point, err := custody.CheckpointBody(signed)
+	if err != nil {
+		return err
+	}
+	token, err := by.Stamp(signed, at)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stamps = append(l.stamps, keptStamp{by.Trusted.Name, point.Size, bundle.Stamp{Checkpoint: signed, Token: token}})
+	return nil
+}
+
+func (s source) Authorities(context.Context) (names []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.stamps {
+		if !slices.Contains(names, p.authority) {
+			names = append(names, p.authority)
+		}
+	}
+	return names, nil
+}
+
+func (s source) Stamp(_ context.Context, authority string, above uint64) (bundle.Stamp, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.stamps { // in order of size
+		if p.authority == authority && p.size > above {
+			return p.stamp, nil
+		}
+	}
+	return bundle.Stamp{}, custody.ErrUnknown
+}
+
+func (s source) LastStamp(_ context.Context, authority string, upTo uint64) (found bundle.Stamp, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = custody.ErrUnknown
+	for _, p := range s.stamps {
+		if p.authority == authority && p.size <= upTo {
+			found, err = p.stamp, nil
+		}
+	}
+	return found, err
+}
+
+func (s source) Consistency(_ context.Context, from, to uint64) ([]custody.Digest, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from == to {
+		return nil, nil
+	}
+	proof, err := tlog.ProveTree(int64(to), int64(from), tlog.HashReaderFunc(s.read))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]custody.Digest, len(proof))
+	for i, h := range proof {
+		list[i] = custody.Digest(h)
+	}
+	return list, nil
+}
