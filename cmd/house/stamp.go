@@ -54,6 +54,7 @@ type stamper struct {
 	pause    time.Duration // after the next failure
 	drift    time.Duration // by which its time was ahead, at the newest stamp of this run
 	drifting bool          // by too much
+	fresh    bool          // it stamped in this run: before, nobody knows whether it is back
 }
 
 // openStamping makes the authorities of the configuration, and finds what they stamped
@@ -211,7 +212,7 @@ func (h *House) keepStamp(ctx context.Context, rows *sql.Store, a archive.Stamp,
 func (s *stamper) stamped(said *stamp.Stamp, asked, got time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.size, s.at, s.grown = said.Size, got, time.Time{}
+	s.size, s.at, s.grown, s.fresh = said.Size, got, time.Time{}, true
 	s.drift = 0
 	switch at := said.Time.Time(); {
 	case at.After(got):
@@ -255,7 +256,7 @@ func (s *stamper) standing(now time.Time) custody.NoticeTime {
 		n.State, n.Since = custody.TimeLost, custody.TimeOf(s.failing)
 	case s.drifting:
 		n.State, n.Since, n.DriftMs = custody.TimeDrift, custody.TimeOf(s.at), s.drift.Milliseconds()
-	case !s.failing.IsZero() || s.at.IsZero():
+	case !s.failing.IsZero() || !s.fresh:
 		n.State = "" // not to be told yet
 	}
 	return n
