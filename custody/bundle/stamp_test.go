@@ -98,6 +98,12 @@ func TestAStampedBundle(t *testing.T) {
 	require.Len(t, v.Stamps, 5+1, "of the last size the first and the newest")
 	require.Len(t, v.Warnings, 1, "the operator's clock is not believed")
 
+	// The operator's clock counts for nothing where somebody else's does.
+	require.NoError(t, s.Log.Stamp(s.own, s.sealed.Add(-30*time.Second)))
+	v = verify(written(t, contents(t, s.Story, false)), believing(s.Story, s.one, s.two, s.own))
+	require.True(t, v.Verified)
+	require.Equal(t, "Example TSA", v.Timeline[1].Stamped.Authority)
+
 	// A log that nobody stamped, and one without its newest.
 	plain := newStory(t, 2)
 	v = verify(written(t, contents(t, plain, true)), plain.Trust)
@@ -150,6 +156,11 @@ func TestARecordDatedAfterItsStamp(t *testing.T) {
 	require.True(t, v.Verified)
 	require.NotEmpty(t, v.Warnings)
 	require.Contains(t, v.Warnings[0].What, "though Example TSA had stamped it by")
+	before := len(v.Warnings)
+	a, err := s.Engineer.Does(t.Context(), "once more", s.Retrieval()) // which nobody stamped
+	require.NoError(t, err)
+	require.True(t, a.Permit)
+	require.Len(t, verify(written(t, contents(t, s, true)), believing(s, one)).Warnings, before)
 	own := authority(t, 1, "own", custody.LocalAuthority)
 	other := newStory(t, 1)
 	require.NoError(t, other.Log.Stamp(own, custody.TimeOf(other.Now().Add(-time.Hour))))
@@ -231,6 +242,7 @@ func TestStampsThatAreNot(t *testing.T) {
 		"no proof":                         {set(first+"proof", nil), "goes on from"},
 		"another proof":                    {set(first+"proof", append(bytes.Repeat([]byte("A"), 43), '=', '\n')), "goes on from"},
 		"a proof in another spelling":      {set(first+"proof", append(list[at(list, first+"proof")].content, '\n')), "line for each hash"},
+		"a proof without its end":          {set(first+"proof", bytes.TrimSuffix(list[at(list, first+"proof")].content, []byte("\n"))), "line for each hash"},
 		"a proof where none is needed":     {set(last+"proof", append(bytes.Repeat([]byte("A"), 43), '=', '\n')), "goes on from"},
 		"stamps that are not listed":       {heads(`"Stamps":[1]`), ""},
 		"none are listed":                  {heads(`"stamps":[]`), "canonical"},
@@ -270,6 +282,21 @@ func TestStampsAreKept(t *testing.T) {
 	v := verify(written(t, c), trust)
 	require.True(t, v.Verified)
 	require.Empty(t, v.Stamps)
+}
+
+// TestAStampedCheckpointIsTheLogsAlone: what witnesses signed on it, which nothing
+// covers, is left out.
+func TestAStampedCheckpointIsTheLogsAlone(t *testing.T) {
+	s := sealed(t, 1)
+	one := authority(t, 1, "Example TSA", custody.QualifiedAuthority)
+	w, err := guardtest.NewWitness(1, "witness.example/w1")
+	require.NoError(t, err)
+	require.NoError(t, s.Log.Witnessed(custody.TimeOf(s.Now()), w))
+	require.NoError(t, s.Log.Stamp(one, custody.TimeOf(s.Now())))
+	require.NoError(t, s.Log.Witnessed(0))
+	v := verify(written(t, contents(t, s, true)), believing(s, one))
+	require.Empty(t, v.Problems)
+	require.True(t, v.Stamps[0].Verified)
 }
 
 // TestNoticesOfAuthorities are told from the policy's own history.

@@ -63,11 +63,16 @@ func (s *Signer) Answer(query []byte, at custody.Time, serial *big.Int) ([]byte,
 func (s *Signer) sign(info []byte) ([]byte, error) {
 	sum := custody.Hash(info)
 	own := custody.Hash(s.Certificate.Raw)
-	attributes, err := asn1.MarshalWithParams([]signedAttribute{
+	return s.signWith(info, []signedAttribute{
 		{oidContentType, []any{oidTSTInfo}},
 		{oidMessageDigest, []any{sum[:]}},
 		{oidSigningCertificateV2, []any{signingCertificateV2{Certs: []essCertIDv2{{CertHash: own[:]}}}}},
-	}, "set")
+	})
+}
+
+// signWith makes a token with these signed attributes.
+func (s *Signer) signWith(info []byte, list []signedAttribute) ([]byte, error) {
+	attributes, err := asn1.MarshalWithParams(list, "set")
 	if err != nil {
 		return nil, err
 	}

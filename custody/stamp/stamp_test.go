@@ -2,6 +2,7 @@ package stamp
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -61,6 +62,14 @@ func TestNoStamp(t *testing.T) {
 		stamps(true, timeStamping)(c)
 		c.NotAfter = now.Add(-time.Minute)
 	}
+	elsewhere := newWorld(t)
+	limited := certify(t, elsewhere.root, newKey(t), "one between", func(c *x509.Certificate) {
+		authority(c)
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
+	elsewhere.leaf = certify(t, limited, newKey(t), "a signer", stamps(true, timeStamping))
+	elsewhere.signer.Certificate, elsewhere.signer.Key = elsewhere.leaf.certificate, elsewhere.leaf.key
+	elsewhere.trusted.Certificates = pemOf(limited, elsewhere.root)
 	small, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	require.NoError(t, err)
 	borrowed := *w.signer // another's key with its own certificate
@@ -84,6 +93,7 @@ func TestNoStamp(t *testing.T) {
 		{"before it was valid", w.saying(t, signed, func(i *tstInfo) { i.GenTime.Bytes = []byte("20261127100000Z") }), w, "no path leads"},
 		{"with a small key", under(t, w.root, small, stamps(true, timeStamping)).stamped(t, signed), w, "neither RSA nor ECDSA"},
 		{"with a short key", under(t, w.root, newRSA(t, 1024), stamps(true, timeStamping)).stamped(t, signed), w, "RSA key of 1024 bits"},
+		{"under a certificate for another use", elsewhere.stamped(t, signed), elsewhere, "no path leads"},
 		{"of SHA-1", w.saying(t, signed, func(i *tstInfo) {
 			sum := sha1.Sum(signed)
 			i.MessageImprint = imprint{algorithm{Algorithm: asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}}, sum[:]}
@@ -127,6 +137,49 @@ func TestNoStamp(t *testing.T) {
 	}
 }
 
+// TestSignedAttributes: what is signed beside the time is there, once, and right.
+func TestSignedAttributes(t *testing.T) {
+	w := newWorld(t)
+	signed := checkpoint(t, 7)
+	read, err := parse(w.stamped(t, signed))
+	require.NoError(t, err)
+	sum, own := custody.Hash(read.content), custody.Hash(w.leaf.certificate.Raw)
+	named := func(id essCertIDv2) signedAttribute {
+		return signedAttribute{oidSigningCertificateV2, []any{signingCertificateV2{Certs: []essCertIDv2{id}}}}
+	}
+	issuer := asn1.RawValue{FullBytes: w.leaf.certificate.RawIssuer}
+	kind, digest, certificate := signedAttribute{oidContentType, []any{oidTSTInfo}}, signedAttribute{oidMessageDigest, []any{sum[:]}}, named(essCertIDv2{CertHash: own[:]})
+	wide := sumOf(crypto.SHA512, w.leaf.certificate.Raw)
+	for name, c := range map[string]struct {
+		list []signedAttribute
+		says string
+	}{
+		"as it should be":    {[]signedAttribute{kind, digest, certificate}, ""},
+		"with a further one": {[]signedAttribute{kind, digest, certificate, {asn1.ObjectIdentifier{1, 2, 3}, []any{17}}}, ""},
+		"named by number":    {[]signedAttribute{kind, digest, named(essCertIDv2{CertHash: own[:], IssuerSerial: issuerSerial{issuer, w.leaf.certificate.SerialNumber}})}, ""},
+		"named by SHA-512":   {[]signedAttribute{kind, digest, named(essCertIDv2{HashAlgorithm: algorithm{Algorithm: oidSHA512}, CertHash: wide})}, ""},
+		"another number":     {[]signedAttribute{kind, digest, named(essCertIDv2{CertHash: own[:], IssuerSerial: issuerSerial{issuer, big.NewInt(1 << 40)}})}, "of another number"},
+		"named by SHA-1":     {[]signedAttribute{kind, digest, named(essCertIDv2{HashAlgorithm: algorithm{Algorithm: asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}}, CertHash: own[:20]})}, "not of SHA-2"},
+		"no name":            {[]signedAttribute{kind, digest, {oidSigningCertificateV2, []any{signingCertificateV2{}}}}, "which certificate"},
+		"another kind":       {[]signedAttribute{{oidContentType, []any{oidSignedData}}, digest, certificate}, "something else than a time"},
+		"another content":    {[]signedAttribute{kind, {oidMessageDigest, []any{own[:]}}, certificate}, "another content"},
+		"no kind":            {[]signedAttribute{digest, certificate}, "lacks"},
+		"no content":         {[]signedAttribute{kind, certificate}, "lacks"},
+		"no certificate":     {[]signedAttribute{kind, digest}, "lacks"},
+		"two contents":       {[]signedAttribute{kind, digest, {oidMessageDigest, []any{own[:]}}, certificate}, "more than once"},
+		"two values":         {[]signedAttribute{kind, {oidMessageDigest, []any{sum[:], own[:]}}, certificate}, "more than once"},
+	} {
+		token, err := w.signer.signWith(read.content, c.list)
+		require.NoError(t, err)
+		_, err = Verify(token, signed, w.trusted)
+		if c.says == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, c.says, name)
+	}
+}
+
 // TestOneSpelling: what the authority's signature does not cover is in one spelling,
 // into which Normal brings it.
 func TestOneSpelling(t *testing.T) {
@@ -164,11 +217,25 @@ func TestOneSpelling(t *testing.T) {
 				require.NotEqual(t, good, token)
 				_, err := Verify(token, signed, w.trusted)
 				require.Error(t, err)
+				if what != "a certificate that is not needed" {
+					_, err = Read(token, signed)
+					require.ErrorContains(t, err, "one spelling")
+				}
 				normal, err := Normal(token, signed, w.trusted)
 				require.NoError(t, err)
 				require.Equal(t, good, normal)
 			})
 		}
+		t.Run(name+": a certificate that is not needed, in its place", func(t *testing.T) {
+			read, err := parse(good)
+			require.NoError(t, err)
+			token, err := read.marshal([]*x509.Certificate{w.leaf.certificate, stranger.certificate})
+			require.NoError(t, err)
+			_, err = Read(token, signed)
+			require.NoError(t, err)
+			_, err = Verify(token, signed, w.trusted)
+			require.ErrorContains(t, err, "it carries the certificate of CN=a stranger")
+		})
 		t.Run(name+": certificates that are needed", func(t *testing.T) {
 			far := w.trusted
 			far.Certificates = pemOf(w.root)
