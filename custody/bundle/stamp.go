@@ -374,24 +374,24 @@ func (v *Verdict) stamps() string {
 	var b strings.Builder
 	believed := slices.DeleteFunc(slices.Clone(v.Stamps), func(s StampFound) bool { return !s.Verified })
 	if len(believed) == 0 {
-		b.WriteString("Time        by the service's own word: no authority of your trust file has stamped the log\n")
+		b.WriteString("Time        by the service's own word: no authority of your trust file has stamped the log.\n")
 	}
 	for n, s := range believed {
 		label := ""
 		if n == 0 {
 			label = "Time"
 		}
-		fmt.Fprintf(&b, "%-11s the log's first %d records existed by %s (%s, %s)\n", label, s.Size, s.Time, s.Authority, s.Kind)
+		fmt.Fprintf(&b, "%-11s the log's first %d records existed by %s (%s, %s).\n", label, s.Size, s.Time, s.Authority, s.Kind)
 	}
 	for _, g := range v.Gaps {
 		if g.To == 0 {
-			fmt.Fprintf(&b, "            NOT STAMPED YET: %d records of this bundle, recorded from %s on as the service says\n", g.Records, g.From)
+			fmt.Fprintf(&b, "            NOT STAMPED YET: %d records of this bundle, recorded from %s on as the service says.\n", g.Records, g.From)
 			continue
 		}
-		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says, were stamped no sooner than %s\n", g.Records, g.From, g.To)
+		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says, were stamped no sooner than %s.\n", g.Records, g.From, g.To)
 	}
 	for _, n := range v.Notices {
-		fmt.Fprintf(&b, "            on record at %s: %s\n", n.Recorded, n.NoticeTime)
+		fmt.Fprintf(&b, "            on record at %s: %s.\n", n.Recorded, n.NoticeTime)
 	}
 	return b.String()
 }
