@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -316,16 +318,28 @@ func TestAnswers(t *testing.T) {
 // FuzzToken: no token makes the verifier fail otherwise than with an error, and what is
 // normal is verified.
 func FuzzToken(f *testing.F) {
-	w := newWorld(f)
-	signed := checkpoint(f, 7)
-	f.Add(w.stamped(f, signed))
+	vector := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join("..", "testdata", "vectors", name))
+		require.NoError(f, err)
+		return b
+	}
+	signed := vector("stamped.checkpoint")
+	trust, err := custody.ParseTrust(vector("trust-authorities.json"))
+	require.NoError(f, err)
+	good := vector("stamp.tst")
+	_, err = Verify(good, signed, trust.Authorities[0])
+	require.NoError(f, err)
+	f.Add(good)
 	f.Fuzz(func(t *testing.T, token []byte) {
-		normal, err := Normal(token, signed, w.trusted)
-		if err != nil {
-			return
+		if normal, err := Normal(token, signed, trust.Authorities[0]); err == nil {
+			if _, err := Verify(normal, signed, trust.Authorities[0]); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := Verify(normal, signed, w.trusted); err != nil {
-			t.Fatal(err)
+		if parsed, err := parse(token); err == nil {
+			if _, err := parsed.marshal(parsed.certificates); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }
