@@ -357,6 +357,9 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   evidence get             grant and receipt (each payload, stream, index, size, receipt), bytes, sha256
   evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
                            purpose, permitted, reason, act
+  log stamps               size, stamps: size, time, accuracyMs, authority, kind, verified, problem;
+                           withinSeconds, gaps: first, last, from, to; unstamped
+  trust (every verb)       fingerprint, origin, log, replaced, witnesses, authorities: name, kind, roots
   log judge                proven, origin, sizes, quorum
   log prove                index, leaf (base64), size, root, quorum, receipt
   log consistency          size, root, quorum, from: a list of name, size, root
@@ -364,7 +367,8 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   bundle (every verb)      a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
                            excerpts (offset, length, sha256), confirmed, damaged), timeline, withheld (stream, sequence, index),
-                           problems {where, what}, warnings {where, what}
+                           stamps (size, time, accuracyMs, authority, kind, signer, verified), gaps (from, to, records),
+                           notices (authority, state, since, driftMs, recorded), problems {where, what}, warnings {where, what}
   report                   folder, bundle (its SHA-256), papers: name, kind, sha256, size, issued {payload, …}
   report verify            name, title, by, kind, evidence, at, purpose, index, size, quorum
   everything else          payload, stream, index, size, receipt; id of what came into being`,

@@ -1,14 +1,11 @@
 package house
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -330,107 +327,3 @@ func count(is bool) float64 {
 	}
 	return 0
 }
-
-// errStamp marks a stamp in the archive that is not one of this log.
-var errStamp = errors.New("it is no stamp of this log")
-
-// archivedStamp reads a stamp of the archive: its checkpoint must be signed by the log.
-// Where the authority is one of the configuration it must verify; of one that was
-// taken out since, its time is what it says.
-func (h *House) archivedStamp(a archive.Stamp, known []custody.TimeAuthority) (sql.Stamp, error) {
-	signed := []byte(a.Checkpoint)
-	point, err := custody.OpenOwn(signed, h.logKeys.For(signed))
-	if err != nil {
-		return sql.Stamp{}, fmt.Errorf("%w: %w", errStamp, err)
-	}
-	row := sql.Stamp{Size: point.Size, Authority: a.Authority, Kind: a.Kind, Checkpoint: signed, Token: a.Token}
-	for _, by := range known {
-		if by.Name == a.Authority {
-			said, err := stamp.Verify(a.Token, signed, by)
-			if err != nil {
-				return row, fmt.Errorf("%w: %w", errStamp, err)
-			}
-			row.Time = said.Time
-			return row, nil
-		}
-	}
-	if row.Time, err = stamp.Claimed(a.Token); err != nil {
-		return row, fmt.Errorf("%w: %w", errStamp, err)
-	}
-	return row, nil
-}
-
-// archivedStamps reads the stamps of the archive, in the order of size. What is none
-// of this log is told to refused.
-func (h *House) archivedStamps(ctx context.Context, a *archive.Archive, refused func(error) error) (list []sql.Stamp, err error) {
-	known, err := h.trustedAuthorities(h.dir)
-	if err != nil {
-		return nil, err
-	}
-	err = a.Stamps(ctx, func(s archive.Stamp, err error) error {
-		if err != nil {
-			return refused(err)
-		}
-		row, err := h.archivedStamp(s, known)
-		if errors.Is(err, errStamp) {
-			return refused(fmt.Errorf("a stamp by %s: %w", s.Authority, err))
-		}
-		list = append(list, row)
-		return err
-	})
-	slices.SortFunc(list, func(x, y sql.Stamp) int {
-		return cmp.Or(cmp.Compare(x.Size, y.Size), cmp.Compare(x.Authority, y.Authority))
-	})
-	return list, err
-}
-
-// fsckStamps compares the stamps of archive and database, and their checkpoints with
-// the log.
-func (c *comparison) fsckStamps(ctx context.Context, h *House, a *archive.Archive) error {
-	list, err := h.archivedStamps(ctx, a, func(err error) error { return c.say("archive: %v", err) })
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
-	}
-	archived := map[string]sql.Stamp{}
-	for _, s := range list {
-		archived[stampID(s)] = s
-		point, err := custody.CheckpointBody(s.Checkpoint)
-		if err != nil {
-			return err
-		}
-		switch root, err := c.log.Root(ctx, s.Size); {
-		case errors.Is(err, custody.ErrUnknown):
-			_ = c.say("archive: %s has stamped the log at size %d, and it has %d: it was set back", s.Authority, s.Size, c.found.Records)
-		case err != nil:
-			return err
-		case root != point.Root:
-			_ = c.say("archive: %s has stamped another log at size %d", s.Authority, s.Size)
-		}
-	}
-	for after := (sql.Stamp{}); ; {
-		rows, err := c.rows.Stamps(ctx, after.Size, after.Authority, pageOfStamps)
-		if err != nil {
-			return err
-		}
-		for _, s := range rows {
-			if is, ok := archived[stampID(s)]; !ok || is.Kind != s.Kind || is.Time != s.Time || !bytes.Equal(is.Token, s.Token) || !bytes.Equal(is.Checkpoint, s.Checkpoint) {
-				_ = c.say("stamp of size %d by %s: the database has another than the archive, or the archive has none", s.Size, s.Authority)
-			}
-			delete(archived, stampID(s))
-			after = s
-		}
-		c.found.Stamps += uint64(len(rows))
-		if len(rows) < pageOfStamps {
-			break
-		}
-	}
-	for _, s := range archived {
-		_ = c.say("stamp of size %d by %s: the database has none, and the archive has", s.Size, s.Authority)
-	}
-	return nil
-}
-
-// pageOfStamps is how many stamps are read at once.
-const pageOfStamps = 500
-
-func stampID(s sql.Stamp) string { return fmt.Sprintf("%d %s", s.Size, s.Authority) }
