@@ -107,6 +107,7 @@ func made(t *testing.T) map[string][]byte {
 	succeeded.Successions = []string{succession(t, s)}
 	all["trust-succeeded.json"] = must[[]byte](t)(succeeded.Marshal())
 	incidentVectors(t, s, all, put)
+	stampVectors(t, s, all, put)
 	return all
 }
 
