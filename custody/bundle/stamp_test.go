@@ -120,6 +120,21 @@ func TestAStampedBundle(t *testing.T) {
 	require.Contains(t, text(t, v), "NOT STAMPED YET: 1 records")
 }
 
+// TestAStampedIncident: the bundle of an incident carries stamps as that of an exhibit
+// does.
+func TestAStampedIncident(t *testing.T) {
+	s := stampedBy(t)
+	c, err := s.IncidentContents(t.Context(), s.Incident, true)
+	require.NoError(t, err)
+	v := verify(written(t, c), believing(s.Story, s.one, s.two, s.own))
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Stamps, 4)
+	require.NotEmpty(t, v.Timeline)
+	for _, e := range v.Timeline {
+		require.NotNil(t, e.Stamped, e.Kind)
+	}
+}
+
 // TestStampsOfStrangers prove nothing, and are no forgery.
 func TestStampsOfStrangers(t *testing.T) {
 	s := stampedBy(t)
