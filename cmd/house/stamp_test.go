@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -136,6 +137,13 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 	require.Eventually(t, r.stampedBy("Example TSA", 1), patience, 20*time.Millisecond)
 	administrator, engineer, incident := r.team()
 	auditor := r.colleague(administrator, "Otto Outsider", custody.RoleExternalAuditor)
+	waiting := func(seconds float64) func() bool {
+		return func() bool {
+			age, err := r.figure(`custody_timestamp_age_seconds{authority="Example TSA"}`)
+			return err == nil && age > seconds
+		}
+	}
+	require.Eventually(t, waiting(0), patience, 20*time.Millisecond)
 	require.Equal(t, 1, s.Asked(), "once in an hour")
 	clock.pass(61 * time.Minute)
 	require.Eventually(t, r.stampedBy("Example TSA", 2), patience, 20*time.Millisecond)
@@ -155,10 +163,7 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 	lostAt := custody.TimeOf(clock.now())
 	clock.pass(61 * time.Minute) // for an interval
 	require.Eventually(t, func() bool { return len(notices(t, r.as(auditor))) == 1 }, patience, 20*time.Millisecond)
-	require.Eventually(t, func() bool {
-		age, err := r.figure(`custody_timestamp_age_seconds{authority="Example TSA"}`)
-		return err == nil && age > 3600
-	}, patience, 20*time.Millisecond)
+	require.Eventually(t, waiting(3600), patience, 20*time.Millisecond)
 	s.Instead(nil)
 	clock.pass(6 * time.Minute)
 	require.Eventually(t, r.stampedBy("Example TSA", 3), patience, 20*time.Millisecond)
@@ -212,18 +217,22 @@ func TestAnAuthorityThatHangs(t *testing.T) {
 	s := authoritytest.Clock(t, "Example TSA", time.Now)
 	hanging, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
+	var ended atomic.Int64
 	s.Instead(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // before, it is not seen that the client went away
 		select {
 		case <-hanging.Done():
 		case <-r.Context().Done():
 		}
+		ended.Add(1)
 	})
 	dir, _ := createStamped(t, external(s), own)
 	r := start(t, dir)
+	require.Eventually(t, func() bool { return s.Asked() > 0 }, patience, 20*time.Millisecond)
+	require.Eventually(t, r.stampedBy("own clock", 1), patience, 20*time.Millisecond)
+	require.Zero(t, ended.Load(), "it still hangs")
 	_, engineer, incident := r.team()
 	takeIn(t, engineer, incident, "EX-1", noise(1000, 1))
-	require.Eventually(t, r.stampedBy("own clock", 1), patience, 20*time.Millisecond)
-	require.Eventually(t, func() bool { return s.Asked() > 0 }, patience, 20*time.Millisecond)
 	began := time.Now()
 	r.stop()
 	require.Less(t, time.Since(began), 8*time.Second, "it is not waited for")
