@@ -2,6 +2,7 @@ package paper
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
@@ -197,6 +198,7 @@ func (p *Proof) accuracy() (part Part) {
 		p.signatures(),
 		p.completeness(),
 		p.vouched(),
+		p.stamped(),
 	)
 	for _, t := range []*Table{p.passes(), p.stores(), p.keys()} {
 		if len(t.Rows) > 0 {
@@ -265,6 +267,20 @@ func (p *Proof) vouched() string {
 	return text + ". Quorum of the trust file: " + string(v.Quorum) + "."
 }
 
+// stamped says what time-stamping authorities bear out.
+func (p *Proof) stamped() string {
+	var list []string
+	for _, s := range p.Verdict.Stamps {
+		if s.Verified {
+			list = append(list, fmt.Sprintf("the log's first %d records existed by %s (%s, %s)", s.Size, utc(s.Time), s.Authority, s.Kind))
+		}
+	}
+	if len(list) == 0 {
+		return "No time-stamping authority of the trust file has stamped the log."
+	}
+	return "Time stamps (RFC 3161) by authorities of the trust file: " + strings.Join(list, "; ") + "."
+}
+
 // passes are the readings of what is stored.
 func (p *Proof) passes() *Table {
 	t := &Table{Caption: "Readings of the stored bytes (fixity)", Columns: []Column{{"Log", 0.1}, {"When", 0.22}, {"Item", 0.2}, {"Result", 0.48}}}
@@ -316,6 +332,8 @@ func (p *Proof) keys() *Table {
 			cell = append(cell, Line{Text: string(act.Principal), Exact: true})
 		case *custody.RevokeKey:
 			cell = append(cell, Line{Text: act.Key.String(), Exact: true})
+		case *custody.NoticeTime:
+			cell = append(cell, Line{Text: act.String()})
 		}
 		by := e.Name
 		if e.Actor == "" {
@@ -333,7 +351,7 @@ func (p *Proof) limits() (part Part) {
 	list := []string{
 		"That what a person signed was true. The records show that he signed it.",
 		"That the decisions were right under the policy: this was not checked.",
-		"That the clocks of signers and of the service were right, beyond what witnesses saw.",
+		"That the clocks of signers and of the service were right, beyond what witnesses and time-stamping authorities saw.",
 	}
 	part.list(append(list, p.concerns()...)...)
 	return part

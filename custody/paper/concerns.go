@@ -2,9 +2,11 @@ package paper
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 )
 
 // concerns says in sentences what somebody may object to, though everything
@@ -27,6 +29,7 @@ func (p *Proof) concerns() (list []string) {
 	if v.Quorum != custody.QuorumMet {
 		list = append(list, "No quorum of outside witnesses was asked for or met: that nobody was shown another log rests on who keeps earlier heads of it.")
 	}
+	list = append(list, p.times()...)
 	for _, h := range p.items() {
 		for _, c := range h.concerns() {
 			if len(v.Items) > 1 {
@@ -34,6 +37,22 @@ func (p *Proof) concerns() (list []string) {
 			}
 			list = append(list, c)
 		}
+	}
+	return list
+}
+
+// times says of which records nobody but the service says when they were made.
+func (p *Proof) times() (list []string) {
+	v := p.Verdict
+	if !slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified }) {
+		return []string{"No time-stamping authority of the trust file has stamped the log: when a record was made, its signer and the service say."}
+	}
+	for _, g := range v.Gaps {
+		when := "are not stamped yet"
+		if g.To != 0 {
+			when = "were stamped no sooner than " + utc(g.To)
+		}
+		list = append(list, fmt.Sprintf("%s of the bundle, recorded from %s on as the service says, %s.", plural(g.Records, "record"), utc(g.From), when))
 	}
 	return list
 }

@@ -37,7 +37,37 @@ func TestAStampedReport(t *testing.T) {
 		says(t, all, "custody-report", "Example TSA (external)")
 		silent(t, all, "custody-report", "Article 41(2)")
 	}
-	all := files(t, l.proof(), custody.PaperReport)
-	says(t, all, "custody-report", "by the service's own word")
+	all := files(t, l.proof())
+	says(t, all, "custody-report", "by the service's own word", "No time-stamping authority of the trust file has stamped the log: when a record was made, its signer and the service say.")
+	says(t, all, "certificate-902-13", "No time-stamping authority of the trust file has stamped the log.")
 	silent(t, all, "custody-report", "records existed by")
+}
+
+// TestTimesThatNobodyBearsOut are named in the report, and in the certificate of the
+// system beside what stamps bear out.
+func TestTimesThatNobodyBearsOut(t *testing.T) {
+	l := eventful(t)
+	one, err := guardtest.NewTimeAuthority(1, "Example TSA", custody.ExternalAuthority)
+	require.NoError(t, err)
+	trust := *l.Trust
+	trust.Authorities = []custody.TimeAuthority{one.Trusted}
+	made := func() map[string][]byte {
+		p, err := paper.Read(l.bundle(), &trust, words())
+		require.NoError(t, err)
+		return files(t, p)
+	}
+	l.Pass(time.Minute)
+	require.NoError(t, l.Log.Stamp(one, custody.TimeOf(l.Now().Truncate(time.Second))))
+	early := made()
+	silent(t, early, "custody-report", "stamped no sooner than", "not stamped yet")
+	says(t, early, "certificate-902-13", "Time stamps (RFC 3161) by authorities of the trust file: the log's first 25 records existed by", "(Example TSA, external)")
+	l.does(l.Counsel, "once more", &custody.ExportEvidence{Evidence: l.Evidence})
+	says(t, made(), "custody-report", "1 record of the bundle, recorded from", "as the service says, are not stamped yet.")
+	l.Pass(24 * time.Hour)
+	at := custody.TimeOf(l.Now().Truncate(time.Second))
+	require.NoError(t, l.Log.Stamp(one, at))
+	all := made()
+	for _, name := range []string{"custody-report", "certificate-902-13"} {
+		says(t, all, name, "1 record of the bundle, recorded from", "as the service says, were stamped no sooner than "+at.Time().Format("2006-01-02 15:04:05"))
+	}
 }
