@@ -93,11 +93,12 @@ repairs nothing. Evidence is not read: the service reads it back by itself.`,
 			err = a.answer(struct {
 				Records       uint64         `json:"records"`
 				Erased        uint64         `json:"erased"`
+				Pending       uint64         `json:"pending"` // that wait for their receipts
 				Log           checkpointed   `json:"log"`
 				State         custody.Digest `json:"state"`  // as custody audit has it
 				Stamps        uint64         `json:"stamps"` // by time-stamping authorities
 				Disagreements []string       `json:"disagreements"`
-			}{found.Records, found.Erased, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, found.State, found.Stamps, append([]string{}, found.Disagreements...)},
+			}{found.Records, found.Erased, found.Pending, checkpointed{found.Checkpoint.Size, found.Checkpoint.Root}, found.State, found.Stamps, append([]string{}, found.Disagreements...)},
 				fsckText(found))
 			if err == nil && len(found.Disagreements) > 0 {
 				err = refusedf("%d disagreements", len(found.Disagreements))
@@ -111,8 +112,12 @@ repairs nothing. Evidence is not read: the service reads it back by itself.`,
 
 func fsckText(found *house.Fscked) string {
 	if len(found.Disagreements) == 0 {
-		return fmt.Sprintf("database, log and archive agree on %d records, %d of them erased; root %s\nstate %s\n",
-			found.Records, found.Erased, found.Checkpoint.Root, found.State)
+		pending := ""
+		if found.Pending > 0 {
+			pending = fmt.Sprintf("%d of them wait for their receipts, which the service writes when it starts; the state is without them\n", found.Pending)
+		}
+		return fmt.Sprintf("database, log and archive agree on %d records, %d of them erased; root %s\n%sstate %s\n",
+			found.Records, found.Erased, found.Checkpoint.Root, pending, found.State)
 	}
 	return strings.Join(found.Disagreements, "\n") + "\n"
 }

@@ -242,6 +242,31 @@ func TestFsck(t *testing.T) {
 	found, err = house.Fsck(t.Context(), l.dir, quiet)
 	require.NoError(t, err)
 	require.Empty(t, found.Disagreements)
+	require.Zero(t, found.Pending)
+
+	// Stopped between the log and the database, which every start puts right.
+	change("records.db", `INSERT INTO outbox SELECT 1000000, stream, length - 1 FROM streams WHERE stream = 'policy';
+		DELETE FROM receipts WHERE (stream, sequence) IN (SELECT stream, sequence FROM outbox);
+		UPDATE streams SET proven = length - 1 WHERE stream = 'policy'`)
+	waiting, err := house.Fsck(t.Context(), l.dir, quiet)
+	require.NoError(t, err)
+	require.Empty(t, waiting.Disagreements)
+	require.EqualValues(t, 1, waiting.Pending)
+	require.Equal(t, found.Records, waiting.Records)
+	r := start(t, l.dir)
+	require.Eventually(t, func() bool {
+		db, err := sql.Open("sqlite3", "file:"+filepath.Join(l.dir, "records.db")+"?mode=ro")
+		require.NoError(t, err)
+		waiting := 1
+		err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&waiting)
+		require.NoError(t, db.Close())
+		return err == nil && waiting == 0
+	}, 30*time.Second, 20*time.Millisecond)
+	r.stop()
+	again, err := house.Fsck(t.Context(), l.dir, quiet)
+	require.NoError(t, err)
+	require.Empty(t, again.Disagreements)
+	require.Zero(t, again.Pending)
 }
 
 func joined(lines []string) (all string) {
