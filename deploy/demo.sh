@@ -146,6 +146,10 @@ must 'evidence.receive'
 step "The proof, exported"
 as lee bundle export "$item" -o EX-1.bundle --purpose "disclosure to the defence"
 
+step "Papers for court, each with its SHA-256 on record"
+as lee report "$item" -o papers --trust trust.json --purpose "disclosure to the defence"
+must 'custody-report.pdf .*on record'
+
 step "The service is stopped"
 kill "$service"; wait "$service" || true; service=''
 echo "stopped"
@@ -155,6 +159,14 @@ run custody bundle verify EX-1.bundle --trust trust.json --artifact copy.dd
 must '^VERIFIED'
 must 'complete as of tree size'
 must 'bit for bit what was sealed'
+
+step "The same with a program that does nothing else, of a copy from which what people did elsewhere is withheld"
+run custody bundle redact EX-1.bundle -o short.bundle --trust trust.json --others
+run custody-verify --trust trust.json short.bundle
+must '^VERIFIED'
+must 'WITHHELD'
+run custody report verify papers/custody-report.pdf --trust trust.json
+must 'Lee Legal'
 
 step "And a proof in which one byte was changed does not verify"
 cp EX-1.bundle forged.bundle
