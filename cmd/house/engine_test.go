@@ -77,6 +77,10 @@ func TestServiceOnALogServer(t *testing.T) {
 	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: house.Words(), Artifact: &back})
 	require.True(t, v.Verified && v.Complete, "%v", v.Problems)
 	r.stop()
+	trust, err := house.RekeyLog(t.Context(), dir, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Len(t, trust.Successions, 1)
+	start(t, dir).stop() // decides all of it again
 
 	old := on.Backup(t)
 	on.Edit(t, fmt.Sprintf("UPDATE LeafData SET LeafValue = '\\x%x' WHERE TreeId = %d AND LeafIdentityHash = "+

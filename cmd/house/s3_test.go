@@ -2,6 +2,7 @@ package house_test
 
 import (
 	"bytes"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // TestOnS3 does the main job with the evidence on an S3 server: taken in, read
-// back, kept over a restart, retrieved, and proven.
+// back, kept over a restart under a new key of the log, retrieved, proven, and
+// decided again from the bucket.
 func TestOnS3(t *testing.T) {
 	dir := createOnS3(t, buckettest.StartMinIO(t).NewBucket(t), nil)
 	r := start(t, dir)
@@ -29,8 +31,15 @@ func TestOnS3(t *testing.T) {
 		return err == nil && e.Confirmed
 	}, 20*time.Second, 50*time.Millisecond)
 	r.stop()
+	first := r.Trust
+	trust, err := house.RekeyLog(t.Context(), dir, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Len(t, trust.Successions, 1)
 
 	r = start(t, dir)
+	require.Equal(t, trust, r.Trust)
+	_, err = first.Extend(r.Trust)
+	require.NoError(t, err)
 	engineer = r.as(engineer)
 	var back, proof bytes.Buffer
 	_, err = engineer.Retrieve(t.Context(), "to examine it", id, 0, 0, &back, nil)
