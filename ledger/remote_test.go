@@ -31,7 +31,7 @@ func newRemotePlace(t testing.TB, on *trilliantest.Installation) *place {
 // newTree gives a place an empty tree on the server.
 func (p *place) newTree(t testing.TB, on *trilliantest.Installation) {
 	t.Helper()
-	r := trillian.Remote{Address: on.Address, Patience: 2 * time.Second}
+	r := trillian.Remote{Address: on.Address, Patience: 10 * time.Second}
 	var err error
 	r.Tree, err = trillian.CreateTree(ctx, r, origin)
 	require.NoError(t, err)

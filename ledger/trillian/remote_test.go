@@ -30,7 +30,7 @@ import (
 // onServer makes a new tree on a server.
 func onServer(t testing.TB, on *trilliantest.Installation) trillian.Remote {
 	t.Helper()
-	r := trillian.Remote{Address: on.Address, Places: filepath.Join(t.TempDir(), "places.db")}
+	r := trillian.Remote{Address: on.Address, Places: filepath.Join(t.TempDir(), "places.db"), Patience: time.Minute} // a busy machine takes its time
 	var err error
 	r.Tree, err = trillian.CreateTree(context.Background(), r, "log.example/test")
 	require.NoError(t, err)
