@@ -155,10 +155,14 @@ func (k *keeping) step(e *entry, carried bool) error {
 		}
 		k.order = e.statement.Payload
 	case *custody.DisposedEvidence:
-		if (k.order.IsZero() || act.Order != k.order) && k.assumed[act.Order] != asOrder || act.SHA256 != k.bytes {
+		withheld := k.assumed[act.Order] == asOrder
+		switch {
+		case (k.order.IsZero() || act.Order != k.order) && !withheld || act.SHA256 != k.bytes:
 			return errors.New("says that the item was destroyed, which no two people had ordered")
+		case withheld && len(k.holds) > 0: // nobody puts a hold on what is ordered destroyed: it was there before
+			return errors.New("says that the item was destroyed, by an order that is withheld, while it was on legal hold")
 		}
-		k.certified = act
+		k.certified, k.order = act, act.Order
 	case *custody.RetrieveEvidence:
 		if !k.order.IsZero() {
 			return errors.New("was granted after the item was ordered destroyed")

@@ -40,7 +40,7 @@ func (d *Destruction) String() string {
 		what = "DESTROYED with the keys of its incident, by order of two people"
 	}
 	if d.By[0].ID == "" {
-		return fmt.Sprintf("%s, who are %s; what was done, by the word of the service: %s", what, undisclosed, d.How)
+		return fmt.Sprintf("DESTROYED, by the word of the service: by order of two people, who are %s; what was done: %s", undisclosed, d.How)
 	}
 	return fmt.Sprintf("%s, %s and %s, of %s; what was done, by the word of the service: %s", what, d.By[0], d.By[1], d.At, d.How)
 }

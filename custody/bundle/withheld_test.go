@@ -176,6 +176,7 @@ func TestADestructionInPart(t *testing.T) {
 		"all of the hold":                  {[]uint64{hold, first, second}, ""},
 		"that it was lifted":               {[]uint64{second}, "while it was on legal hold"},
 		"the lifting":                      {[]uint64{first, second}, "while it was on legal hold"},
+		"the lifting and the order":        {[]uint64{second, order, seconded}, "while it was on legal hold"},
 		"the motion to destroy it":         {[]uint64{order}, ""},
 		"the order":                        {[]uint64{seconded}, ""},
 		"both":                             {[]uint64{order, seconded}, ""},
@@ -199,7 +200,7 @@ func TestADestructionInPart(t *testing.T) {
 			case !certified:
 				require.Contains(t, text(t, v), "or a destruction may be among them")
 			case slices.Contains(try.withheld, order) || slices.Contains(try.withheld, seconded):
-				require.Contains(t, text(t, v), "DESTROYED by order of two people, who are not disclosed; what was done, by the word of the service: deleted")
+				require.Contains(t, text(t, v), "DESTROYED, by the word of the service: by order of two people, who are not disclosed; what was done: deleted")
 			default:
 				require.Equal(t, whole.Items[0].Destruction, v.Items[0].Destruction)
 			}
@@ -282,4 +283,19 @@ func TestSecondedTwice(t *testing.T) {
 		heads(t, c, r, s.Counsel.ID)
 	})
 	requireProblem(t, verify(hidden(t, f.prove(t, c), item, at[5]), s.Trust), "is never erased")
+}
+
+// TestARetrievalAfterADestruction is none, though the order of it is withheld.
+func TestARetrievalAfterADestruction(t *testing.T) {
+	s, at := disposed(t)
+	item := s.Evidence.Stream()
+	f, c := forgerOf(t, s)
+	add(t, f, c, item, func(r *custody.Record) {
+		by(t, r, s, s.Engineer.ID, s.Engineer.Key, s.Retrieval())
+		heads(t, c, r, s.Engineer.ID)
+	})
+	c = f.prove(t, c)
+	requireProblem(t, verify(written(t, c), s.Trust), "was granted after the item was ordered destroyed")
+	requireProblem(t, verify(hidden(t, c, item, at[3], at[4]), s.Trust), "was granted after the item was ordered destroyed")
+	require.Empty(t, verify(hidden(t, c, item, at[3], at[4], at[5]), s.Trust).Problems, "then nothing of it can be told")
 }
