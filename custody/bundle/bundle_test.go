@@ -107,3 +107,21 @@ func TestAnArtifactIsAdded(t *testing.T) {
 	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(with), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))), "a second time")
 	require.Error(t, bundle.AddArtifact(&b, bytes.NewReader(s.Artifact), bytes.NewReader(s.Artifact), 1), "no bundle")
 }
+
+// TestAnArtifactBesideOneInTheBundle is measured too: whoever gives his own copy is told
+// about that one.
+func TestAnArtifactBesideOneInTheBundle(t *testing.T) {
+	s := newStory(t, 1)
+	c := contents(t, s, true)
+	c.Artifact, c.Size = bytes.NewReader(s.Artifact), uint64(len(s.Artifact))
+	b := written(t, c)
+	for want, beside := range map[string][]byte{bundle.ArtifactMatches: s.Artifact, bundle.ArtifactOther: []byte("another image")} {
+		v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(beside)})
+		require.Equal(t, want, v.Items[0].ArtifactState)
+		require.Equal(t, want == bundle.ArtifactMatches, v.Verified)
+	}
+	c.Artifact, c.Size = bytes.NewReader([]byte("another image")), 13
+	v := bundle.Verify(bytes.NewReader(written(t, c)), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(s.Artifact)})
+	require.Equal(t, bundle.ArtifactOther, v.Items[0].ArtifactState, "the one beside it does not make it good")
+	require.False(t, v.Verified)
+}

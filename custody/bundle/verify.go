@@ -24,7 +24,7 @@ const (
 // Options are what a verification takes beside the bundle.
 type Options struct {
 	Words    custody.Vocabulary // the kinds of statement that are understood
-	Artifact io.Reader          // the artifact's bytes, when they are not in the bundle, and that is of one item; may be nil
+	Artifact io.Reader          // bytes to hold against what was sealed, beside those in the bundle, if any; of a bundle of one item; may be nil
 	Public   *PublicLog         // the log as everybody can read it, to say what it has since; may be nil
 }
 
@@ -325,31 +325,26 @@ func (c *check) readLeaves() error {
 	return nil
 }
 
-// readArtifact measures the artifact, from the bundle or from beside it.
+// readArtifact measures the artifact, from the bundle and from beside it.
 func (c *check) readArtifact(beside io.Reader) error {
-	var bytesOf io.Reader
+	var list []io.Reader
 	switch {
 	case c.head.Artifact:
 		if err := c.expect(artifactName); err != nil {
 			return err
 		}
-		bytesOf = &c.in
+		list = append(list, &c.in)
+		if beside != nil {
+			list = append(list, beside)
+		}
 	case beside != nil && c.head.Scope == ScopeIncident:
 		c.problem(artifactName, errors.New("bytes were given to compare with what was sealed, and the bundle is of an incident: an item's own bundle says whether they are its"))
 	case beside != nil:
-		bytesOf = beside
+		list = append(list, beside)
 	}
-	if item := c.verdict.only(); bytesOf != nil && item != nil {
-		tree := custody.NewTreeHash(nil)
-		if _, err := io.CopyBuffer(tree, bytesOf, make([]byte, custody.BlockSize)); err != nil {
-			return fmt.Errorf("artifact: %w", err)
-		}
-		if got := tree.Finish(); item.Artifact != nil && got != *item.Artifact {
-			item.ArtifactState = ArtifactOther
-			c.problem(artifactName, fmt.Errorf("these %d bytes have SHA-256 %s; sealed were %d bytes with %s",
-				got.Size, got.SHA256.Hex(), item.Artifact.Size, item.Artifact.SHA256.Hex()))
-		} else if item.Artifact != nil {
-			item.ArtifactState = ArtifactMatches
+	for _, bytesOf := range list {
+		if err := c.measure(c.verdict.only(), bytesOf); err != nil {
+			return err
 		}
 	}
 	if err := c.in.next(); !errors.Is(err, errEnd) {
@@ -357,6 +352,28 @@ func (c *check) readArtifact(beside io.Reader) error {
 			err = errors.New("stands where the bundle should end")
 		}
 		return err
+	}
+	return nil
+}
+
+// measure holds bytes against what was sealed. Bytes that differ are not made good by
+// others that do not.
+func (c *check) measure(item *Item, bytesOf io.Reader) error {
+	if item == nil {
+		return nil
+	}
+	tree := custody.NewTreeHash(nil)
+	if _, err := io.CopyBuffer(tree, bytesOf, make([]byte, custody.BlockSize)); err != nil {
+		return fmt.Errorf("artifact: %w", err)
+	}
+	switch got := tree.Finish(); {
+	case item.Artifact == nil:
+	case got != *item.Artifact:
+		item.ArtifactState = ArtifactOther
+		c.problem(artifactName, fmt.Errorf("these %d bytes have SHA-256 %s; sealed were %d bytes with %s",
+			got.Size, got.SHA256.Hex(), item.Artifact.Size, item.Artifact.SHA256.Hex()))
+	case item.ArtifactState != ArtifactOther:
+		item.ArtifactState = ArtifactMatches
 	}
 	return nil
 }
