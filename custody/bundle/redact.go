@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -75,15 +78,6 @@ func choose(in *reader, chosen func(Choice) bool) (*head, error) {
 		return nil, err
 	}
 	h.Format = Format
-	at := map[string]Choice{}
-	for _, s := range h.Streams {
-		for _, n := range s.sequences() {
-			at[recordName(s.Stream, n)] = Choice{Stream: s.Stream, Sequence: n}
-		}
-		for _, n := range s.Erased {
-			at[leafName(s.Stream, n)] = Choice{Stream: s.Stream, Sequence: n}
-		}
-	}
 	for {
 		err := in.next()
 		if errors.Is(err, errEnd) {
@@ -92,7 +86,7 @@ func choose(in *reader, chosen func(Choice) bool) (*head, error) {
 		if err != nil {
 			return nil, err
 		}
-		c, isRecord := at[in.name]
+		c, isRecord := h.named(in.name)
 		if !isRecord {
 			if err := in.skip(); err != nil {
 				return nil, err
@@ -117,16 +111,21 @@ func choose(in *reader, chosen func(Choice) bool) (*head, error) {
 	}
 }
 
-// sequences returns those of all records that the stream has in the bundle.
-func (h *streamHead) sequences() []uint64 {
-	if !h.whole() {
-		return h.Single
+// named returns which record a member is, or was before it was erased; false when it is
+// none. It takes the name apart: how many records there are, a head can say of any
+// number.
+func (h *head) named(member string) (Choice, bool) {
+	name, _ := strings.CutPrefix(member, "records/")
+	stream, file := path.Split(name)
+	digits, _, _ := strings.Cut(file, ".")
+	n, err := strconv.ParseUint(digits, 10, 53)
+	i := slices.IndexFunc(h.Streams, func(s streamHead) bool { return string(s.Stream) == strings.TrimSuffix(stream, "/") })
+	if err != nil || i < 0 {
+		return Choice{}, false
 	}
-	list := make([]uint64, h.Length)
-	for n := range list {
-		list[n] = uint64(n)
-	}
-	return list
+	s := &h.Streams[i]
+	_, erased := slices.BinarySearch(s.Erased, n)
+	return Choice{Stream: s.Stream, Sequence: n}, member == recordName(s.Stream, n) || erased && member == leafName(s.Stream, n)
 }
 
 // said returns what a record is of, whatever kind that is.

@@ -292,3 +292,12 @@ func TestALeafInPlaceOfARecord(t *testing.T) {
 		require.False(t, verify(archive(again), s.Trust).Verified, name)
 	}
 }
+
+// TestALengthOfAnyNumber in the head of a bundle takes no memory before it is believed.
+func TestALengthOfAnyNumber(t *testing.T) {
+	s := newStory(t, 1)
+	b := headed(t, written(t, contents(t, s, true)), `{"length":4,"single":[],"stream":"evidence/`, `{"length":9007199254740991,"single":[],"stream":"evidence/`)
+	var out bytes.Buffer
+	require.NotPanics(t, func() { _, _ = bundle.Redact(&out, bytes.NewReader(b), bundle.OfKind(custody.KindReleaseEvidence)) })
+	require.False(t, verify(out.Bytes(), s.Trust).Verified)
+}
