@@ -80,10 +80,12 @@ func (h *head) checkExcerpts() error {
 
 // excerptsOf returns the stretches of an item.
 func (h *head) excerptsOf(e custody.EvidenceID) (list []stretch) {
-	for _, x := range h.Excerpts {
-		if x.Evidence == e {
-			list = append(list, x)
+	first, _ := slices.BinarySearchFunc(h.Excerpts, e, func(x stretch, e custody.EvidenceID) int { return cmp.Compare(x.Evidence, e) })
+	for _, x := range h.Excerpts[first:] {
+		if x.Evidence != e {
+			break
 		}
+		list = append(list, x)
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -301,4 +302,26 @@ func backwards(list []bundle.Stretch) []bundle.Stretch {
 	list = slices.Clone(list)
 	slices.Reverse(list)
 	return list
+}
+
+// TestExcerptsOfManyItems: a head that names many of both keeps nobody busy.
+func TestExcerptsOfManyItems(t *testing.T) {
+	s := newStory(t, 1)
+	list := members(t, written(t, contents(t, s, true)))[:2]
+	var items, excerpts []string
+	const many = 60_000
+	for n := range many {
+		items = append(items, fmt.Sprintf(`"%s"`, custody.NewEvidenceID(custody.Hash(fmt.Appendf(nil, "%d", n)))))
+	}
+	slices.Sort(items)
+	for n := range many {
+		excerpts = append(excerpts, fmt.Sprintf(`{"evidence":%s,"length":1,"offset":%d}`, items[many-1], n*block))
+	}
+	list[0].content = fmt.Appendf(nil, `{"artifact":false,"excerpts":[%s],"format":"%s","incident":"%s","items":[%s],"leaves":false,"scope":"incident","streams":[]}`,
+		strings.Join(excerpts, ","), bundle.Format, s.Incident, strings.Join(items, ","))
+	began := time.Now()
+	v := verify(archive(list), s.Trust)
+	require.False(t, v.Verified)
+	require.Contains(t, v.Problems[len(v.Problems)-1].What, "which is not sealed")
+	require.Less(t, time.Since(began), 5*time.Second)
 }
