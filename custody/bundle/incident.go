@@ -62,6 +62,24 @@ func (c *check) checkIncident(in *stream, order *shredding) {
 			shredded = true
 		}
 	}
+	c.oneNumberEach()
+}
+
+// oneNumberEach warns of items that share an exhibit number, which only an item that
+// was withdrawn leaves to another.
+func (c *check) oneNumberEach() {
+	of := map[string]custody.EvidenceID{}
+	for _, v := range c.verdict.Items {
+		if v.State == StateWithdrawn || v.Exhibit == "" {
+			continue
+		}
+		if other, taken := of[v.Exhibit]; taken {
+			c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: string(v.Evidence.Stream()), What: fmt.Sprintf(
+				"is exhibit %s, as item %s is, and neither is shown to be withdrawn", v.Exhibit, other)})
+			continue
+		}
+		of[v.Exhibit] = v.Evidence
+	}
 }
 
 // settledElsewhere says whether other checks are about a motion: the destruction of

@@ -94,7 +94,11 @@ func TestAnIncident(t *testing.T) {
 		said := text(t, v)
 		require.Contains(t, said, "Incident    "+string(s.Incident)+": a login from two countries at once\n            4 items announced: 2 sealed, 1 not sealed, 1 withdrawn\n")
 		require.Contains(t, said, "these 12 records of the incident and its items and the one that opened it")
-		require.Contains(t, said, "The incident announced each of these items once, and no others")
+		if leaves {
+			require.Contains(t, said, "\n            The incident announced each of these items once, and no others")
+		} else { // what came later is not excluded
+			require.Contains(t, said, "\n            In these records the incident announced each of these items once, and no others")
+		}
 		require.Contains(t, said, "sealed the item: EX-2\n")
 		require.Contains(t, said, "announced, and withdrawn: it is no evidence")
 		require.NotContains(t, string(b), "another one")
@@ -223,7 +227,7 @@ func TestAnIncidentIsRedacted(t *testing.T) {
 	require.Len(t, v.Withheld, 1)
 	require.NotContains(t, text(t, v), "each of these items once")
 	require.Contains(t, text(t, v), "they may announce further items")
-	require.Contains(t, text(t, v), "these 12 records of the incident and its items, 1 of them withheld, and")
+	require.Contains(t, text(t, v), "these 12 records of the incident and of the items above, 1 of them withheld, and")
 
 	v = verify(redacted(t, whole, bundle.OfKind(custody.KindWithdrawEvidence)), s.Trust)
 	require.Empty(t, v.Problems)
@@ -377,4 +381,31 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 		v := verify(written(t, g.prove(t, &d)), s.Trust)
 		requireProblem(t, v, "belongs to another history")
 	}
+}
+
+// TestTwoItemsUnderOneNumber are told apart by nothing on paper, so it is said.
+func TestTwoItemsUnderOneNumber(t *testing.T) {
+	s, _ := busy(t)
+	again := announced(t, s, "EX-4") // free again, since it was withdrawn
+	whole := written(t, incidentContents(t, s, true))
+	require.Empty(t, verify(whole, s.Trust).Warnings)
+	v := verify(redacted(t, whole, bundle.OfKind(custody.KindWithdrawEvidence)), s.Trust)
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Warnings, 1)
+	require.Contains(t, v.Warnings[0].What, "EX-4")
+	require.Contains(t, v.Warnings[0].Where+v.Warnings[0].What, string(again))
+}
+
+// TestAnotherItemsHistory in an exhibit's bundle is not counted as the exhibit's.
+func TestAnotherItemsHistory(t *testing.T) {
+	s, items := busy(t)
+	says(t, s, s.Counsel, &custody.ExportEvidence{Evidence: items["EX-2"]})
+	c := incidentContents(t, s, true)
+	c.Scope, c.Items = bundle.ScopeExhibit, []custody.EvidenceID{items["EX-1"]}
+	signed, leaves := served(t, s)
+	v := verifyWith(redacted(t, written(t, c), bundle.OfKind(custody.KindExportEvidence)), s.Trust, public(signed, leaves))
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Withheld, 1)
+	require.Contains(t, text(t, v), "these 4 records of the item and the one that announced it")
+	require.Equal(t, 1, strings.Count(text(t, v), "records of the item exist as of size"))
 }

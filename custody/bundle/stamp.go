@@ -166,6 +166,14 @@ type StampFound struct {
 	Verified  bool                      `json:"verified"`            // by an authority of the trust file
 }
 
+// GiveOrTake says by how much Time may be off, behind it; nothing where that is not said.
+func (s StampFound) GiveOrTake() string {
+	if s.Accuracy == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" ± %s", time.Duration(s.Accuracy)*time.Millisecond)
+}
+
 // Existence is by when a record stood in the log, as somebody says who stamped it
 // first.
 type Existence struct {
@@ -287,6 +295,7 @@ func (c *check) readToken(token, signed []byte) error {
 			break
 		}
 	}
+	s.Signer = oneLine(s.Signer) // anybody can certify himself under any name
 	c.verdict.Stamps = append(c.verdict.Stamps, StampFound{
 		Size: s.Size, Time: s.Time, Accuracy: s.Accuracy.Milliseconds(), Authority: s.Authority, Kind: s.Kind, Signer: s.Signer, Verified: s.Authority != "",
 	})
@@ -369,26 +378,27 @@ func (c *check) findGaps() {
 	}
 }
 
-// stamps says what is known of the time from outside the log, for people.
+// stamps says what is known of the time from outside the log, for people. A bundle
+// verifies without its stamps too, so that nothing is said of what is not here.
 func (v *Verdict) stamps() string {
 	var b strings.Builder
 	believed := slices.DeleteFunc(slices.Clone(v.Stamps), func(s StampFound) bool { return !s.Verified })
 	if len(believed) == 0 {
-		b.WriteString("Time        by the service's own word: no authority of your trust file has stamped the log.\n")
+		b.WriteString("Time        by the service's own word: this bundle has no stamp by an authority of your trust file.\n")
 	}
 	for n, s := range believed {
 		label := ""
 		if n == 0 {
 			label = "Time"
 		}
-		fmt.Fprintf(&b, "%-11s the log's first %d records existed by %s (%s, %s).\n", label, s.Size, s.Time, s.Authority, s.Kind)
+		fmt.Fprintf(&b, "%-11s the log's first %d records existed by %s%s (%s, %s).\n", label, s.Size, s.Time, s.GiveOrTake(), s.Authority, s.Kind)
 	}
 	for _, g := range v.Gaps {
 		if g.To == 0 {
-			fmt.Fprintf(&b, "            NOT STAMPED YET: %d records of this bundle, recorded from %s on as the service says.\n", g.Records, g.From)
+			fmt.Fprintf(&b, "            NOT STAMPED: %d records of this bundle, recorded from %s on as the service says: no stamp here covers them.\n", g.Records, g.From)
 			continue
 		}
-		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says, were stamped no sooner than %s.\n", g.Records, g.From, g.To)
+		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says: the first stamp here that covers them is of %s.\n", g.Records, g.From, g.To)
 	}
 	for _, n := range v.Notices {
 		fmt.Fprintf(&b, "            on record at %s: %s.\n", n.Recorded, n.NoticeTime)

@@ -3,8 +3,10 @@ package bundle
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -212,6 +214,18 @@ func (e Event) What() string {
 	return what
 }
 
+// oneLine is a text in which somebody else than this program may have a say (names of
+// members, subjects of certificates, reasons), as it stands in a line: it cannot
+// begin another one, nor steer a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, strings.ReplaceAll(s, "\n", " "))
+}
+
 // recordedLate is after how long the time of recording is printed beside that
 // of the act.
 const recordedLate = 10 * time.Second
@@ -254,7 +268,7 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "  %s  %s (%s) %s%s\n", e.Time, e.Name, e.Actor, e.What(), about)
 		if !e.Permitted {
-			fmt.Fprintf(&b, "                               because: %s\n", e.Reason)
+			fmt.Fprintf(&b, "                               because: %s\n", oneLine(e.Reason))
 		}
 		if e.Recorded > e.Time.Add(recordedLate) {
 			fmt.Fprintf(&b, "                               recorded at %s\n", e.Recorded)
@@ -323,9 +337,14 @@ func (i *Item) text(incident custody.IncidentID, scope Scope) string {
 }
 
 // main says whether a stream is one whose history the verdict tells: the item's, or
-// the incident's and those of all its items.
+// the incident's and those of all its items. A bundle may hold another item's too, of
+// which nothing is told.
 func (v *Verdict) main(s custody.Stream) bool {
-	return s.Kind() == "evidence" || v.Scope == ScopeIncident && s == v.Incident.Stream()
+	if s.Kind() != "evidence" {
+		return v.Scope == ScopeIncident && s == v.Incident.Stream()
+	}
+	_, ok := slices.BinarySearchFunc(v.Items, s.ID(), func(i *Item, id string) int { return strings.Compare(string(i.Evidence), id) })
+	return ok
 }
 
 func (v *Verdict) completeness() string {
@@ -349,8 +368,13 @@ func (v *Verdict) completeness() string {
 	records, others, once := fmt.Sprintf("these %d records of the item", n+withheld), "the one that announced it", ""
 	if v.Scope == ScopeIncident {
 		records, others = fmt.Sprintf("these %d records of the incident and its items", n+withheld), "the one that opened it"
-		if announced {
+		switch {
+		case !announced: // of what is not disclosed there are other histories
+			records = fmt.Sprintf("these %d records of the incident and of the items above", n+withheld)
+		case v.Complete:
 			once = "\n            The incident announced each of these items once, and no others"
+		default:
+			once = "\n            In these records the incident announced each of these items once, and no others"
 		}
 	}
 	if withheld > 0 {

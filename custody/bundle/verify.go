@@ -112,7 +112,7 @@ type entry struct {
 }
 
 func (c *check) problem(where string, err error) {
-	c.verdict.Problems = append(c.verdict.Problems, Problem{Where: where, What: err.Error()})
+	c.verdict.Problems = append(c.verdict.Problems, Problem{Where: oneLine(where), What: oneLine(err.Error())})
 }
 
 func (c *check) run(artifact io.Reader) error {

@@ -272,11 +272,11 @@ func (p *Proof) stamped() string {
 	var list []string
 	for _, s := range p.Verdict.Stamps {
 		if s.Verified {
-			list = append(list, fmt.Sprintf("the log's first %d records existed by %s (%s, %s)", s.Size, utc(s.Time), s.Authority, s.Kind))
+			list = append(list, fmt.Sprintf("the log's first %d records existed by %s%s (%s, %s)", s.Size, utc(s.Time), s.GiveOrTake(), s.Authority, s.Kind))
 		}
 	}
 	if len(list) == 0 {
-		return "No time-stamping authority of the trust file has stamped the log."
+		return "The bundle has no time stamp by an authority of the trust file."
 	}
 	return "Time stamps (RFC 3161) by authorities of the trust file: " + strings.Join(list, "; ") + "."
 }

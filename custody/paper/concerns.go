@@ -44,13 +44,16 @@ func (p *Proof) concerns() (list []string) {
 // times says of which records nobody but the service says when they were made.
 func (p *Proof) times() (list []string) {
 	v := p.Verdict
-	if !slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified }) {
-		return []string{"No time-stamping authority of the trust file has stamped the log: when a record was made, its signer and the service say."}
+	switch {
+	case !slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified }):
+		return []string{"The bundle has no time stamp by an authority of the trust file: when a record was made, its signer and the service say."}
+	case !slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified && s.Kind != custody.LocalAuthority }):
+		list = append(list, "The bundle has no time stamp but of the operator's own clock: when a record was made, its signer and the service say.")
 	}
 	for _, g := range v.Gaps {
-		when := "are not stamped yet"
+		when := "have no time stamp in it"
 		if g.To != 0 {
-			when = "were stamped no sooner than " + utc(g.To)
+			when = "have their first time stamp in it at " + utc(g.To)
 		}
 		list = append(list, fmt.Sprintf("%s of the bundle, recorded from %s on as the service says, %s.", plural(g.Records, "record"), utc(g.From), when))
 	}

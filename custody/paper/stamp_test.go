@@ -38,8 +38,8 @@ func TestAStampedReport(t *testing.T) {
 		silent(t, all, "custody-report", "Article 41(2)")
 	}
 	all := files(t, l.proof())
-	says(t, all, "custody-report", "by the service's own word", "No time-stamping authority of the trust file has stamped the log: when a record was made, its signer and the service say.")
-	says(t, all, "certificate-902-13", "No time-stamping authority of the trust file has stamped the log.")
+	says(t, all, "custody-report", "by the service's own word", "The bundle has no time stamp by an authority of the trust file: when a record was made, its signer and the service say.")
+	says(t, all, "certificate-902-13", "The bundle has no time stamp by an authority of the trust file.")
 	silent(t, all, "custody-report", "records existed by")
 }
 
@@ -59,15 +59,28 @@ func TestTimesThatNobodyBearsOut(t *testing.T) {
 	l.Pass(time.Minute)
 	require.NoError(t, l.Log.Stamp(one, custody.TimeOf(l.Now().Truncate(time.Second))))
 	early := made()
-	silent(t, early, "custody-report", "stamped no sooner than", "not stamped yet")
+	silent(t, early, "custody-report", "first time stamp in it", "no time stamp in it")
 	says(t, early, "certificate-902-13", "Time stamps (RFC 3161) by authorities of the trust file: the log's first 25 records existed by", "(Example TSA, external)")
 	l.does(l.Counsel, "once more", &custody.ExportEvidence{Evidence: l.Evidence})
-	says(t, made(), "custody-report", "1 record of the bundle, recorded from", "as the service says, are not stamped yet.")
+	says(t, made(), "custody-report", "1 record of the bundle, recorded from", "as the service says, have no time stamp in it.")
 	l.Pass(24 * time.Hour)
 	at := custody.TimeOf(l.Now().Truncate(time.Second))
 	require.NoError(t, l.Log.Stamp(one, at))
 	all := made()
 	for _, name := range []string{"custody-report", "certificate-902-13"} {
-		says(t, all, name, "1 record of the bundle, recorded from", "as the service says, were stamped no sooner than "+at.Time().Format("2006-01-02 15:04:05"))
+		says(t, all, name, "1 record of the bundle, recorded from", "as the service says, have their first time stamp in it at "+at.Time().Format("2006-01-02 15:04:05"))
 	}
+}
+
+// TestTheOperatorsOwnClock bears out nothing, and the report says so.
+func TestTheOperatorsOwnClock(t *testing.T) {
+	l := eventful(t)
+	own, err := guardtest.NewTimeAuthority(1, "own clock", custody.LocalAuthority)
+	require.NoError(t, err)
+	require.NoError(t, l.Log.Stamp(own, custody.TimeOf(l.Now())))
+	trust := *l.Trust
+	trust.Authorities = []custody.TimeAuthority{own.Trusted}
+	p, err := paper.Read(l.bundle(), &trust, words())
+	require.NoError(t, err)
+	says(t, files(t, p, custody.PaperReport), "custody-report", "The bundle has no time stamp but of the operator's own clock: when a record was made, its signer and the service say.")
 }
