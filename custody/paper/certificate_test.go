@@ -189,7 +189,9 @@ func TestWithheld(t *testing.T) {
 	says(t, all, "custody-report", "2 records of the bundle WITHHELD: what they say is not told here.",
 		"Withheld: 2 records of "+string(l.Evidence.Stream()), "2 of them withheld", "No record here says that the service read the stored bytes back since the seal.",
 		"What happened to an item in its withheld records is not told: a failed check, a hold, a release or a destruction may be among them",
-		"Whoever signed nothing but withheld records is not in this list.")
+		"Whoever signed nothing but withheld records is not in this list.",
+		"VERIFIED. Every record that the bundle of this exhibit discloses is signed by who it says", ", as far as is disclosed")
+	silent(t, all, "custody-report", "Every record in the bundle")
 	says(t, all, "certificate-902-13", "2 records of the bundle withheld: they are in the log", "What happened to an item in its withheld records is not told")
 	says(t, files(t, l.proof(), custody.PaperReport), "custody-report", "district court, docket 12-345", "read back from the store")
 	silent(t, files(t, l.proof(), custody.PaperReport), "custody-report", "ithheld")
@@ -250,6 +252,16 @@ func TestDestroyed(t *testing.T) {
 		"destroyed, ordered", ordered, "DESTROYED the item's bytes",
 		"destroyed here; a copy that somebody has is held against the SHA-256 with --artifact",
 		"; without effect", "; the second of two people")
+
+	// Where the order is withheld, it has no date.
+	var b bytes.Buffer
+	_, err := bundle.Redact(&b, bytes.NewReader(l.bundle()), bundle.OfKind(custody.KindDisposeEvidence))
+	require.NoError(t, err)
+	p, err = paper.Read(b.Bytes(), l.Trust, words())
+	require.NoError(t, err)
+	all := files(t, p, custody.PaperReport)
+	says(t, all, "custody-report", "destroyed; when that was", "ordered is not disclosed", "DESTROYED, by the word of the service")
+	silent(t, all, "custody-report", "1970-01-01")
 }
 
 // TestExcerpts: which bytes of an item come with the bundle, and upon whose word they

@@ -48,12 +48,20 @@ func (p *Proof) summary() (part Part) {
 	v := p.Verdict
 	extent := "Later records are not excluded."
 	if v.Complete {
-		extent = fmt.Sprintf("No record of it is left out, as of log size %d.", v.Size)
+		of := "it"
+		if v.Scope == bundle.ScopeIncident && p.withheld(v.Incident.Stream()) {
+			of = "it and of the items below" // it may have others
+		}
+		extent = fmt.Sprintf("No record of %s is left out, as of log size %d.", of, v.Size)
+	}
+	every := "Every record in the bundle of this " + string(v.Scope)
+	if len(v.Withheld)+len(v.Erased) > 0 {
+		every = "Every record that the bundle of this " + string(v.Scope) + " discloses"
 	}
 	if n := len(v.Withheld); n > 0 {
 		extent = fmt.Sprintf("%s of the bundle WITHHELD: what they say is not told here. %s", plural(n, "record"), extent)
 	}
-	part.strong("VERIFIED. Every record in the bundle of this " + string(v.Scope) + " is signed by who it says, stands in the log in its place, and follows the one before it. " + extent)
+	part.strong("VERIFIED. " + every + " is signed by who it says, stands in the log in its place, and follows the one before it. " + extent)
 	if n := len(p.concerns()); n > 0 {
 		part.text(fmt.Sprintf("%s that somebody may object to: see “Gaps and disputable points”.", plural(n, "point")))
 	}
@@ -75,6 +83,11 @@ func (p *Proof) summary() (part Part) {
 	)...)
 	part.text("This paper was made from that bundle by a program, and signed by nobody. Who issued it put its SHA-256 on record in the log: the receipt that lies beside it shows that. Without a receipt it is an unsigned draft.")
 	return part
+}
+
+// withheld says whether records of a stream are.
+func (p *Proof) withheld(s custody.Stream) bool {
+	return slices.ContainsFunc(p.Verdict.Withheld, func(w bundle.Withheld) bool { return w.Stream == s })
 }
 
 // incidentTitle is what the incident was opened as.
@@ -354,7 +367,13 @@ func (h *history) holders() (part Part) {
 	}
 	row(given(h.seal.Acquisition.CollectedAt), utc(h.sealed.Recorded), h.taker()+". Of this time the log knows only what the seal says.")
 	until := "as of " + utc(h.proof.asOf())
-	if d := h.about.Destruction; d != nil {
+	if p := h.proof; p.withheld(h.about.Evidence.Stream()) {
+		until += ", as far as is disclosed"
+	}
+	switch d := h.about.Destruction; {
+	case d != nil && d.At == 0:
+		until = "destroyed; when that was ordered is not disclosed"
+	case d != nil:
 		until = "destroyed, ordered " + utc(d.At)
 	}
 	row(utc(h.sealed.Recorded), until, "The service of "+h.proof.Verdict.Origin+", in its store.")
