@@ -177,3 +177,15 @@ func TestShapes(t *testing.T) {
 	}
 	require.Len(t, strings.Split(strings.TrimSpace(string(out)), "\n"), len(found)+1, "one line about the right one")
 }
+
+// TestWithheldRecords are counted, since the history is not whole without them.
+func TestWithheldRecords(t *testing.T) {
+	_, v := verdict(t)
+	b, err := caseuco.Write(v, custody.Hash(nil))
+	require.NoError(t, err)
+	require.NotContains(t, string(b), "withheld")
+	v.Withheld = []bundle.Withheld{{Sequence: 2}}
+	b, err = caseuco.Write(v, custody.Hash(nil))
+	require.NoError(t, err)
+	require.Contains(t, string(b), "Records of the bundle that are withheld, and are not told here: 1.")
+}
