@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/forensic-custody/custody/custody/stamp"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
+	"github.com/forensic-custody/custody/storage/archive"
 )
 
 // createStamped makes a service whose log is stamped by authorities, and has metrics.
@@ -299,8 +301,23 @@ func TestStampsAreMadeAgain(t *testing.T) {
 		require.Equal(t, found.Stamps-1, made.Stamps)
 	}
 	replace(kept)
+
+	// Nor is there one by an authority that nobody knows any more, unless it is signed.
+	forged, err = custody.Encode(map[string]any{"authority": "Somebody", "checkpoint": object.Checkpoint, "kind": object.Kind, "token": object.Token})
+	require.NoError(t, err)
+	size, _, _ := strings.Cut(filepath.Base(stamps[0]), "-")
+	planted := filepath.Join(filepath.Dir(stamps[0]), size+"-"+archive.StampName("Somebody"))
+	require.NoError(t, os.WriteFile(planted, forged, 0o600))
+	says("a stamp by Somebody: it is no stamp of this log")
 	lose(t, dir, databases...)
 	made, err := house.Rebuild(t.Context(), dir, nil, quiet)
+	require.NoError(t, err)
+	require.Len(t, made.SetAside, 1)
+	require.Equal(t, found.Stamps, made.Stamps)
+	require.NoError(t, os.Remove(planted))
+
+	lose(t, dir, databases...)
+	made, err = house.Rebuild(t.Context(), dir, nil, quiet)
 	require.NoError(t, err)
 	require.Empty(t, made.SetAside)
 	require.Equal(t, found.Stamps, made.Stamps)

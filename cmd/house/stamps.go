@@ -93,9 +93,11 @@ func (h *House) archivedStamp(a archive.Stamp, known []custody.TimeAuthority) (s
 			return row, nil
 		}
 	}
-	if row.Time, err = stamp.Claimed(a.Token); err != nil {
+	said, err := stamp.Read(a.Token, signed) // what is none would spoil every bundle that it comes into
+	if err != nil {
 		return row, fmt.Errorf("%w: %w", errStamp, err)
 	}
+	row.Time = said.Time
 	return row, nil
 }
 

@@ -103,15 +103,6 @@ func Verify(token, checkpoint []byte, by custody.TimeAuthority) (*Stamp, error) 
 	return s, nil
 }
 
-// Claimed returns the time that a token says, of whomever it is. It verifies nothing.
-func Claimed(token []byte) (custody.Time, error) {
-	t, err := parse(token)
-	if err != nil {
-		return 0, fmt.Errorf("time stamp: %w", err)
-	}
-	return t.time, nil
-}
-
 // Normal returns a token in its one spelling, once it is verified in any: without
 // what the authority's signature does not cover, and is not needed to verify it.
 func Normal(token, checkpoint []byte, by custody.TimeAuthority) ([]byte, error) {
@@ -273,8 +264,12 @@ func (t *token) boundCertificate() error {
 	return nil
 }
 
-// leastRSA is how many bits a key of RSA has at least.
-const leastRSA = 2048
+// How many bits a key of RSA has at least, and at most: one that fills a token, which
+// anybody can certify himself, would keep a verifier busy for seconds each time.
+const (
+	leastRSA = 2048
+	mostRSA  = 16384
+)
 
 func signatureAlgorithm(c *x509.Certificate, h crypto.Hash) (x509.SignatureAlgorithm, error) {
 	switch k := c.PublicKey.(type) {

@@ -224,6 +224,11 @@ func parse(b []byte) (*token, error) {
 	if t.certificates, err = x509.ParseCertificates(d.Certificates.Bytes); err != nil {
 		return nil, fmt.Errorf("its certificates are not to be read: %w", err)
 	}
+	for _, c := range t.certificates {
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > mostRSA {
+			return nil, fmt.Errorf("it carries an RSA key of %d bits; %d are the most", k.N.BitLen(), mostRSA)
+		}
+	}
 	return t, t.findSigner(s.Signer.FullBytes)
 }
 

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"testing"
 	"time"
@@ -165,4 +166,16 @@ func rewritten(t testing.TB, token []byte, change func(*contentInfo)) []byte {
 	der, err := asn1.Marshal(c)
 	require.NoError(t, err)
 	return der
+}
+
+// huge is a key of RSA that is larger than anybody's. It signs nothing right.
+type huge struct{}
+
+func (huge) Public() crypto.PublicKey {
+	n := new(big.Int).Lsh(big.NewInt(1), 20000)
+	return &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537}
+}
+
+func (huge) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return make([]byte, 2501), nil
 }
