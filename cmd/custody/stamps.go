@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -244,7 +245,7 @@ func (r *stampReport) text() string {
 			}
 			fmt.Fprintf(&b, "  %s (%s)\n", s.Authority, s.Kind)
 		case s.unknown:
-			fmt.Fprintf(&b, "size %-8d NOT BELIEVED: %s says %s: %s\n", s.Size, s.Authority, s.Time, s.Problem)
+			fmt.Fprintf(&b, "size %-8d NOT BELIEVED: %s says %s: %s\n", s.Size, strings.Trim(strconv.Quote(s.Authority), `"`), s.Time, s.Problem)
 		default:
 			fmt.Fprintf(&b, "size %-8d DOES NOT VERIFY: %s\n", s.Size, s.Problem)
 		}

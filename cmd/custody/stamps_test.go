@@ -119,3 +119,12 @@ func TestGaps(t *testing.T) {
 		require.Equal(t, c.unstamped, r.Unstamped, name)
 	}
 }
+
+// TestNamesThatALogTells begin no line of their own: the log says what it likes.
+func TestNamesThatALogTells(t *testing.T) {
+	r := &stampReport{Size: 20, Stamps: []stamped{{Size: 5, Authority: "x\nsize 20       existed by 2020 Example TSA (external)", unknown: true}}}
+	require.NotContains(t, r.text(), "\nsize 20       existed by")
+	require.Equal(t, 2, strings.Count(r.text(), "\n"))
+	r.Stamps[0].Authority = "Example TSA"
+	require.Contains(t, r.text(), "NOT BELIEVED: Example TSA says")
+}
