@@ -552,6 +552,7 @@ func (c *check) checkItem(v *Item, shredding *shredding) {
 	begunBy := c.begun(v)
 	kept := c.checkCourse(s, begunBy, shredding)
 	c.destroyed(v, item, shredding, kept)
+	c.warnOfDestruction(v, s)
 }
 
 // begun finds the record that announced an item, and returns who did.

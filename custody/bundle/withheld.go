@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/forensic-custody/custody/custody"
@@ -119,17 +120,32 @@ func (c *check) sealComesFirst(s *stream) {
 // warnOfWithheld says of everybody who signed something here, and of whom records
 // are withheld, that his rights may have ended in one of them.
 func (c *check) warnOfWithheld(p *signer, own *stream) {
-	n := 0
-	for _, e := range own.records {
-		if e.withheld {
-			n++
-		}
-	}
-	if n > 0 && len(p.signed) > 0 {
+	if n := withheldIn(own); n > 0 && len(p.signed) > 0 {
 		c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: string(own.head.Stream), What: fmt.Sprintf(
 			"of %s (%s), who signed records here, %s withheld: that none of them revoked a key or a right, or suspended him, is not shown",
 			c.verdict.people[p.id].Name, p.id, plural(n, "record is", "records are"))})
 	}
+}
+
+// warnOfDestruction notes what withheld records of an item leave open where its bytes
+// or a record of it are gone by order: a hold stands in a record of its own.
+func (c *check) warnOfDestruction(v *Item, s *stream) {
+	gone := v.Destroyed || slices.ContainsFunc(s.records, func(e *entry) bool { return e.record == nil && !e.withheld })
+	if n := withheldIn(s); n > 0 && gone {
+		c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: string(s.head.Stream), What: fmt.Sprintf(
+			"something of the item was destroyed by order, and %s withheld: that no legal hold was on it then, and that its bytes were given to nobody afterwards, is not shown",
+			plural(n, "record of it is", "records of it are"))})
+	}
+}
+
+// withheldIn counts the records of a stream that are withheld.
+func withheldIn(s *stream) (n int) {
+	for _, e := range s.records {
+		if e.withheld {
+			n++
+		}
+	}
+	return n
 }
 
 func plural(n int, one, many string) string {

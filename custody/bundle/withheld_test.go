@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -196,6 +197,7 @@ func TestADestructionInPart(t *testing.T) {
 			certified := !slices.Contains(try.withheld, certificate)
 			require.Equal(t, certified, v.Items[0].Destroyed)
 			require.Equal(t, certified, v.Items[0].Destruction != nil)
+			require.Equal(t, certified, strings.Contains(text(t, v), "that no legal hold was on it then"), "a hold could be among them")
 			switch {
 			case !certified:
 				require.Contains(t, text(t, v), "or a destruction may be among them")
@@ -254,6 +256,7 @@ func TestErasuresInPart(t *testing.T) {
 			require.Len(t, v.Withheld, len(try.withheld))
 			require.Equal(t, slices.Contains(try.withheld, erased), len(v.Erased) == 0)
 			require.Equal(t, name == "the certificate", len(v.Erased) == 1 && !v.Erased[0].Certified)
+			require.Equal(t, len(v.Erased) == 1, strings.Contains(text(t, v), "that no legal hold was on it then"))
 		})
 	}
 }
