@@ -268,6 +268,7 @@ func TestAnIncidentWhoseKeysAreDestroyed(t *testing.T) {
 		require.Equal(t, order.String(), i.Destruction.Order)
 	}
 	require.Contains(t, text(t, v), "and with them the bytes of its items")
+	require.NotContains(t, text(t, v), "--artifact", "which is for the bundle of an exhibit")
 
 	// The certificates need their order; where it is withheld, that of the incident may
 	// stand, those of its items do not.

@@ -433,7 +433,10 @@ func (v *Verdict) only() *Item {
 
 // bytesText is artifactText for a bundle of this scope.
 func (i *Item) bytesText(scope Scope) string {
-	if scope == ScopeIncident && i.ArtifactState == ArtifactAbsent && !i.Destroyed {
+	switch absent := scope == ScopeIncident && i.ArtifactState == ArtifactAbsent; {
+	case absent && i.Destroyed:
+		return "destroyed here; of a copy that somebody has compare the SHA-256 with sha256sum"
+	case absent:
 		return "not in the bundle of an incident; compare the SHA-256 with sha256sum"
 	}
 	return i.artifactText()

@@ -63,5 +63,6 @@ func (v *Verdict) checked() string {
 	return b.String()
 }
 
-// Bytes says what is known of the item's bytes, in the words of Write.
-func (i *Item) Bytes() string { return i.artifactText() }
+// Bytes says what is known of the item's bytes, in the words of Write, for a bundle of
+// this scope.
+func (i *Item) Bytes(scope Scope) string { return i.bytesText(scope) }

@@ -168,7 +168,7 @@ func (h *history) item() (part Part) {
 			Fact{Label: "Size", Value: plural(int(a.Size), "byte")},
 			Fact{Label: "SHA-256", Value: a.SHA256.Hex(), Exact: true},
 			Fact{Label: "Root of its blocks", Value: a.Root.Hex(), Exact: true},
-			Fact{Label: "Its bytes", Value: i.Bytes()},
+			Fact{Label: "Its bytes", Value: i.Bytes(h.proof.Verdict.Scope)},
 		)
 	}
 	for _, x := range i.Excerpts {
