@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/paper"
 	"github.com/forensic-custody/custody/ledger/monitor"
 )
 
@@ -132,11 +133,20 @@ func receiptOf(arg string) (*custody.Receipt, error) {
 	if err != nil {
 		return nil, usagef("%q is neither an index in the log nor a file: %w", arg, err)
 	}
-	r, err := custody.ParseReceipt(b)
+	r, err := custody.ParseReceipt(proofIn(b))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", arg, err)
 	}
 	return r, nil
+}
+
+// proofIn returns the receipt in what custody keeps of one: a paper's receipt holds it.
+func proofIn(b []byte) []byte {
+	var i paper.Issue
+	if err := custody.Decode(b, &i); err == nil {
+		return []byte(i.Proof)
+	}
+	return b
 }
 
 func (a *app) prove(ctx context.Context, trust *custody.Trust, at *served, kept *custody.Receipt, out string) error {
@@ -189,7 +199,7 @@ func (a *app) logConsistency() *cobra.Command {
 	var trustPath, log string
 	c := &cobra.Command{
 		Use: "consistency CHECKPOINT… --trust trust.json --log ADDRESS", Short: "Verify that the log goes on from checkpoints that somebody kept",
-		Args: cobra.MatchAll(cobra.MinimumNArgs(1)),
+		Args: atLeast(1),
 		Long: `Verifies that the log as it is served now begins with the tree of each checkpoint
 given: a signed checkpoint, or a receipt, whose checkpoint is taken. Where it does
 not, the contradiction is kept for others to judge. Exit code 0 only when all agree.`,
@@ -230,7 +240,7 @@ func checkpointsOf(trust *custody.Trust, names []string) (list []keptPoint, err 
 		if err != nil {
 			return nil, usageError{err}
 		}
-		if r, err := custody.ParseReceipt(b); err == nil {
+		if r, err := custody.ParseReceipt(proofIn(b)); err == nil {
 			b = r.Checkpoint
 		}
 		point, err := trust.OpenCheckpoint(b)

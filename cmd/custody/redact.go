@@ -28,7 +28,10 @@ verdict on the result lists them, and says what can then not be told.
 
 The result is verified before it is kept. Where a record that stays stands upon one
 that is withheld, it does not verify, and the record that lacks it is named. What is
-of the policy, and the seal of an item, is never withheld.`,
+of the policy, and the seal of an item, is never withheld. A choice that fits no
+record is an error. Streams and sequences: custody --json bundle verify, timeline.
+With --others the verdict calls those people's records here disputable: without all
+that they did, nobody sees that no key and no right was taken from them.`,
 		Example: `  custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --others
   custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --withhold evidence/e-abcdefghijklmnop:3,5-7
   custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --kind evidence.export`,
@@ -36,15 +39,17 @@ of the policy, and the seal of an item, is never withheld.`,
 			if out == "" || out == "-" || trustPath == "" {
 				return usagef("give -o, a file, and --trust")
 			}
-			chosen, err := choices(places, kinds, others)
+			chosen, unfit, err := choices(places, kinds, others)
 			if err != nil {
 				return err
 			}
 			withheld := 0
 			return a.cut(args[0], out, trustPath, func(w io.Writer, in io.ReadSeeker) (err error) {
-				withheld, err = bundle.Redact(w, in, chosen)
-				return err
-			}, func(*bundle.Verdict) string { return fmt.Sprintf("%d records withheld", withheld) })
+				if withheld, err = bundle.Redact(w, in, chosen); err != nil {
+					return err
+				}
+				return unfit()
+			}, func(*bundle.Verdict) string { return fmt.Sprintf("%d records withheld in all", withheld) })
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")
@@ -55,40 +60,62 @@ of the policy, and the seal of an item, is never withheld.`,
 	return c
 }
 
-// choices reads which records are to be withheld.
-func choices(places, kinds []string, others bool) (func(bundle.Choice) bool, error) {
+// choices reads which records are to be withheld. unfit says, once all records were
+// asked for, which of what was asked for is none.
+func choices(places, kinds []string, others bool) (chosen func(bundle.Choice) bool, unfit func() error, err error) {
 	var list []func(bundle.Choice) bool
+	var asked []string
+	var wanted []int
+	add := func(name string, least int, is func(bundle.Choice) bool) {
+		list, asked, wanted = append(list, is), append(asked, name), append(wanted, least)
+	}
 	if others {
-		list = append(list, bundle.Others)
+		add("--others", 1, bundle.Others)
 	}
 	known := words()
 	for _, k := range kinds {
 		if known[custody.Kind(k)] == nil {
-			return nil, usagef("no such kind of statement: %s", k)
+			return nil, nil, usagef("no such kind of statement: %s", k)
 		}
-		list = append(list, bundle.OfKind(custody.Kind(k)))
+		add("--kind "+k, 1, bundle.OfKind(custody.Kind(k)))
 	}
 	for _, p := range places {
 		s, sequences, ok := strings.Cut(p, ":")
 		if !ok {
-			return nil, usagef("%s is not STREAM:SEQUENCES", p)
+			return nil, nil, usagef("%s is not STREAM:SEQUENCES, such as evidence/e-…:3,5-7", p)
 		}
 		stream, err := custody.ParseStream(s)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, nil, usageError{err}
 		}
 		at, err := parseSequences(sequences)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		list = append(list, bundle.At(stream, at...))
+		slices.Sort(at)
+		at = slices.Compact(at)
+		add("--withhold "+p, len(at), bundle.At(stream, at...))
 	}
 	if len(list) == 0 {
-		return nil, usagef("give --withhold, --kind or --others")
+		return nil, nil, usagef("give --withhold, --kind or --others")
 	}
-	return func(c bundle.Choice) bool {
-		return slices.ContainsFunc(list, func(is func(bundle.Choice) bool) bool { return is(c) })
-	}, nil
+	found := make([]int, len(list))
+	return func(c bundle.Choice) (any bool) {
+			for n, is := range list {
+				if is(c) {
+					found[n]++
+					any = true
+				}
+			}
+			return any
+		}, func() error {
+			for n, name := range asked {
+				if found[n] < wanted[n] {
+					return usagef("%s fits %d records of the bundle, and %d were asked for; nothing was written", name, found[n], wanted[n])
+				}
+			}
+			return nil
+		}, nil
 }
 
 // mostSequences is how many records one range names at most.

@@ -49,6 +49,15 @@ func TestBundlesAreRedacted(t *testing.T) {
 	refused(t, exitRefused, home, []string{"bundle", "redact", whole, "-o", to("none.bundle"), "--trust", trust, "--kind", "genesis"}, "is never withheld")
 	refused(t, exitRefused, home, []string{"bundle", "redact", vectors + "exhibit-broken.bundle", "-o", to("none.bundle"), "--trust", trust, "--others"}, "is not kept")
 	refused(t, exitUsage, home, []string{"bundle", "redact", whole, "-o", to("short.bundle"), "--trust", trust, "--others"}, "is there already")
+	for _, args := range [][]string{ // a slip must not pass for a redaction
+		{"--withhold", "evidence/e-aaaaaaaaaaaaaaaa:1"},
+		{"--withhold", "evidence/" + item + ":99"},
+		{"--withhold", "evidence/" + item + ":2-99"},
+		{"--kind", "evidence.dispose"},
+		{"--others", "--kind", "evidence.dispose"},
+	} {
+		refused(t, exitUsage, home, append([]string{"bundle", "redact", whole, "-o", to("none.bundle"), "--trust", trust}, args...), args[len(args)-1]+" fits", "nothing was written")
+	}
 	for _, args := range [][]string{
 		{"--others"},
 		{"--trust", trust},

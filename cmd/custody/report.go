@@ -14,6 +14,7 @@ import (
 
 	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/paper"
 )
 
@@ -218,6 +219,12 @@ func (a *app) preparePapers(ctx context.Context, cl *client.Client, id custody.E
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.Verdict.Scope != bundle.ScopeExhibit {
+		return nil, nil, usagef("%s is of a whole incident: papers are issued of an item, from its own proof; without an item, --bundle makes those of the incident, unsigned", r.bundle)
+	}
+	if n := len(p.Verdict.Withheld); n > 0 {
+		a.say("note: %d records are withheld in this proof, and each paper says so", n)
+	}
 	if !p.Of(id) {
 		return nil, nil, fmt.Errorf("%s is a proof of another item", r.bundle)
 	}
@@ -235,12 +242,12 @@ func (a *app) preparePapers(ctx context.Context, cl *client.Client, id custody.E
 }
 
 func (a *app) reportVerify() *cobra.Command {
-	var trustPath, receipt, bundle string
+	var trustPath, receipt, proof string
 	c := &cobra.Command{
 		Use: "verify PAPER --trust trust.json", Short: "Say who issued a paper: no network, no service, no account", Args: exactly(1),
 		Long: `Holds a paper against its receipt, and that against the trust file, with the proof
-that the paper was made from: was it issued, by whom, when and why. That the paper
-is what the proof makes, custody report --bundle shows.`,
+that the paper was made from: was it issued, by whom, when and why, and is it what
+that proof makes.`,
 		Example: "  custody report verify EX-1/custody-report.pdf --trust trust.json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if trustPath == "" {
@@ -253,11 +260,11 @@ is what the proof makes, custody report --bundle shows.`,
 			if receipt == "" {
 				receipt = args[0] + ".receipt"
 			}
-			if bundle == "" {
-				bundle = filepath.Join(filepath.Dir(args[0]), paper.BundleName)
+			if proof == "" {
+				proof = filepath.Join(filepath.Dir(args[0]), paper.BundleName)
 			}
 			var read [3][]byte
-			for n, path := range []string{args[0], receipt, bundle} {
+			for n, path := range []string{args[0], receipt, proof} {
 				if read[n], err = os.ReadFile(path); err != nil {
 					return usageError{err}
 				}
@@ -270,12 +277,16 @@ is what the proof makes, custody report --bundle shows.`,
 			if err != nil {
 				return fmt.Errorf("NOT VERIFIED: %w", err)
 			}
-			return a.answer(i, fmt.Sprintf("VERIFIED\n\nissued by %s, %s (%s), at %s, as %s of %s\npurpose: %s\non record as leaf %d of the log (proven at size %d, quorum of witnesses: %s)\n",
-				i.Name, i.Title, i.By, i.At, i.Kind, i.Evidence, i.Purpose, i.Index, i.Size, i.Quorum))
+			follows := "and it is what this proof makes"
+			if !i.Follows {
+				follows = "but this proof makes ANOTHER PAPER: it was made from another proof, or by another version of the program, and what it says is not shown"
+			}
+			return a.answer(i, fmt.Sprintf("VERIFIED as issued, %s\n\nissued by %s, %s (%s), at %s, as %s of %s\npurpose: %s\non record as leaf %d of the log (proven at size %d, quorum of witnesses: %s)\n",
+				follows, i.Name, i.Title, i.By, i.At, i.Kind, i.Evidence, i.Purpose, i.Index, i.Size, i.Quorum))
 		},
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
 	c.Flags().StringVar(&receipt, "receipt", "", "its receipt (default: PAPER.receipt)")
-	c.Flags().StringVar(&bundle, "bundle", "", "the proof that it was made from (default: "+paper.BundleName+" beside it)")
+	c.Flags().StringVar(&proof, "bundle", "", "the proof that it was made from (default: "+paper.BundleName+" beside it)")
 	return c
 }

@@ -61,6 +61,19 @@ func TestReport(t *testing.T) {
 	}
 	require.Equal(t, 7, inFolder)
 
+	second, ofTwo := filepath.Join(t.TempDir(), "web02.dd"), filepath.Join(t.TempDir(), "EX-2.bundle")
+	image(t, second, 2000)
+	done(t, lee, "bundle", "export", word(t, done(t, d.eve, d.add(second, "EX-2")...), "id"), "-o", ofTwo, "--purpose", "disclosure")
+	all := filepath.Join(t.TempDir(), "all.bundle")
+	done(t, lee, "bundle", "export", d.incident, "-o", all, "--purpose", "disclosure")
+	refused(t, exitUsage, lee, []string{"report", id, "--bundle", all, "-o", more, "--purpose", "x"}, "is of a whole incident")
+	require.NoDirExists(t, more)
+	kept := filepath.Join(dir, "custody-report.pdf.receipt")
+	proven := done(t, t.TempDir(), "log", "prove", kept, "--trust", trust, "--log", d.url+"/log/")
+	require.Greater(t, proven["size"], proven["index"])
+	done(t, t.TempDir(), "log", "consistency", kept, "--trust", trust, "--log", d.url+"/log/")
+	refused(t, exitUsage, lee, []string{"log", "consistency", "--trust", trust, "--log", d.url + "/log/"}, "0 arguments instead of 1 or more")
+
 	d.stop()
 	stranger := t.TempDir()
 	done(t, stranger, "report", "--bundle", filepath.Join(dir, "proof.bundle"), "--trust", trust, "-o", again)
@@ -79,6 +92,12 @@ func TestReport(t *testing.T) {
 	said := done(t, stranger, "report", "verify", paper, "--trust", trust)
 	require.Equal(t, "lee", said["name"])
 	require.Equal(t, "disclosure to the defence", said["purpose"])
+	require.Equal(t, true, said["follows"])
+	short := filepath.Join(t.TempDir(), "short.bundle")
+	done(t, stranger, "bundle", "redact", filepath.Join(dir, "proof.bundle"), "-o", short, "--trust", trust, "--kind", "session.open")
+	verify := []string{"report", "verify", paper, "--trust", trust, "--bundle"}
+	require.Equal(t, false, done(t, stranger, append(verify, short)...)["follows"], "it was not made from this one")
+	refused(t, exitRefused, stranger, append(verify, ofTwo), "of which the bundle is no proof")
 	other, receipt := filepath.Join(dir, "custody-report.html"), []string{"--receipt", paper + ".receipt"}
 	refused(t, exitRefused, stranger, append([]string{"report", "verify", other, "--trust", trust}, receipt...), "NOT VERIFIED", "this one has")
 

@@ -251,7 +251,8 @@ func (v *Verdict) Write(w io.Writer) error {
 		b.WriteString(v.incidentText() + "\n")
 	}
 	for _, i := range v.Items {
-		b.WriteString(i.text(v.Incident, v.Scope))
+		hidden := slices.ContainsFunc(v.Withheld, func(w Withheld) bool { return w.Stream == i.Evidence.Stream() })
+		b.WriteString(i.text(v.Incident, v.Scope, hidden))
 	}
 	b.WriteString("\n" + v.checked() + "\n")
 	b.WriteString(v.withheldText())
@@ -288,7 +289,7 @@ func (v *Verdict) Write(w io.Writer) error {
 }
 
 // text says what was found of an item, for people.
-func (i *Item) text(incident custody.IncidentID, scope Scope) string {
+func (i *Item) text(incident custody.IncidentID, scope Scope, hidden bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Exhibit     %s (%s, incident %s)\n", i.Exhibit, i.Evidence, incident)
 	fmt.Fprintf(&b, "Item        %s: %s\n", i.Type, i.Name)
@@ -309,7 +310,10 @@ func (i *Item) text(incident custody.IncidentID, scope Scope) string {
 	for _, l := range i.Labels {
 		fmt.Fprintf(&b, "            %s\n", l)
 	}
-	if i.Confirmed {
+	switch {
+	case i.Confirmed && !i.Damaged && hidden:
+		b.WriteString("            the service has read them back from its store and found them right; what LATER CHECKS found may be among what is WITHHELD\n")
+	case i.Confirmed && !i.Damaged:
 		b.WriteString("            the service has read them back from its store and found them right\n")
 	}
 	if i.Store != nil {

@@ -302,3 +302,31 @@ func TestARetrievalAfterADestruction(t *testing.T) {
 	requireProblem(t, verify(hidden(t, c, item, at[3], at[4]), s.Trust), "was granted after the item was ordered destroyed")
 	require.Empty(t, verify(hidden(t, c, item, at[3], at[4], at[5]), s.Trust).Problems, "then nothing of it can be told")
 }
+
+// TestWhatLaterChecksFound: that the service found the bytes right is said of its last
+// check, and not without a word where a later one is withheld.
+func TestWhatLaterChecksFound(t *testing.T) {
+	s := newStory(t, 1)
+	item := s.Evidence.Stream()
+	f, c := forgerOf(t, s)
+	check := func(intact bool) uint64 {
+		act := &custody.CheckEvidence{Evidence: s.Evidence, Intact: intact}
+		if intact {
+			act.SHA256 = custody.Hash(s.Artifact)
+		}
+		add(t, f, c, item, func(r *custody.Record) {
+			by(t, r, s, s.ServiceID(), serviceKey(t), act)
+			rest(r, custody.Head{Stream: s.ServiceID().Stream()})
+		})
+		return uint64(len(c.Streams[itemIn(c, s)].Records) - 1)
+	}
+	check(true)
+	found := text(t, verify(written(t, f.prove(t, c)), s.Trust))
+	require.Contains(t, found, "found them right\n")
+	last := check(false)
+	whole := f.prove(t, c)
+	require.NotContains(t, text(t, verify(written(t, whole), s.Trust)), "found them right")
+	v := verify(hidden(t, whole, item, last), s.Trust)
+	require.Empty(t, v.Problems)
+	require.Contains(t, text(t, v), "found them right; what LATER CHECKS found may be among what is WITHHELD")
+}

@@ -1,8 +1,10 @@
 package paper
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -33,6 +35,7 @@ type Issued struct {
 	Index    uint64              `json:"index"` // in the log
 	Size     uint64              `json:"size"`  // of the log that the proof is under
 	Quorum   custody.Quorum      `json:"quorum"`
+	Follows  bool                `json:"follows"` // the bundle makes just this paper
 }
 
 // VerifyIssue says who issued a paper, given its bytes, its receipt, the trust file,
@@ -78,6 +81,8 @@ func (p *Proof) VerifyIssue(paper, receipt []byte, trust *custody.Trust, words c
 		return nil, errors.New("the record is of a refusal: the paper was not issued")
 	case s.Audience != trust.Origin || record.Stream != act.Evidence.Stream():
 		return nil, errors.New("the record stands where it does not belong")
+	case !p.Of(act.Evidence):
+		return nil, fmt.Errorf("the paper was issued of %s, of which the bundle is no proof", act.Evidence)
 	case act.SHA256 != custody.Hash(paper) || act.Size != uint64(len(paper)):
 		return nil, fmt.Errorf("what was issued is a paper with SHA-256 %s; this one has %s", act.SHA256.Hex(), custody.Hash(paper).Hex())
 	}
@@ -88,9 +93,14 @@ func (p *Proof) VerifyIssue(paper, receipt []byte, trust *custody.Trust, words c
 	if err := record.Envelope.Verify(key); err != nil {
 		return nil, err
 	}
+	made, err := p.Make(act.Paper)
+	if err != nil {
+		return nil, err
+	}
 	who := p.Verdict.Enrolled(s.Actor)
 	return &Issued{
-		Name: who.Name, Title: who.Title, By: s.Actor, Kind: act.Paper, Evidence: act.Evidence, At: s.Time, Purpose: s.Purpose,
+		Follows: slices.ContainsFunc(made, func(f File) bool { return bytes.Equal(f.Bytes, paper) }),
+		Name:    who.Name, Title: who.Title, By: s.Actor, Kind: act.Paper, Evidence: act.Evidence, At: s.Time, Purpose: s.Purpose,
 		Index: proof.Index, Size: point.Size, Quorum: point.Quorum,
 	}, nil
 }
