@@ -5,7 +5,8 @@
 //
 //   - What Verify accepts was signed by a key that a root of the authority leads to, for
 //     this checkpoint and nothing else, with time-stamping as its only use.
-//   - A token has one spelling: there is no byte in it that could be another and
+//   - A token has one spelling, but for the two of an ECDSA signature and for certificates
+//     that the trust file has too: there is no other byte in it that could be another and
 //     it would say the same. Normal brings what an authority answered into it.
 //   - Who is an authority is told from outside, by a trust file. Nothing in a token, or
 //     beside it, makes anybody one.
