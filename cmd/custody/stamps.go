@@ -80,13 +80,20 @@ Exit code 1 when a stamp by an authority of the trust file does not verify.`,
 				}
 				log = strings.TrimSuffix(p.Server, "/") + "/log/"
 			}
-			source, err := sourceOf(log)
+			read, err := sourceOf(log)
 			if err != nil {
 				return err
 			}
+			source := func(ctx context.Context, path string) ([]byte, error) {
+				b, err := read(ctx, path)
+				if err != nil {
+					err = fmt.Errorf("%w: %w", monitor.ErrUnreachable, err)
+				}
+				return b, err
+			}
 			r, err := readStamps(c.Context(), trust, source, within)
 			if err != nil {
-				return err
+				return unreached(err)
 			}
 			if err := a.answer(r, r.text()); err != nil {
 				return err
@@ -131,6 +138,10 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 			within = interval(page.Authorities)
 		}
 		for _, l := range page.Stamps {
+			if l.Size > now.Size { // stamped since, or a list without end
+				page.More = false
+				break
+			}
 			if l.Size < from {
 				return nil, fmt.Errorf("the log's list of stamps is not in order of size")
 			}

@@ -25,6 +25,7 @@ func TestStampsOfALog(t *testing.T) {
 	stamps := func(trust string, more ...string) []string {
 		return append([]string{"log", "stamps", "--trust", trust, "--log", s.url + "/log/"}, more...)
 	}
+	refused(t, exitUnreachable, "", []string{"log", "stamps", "--trust", trust, "--log", "http://127.0.0.1:9/log/"}, "did not answer")
 	require.Eventually(t, func() bool {
 		text, _, _ := run(t, "", stamps(trust)...)
 		return strings.Count(text, "existed by") == 2
