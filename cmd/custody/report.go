@@ -184,7 +184,7 @@ func (a *app) issuePapers(ctx context.Context, id custody.EvidenceID, r reportin
 	for _, f := range files {
 		said, err := cl.Say(ctx, r.purpose, &custody.ReportEvidence{Evidence: id, Paper: f.Kind, SHA256: custody.Hash(f.Bytes), Size: uint64(len(f.Bytes))})
 		if err != nil {
-			return fmt.Errorf("%s is made and not on record: %w", filepath.Join(r.dir, f.Name), err)
+			return fmt.Errorf("%s is made, and nothing shows that it is on record (custody evidence history does, if it is): %w", filepath.Join(r.dir, f.Name), err)
 		}
 		issue, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(said.Receipt.Marshal()), Record: said.Raw}).Marshal()
 		if err != nil {
