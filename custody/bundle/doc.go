@@ -8,8 +8,8 @@
 //     a size of the log, and only when the leaves of the log were there.
 //   - Every byte of a bundle is covered: a bundle in which any byte is changed
 //     is refused, and the verdict says where. Of a time stamp, whoever handles the
-//     bundle can write the ECDSA signature in its other form, or add or leave out a
-//     certificate that the trust file has; what is said stays the same.
+//     bundle can add, leave out or spell otherwise a certificate above the one that
+//     signed, whose issuer's the spelling is; what is said stays the same.
 //   - Of a record that is withheld nothing is in a bundle that would let a guess of
 //     it be tested. The verdict says that it was there, and what cannot be told.
 //   - An excerpt of an artifact is proven to be of what was sealed, without the rest.

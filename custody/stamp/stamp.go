@@ -5,9 +5,9 @@
 //
 //   - What Verify accepts was signed by a key that a root of the authority leads to, for
 //     this checkpoint and nothing else, with time-stamping as its only use.
-//   - A token has one spelling, but for the two of an ECDSA signature and for certificates
-//     that the trust file has too: there is no other byte in it that could be another and
-//     it would say the same. Normal brings what an authority answered into it.
+//   - A token has one spelling, into which Normal brings what an authority answered: no
+//     byte of what it says, of who signed it or of his signature could be another and it
+//     would say the same. Other certificates in it are their issuers' to spell.
 //   - Who is an authority is told from outside, by a trust file. Nothing in a token, or
 //     beside it, makes anybody one.
 //
@@ -105,7 +105,9 @@ func Verify(token, checkpoint []byte, by custody.TimeAuthority) (*Stamp, error) 
 }
 
 // Normal returns a token in its one spelling, once it is verified in any: without
-// what the authority's signature does not cover, and is not needed to verify it.
+// what the authority's signature does not cover, and is not needed to verify it, and
+// with an ECDSA signature in the form with the low s. It fails for what Verify would
+// not accept in any spelling.
 func Normal(token, checkpoint []byte, by custody.TimeAuthority) ([]byte, error) {
 	t, err := parse(token)
 	if err != nil {

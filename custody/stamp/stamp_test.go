@@ -251,6 +251,66 @@ func TestOneSpelling(t *testing.T) {
 	}
 }
 
+// TestTheOtherFormOfASignature: of the two forms of an ECDSA signature the one with the
+// low s is its one spelling, on each curve, and whichever an authority answers with.
+func TestTheOtherFormOfASignature(t *testing.T) {
+	root := certify(t, nil, newKey(t), "a root", authority)
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		t.Run(curve.Params().Name, func(t *testing.T) {
+			key, err := ecdsa.GenerateKey(curve, rand.Reader)
+			require.NoError(t, err)
+			w := under(t, root, key, stamps(true, timeStamping))
+			signed := checkpoint(t, 7)
+			for range 8 { // half of what it signs has a high s
+				good := w.stamped(t, signed)
+				_, err := Verify(good, signed, w.trusted)
+				require.NoError(t, err)
+				require.LessOrEqual(t, new(big.Int).Lsh(sOf(t, good), 1).Cmp(curve.Params().N), 0)
+
+				other := rewritten(t, good, func(c *contentInfo) {
+					c.Content.SignerInfos[0].Signature = otherForm(t, curve, c.Content.SignerInfos[0].Signature)
+				})
+				read, err := parse(other)
+				require.NoError(t, err)
+				require.NoError(t, read.checkSignature(), "it is a signature too")
+				_, err = Verify(other, signed, w.trusted)
+				require.ErrorContains(t, err, "one spelling")
+				_, err = Read(other, signed)
+				require.ErrorContains(t, err, "one spelling")
+				normal, err := Normal(other, signed, w.trusted)
+				require.NoError(t, err)
+				require.Equal(t, good, normal, "nothing else is changed")
+				answer, err := asn1.Marshal(response{Token: asn1.RawValue{FullBytes: other}})
+				require.NoError(t, err)
+				opened, _, err := Open(answer, signed, big.NewInt(5), w.trusted)
+				require.NoError(t, err)
+				require.Equal(t, good, opened)
+			}
+		})
+	}
+}
+
+// sOf returns the second number of a token's ECDSA signature.
+func sOf(t *testing.T, der []byte) *big.Int {
+	t.Helper()
+	read, err := parse(der)
+	require.NoError(t, err)
+	var v struct{ R, S *big.Int }
+	require.NoError(t, unmarshal(read.signature, &v))
+	return v.S
+}
+
+// otherForm returns the other signature that anybody can make of one.
+func otherForm(t *testing.T, curve elliptic.Curve, signature []byte) []byte {
+	t.Helper()
+	var v struct{ R, S *big.Int }
+	require.NoError(t, unmarshal(signature, &v))
+	v.S.Sub(curve.Params().N, v.S)
+	der, err := asn1.Marshal(v)
+	require.NoError(t, err)
+	return der
+}
+
 // TestEveryByteOfATokenCounts: a token in which one byte is another is refused.
 func TestEveryByteOfATokenCounts(t *testing.T) {
 	root := certify(t, nil, newKey(t), "a root", authority)

@@ -3,6 +3,7 @@ package stamp
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rsa"
 	_ "crypto/sha256" // what is hashed with
 	_ "crypto/sha512"
@@ -31,7 +32,8 @@ import (
 // Signed are TSTInfo, by its digest in the signed attributes, and these. All else is
 // determined: certificates in the order of DER, hashes without parameters (RFC 5754,
 // section 2), the algorithm as that of the key and the hash (RFC 3370, section 3.2;
-// RFC 5754, section 3.3).
+// RFC 5754, section 3.3), and of the two forms of an ECDSA signature the one with the
+// low s.
 type contentInfo struct {
 	ContentType asn1.ObjectIdentifier
 	Content     signedData `asn1:"explicit,tag:0"`
@@ -293,7 +295,28 @@ func (t *token) marshal(certificates []*x509.Certificate) ([]byte, error) {
 		Certificates: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: set},
 		SignerInfos: []signerInfo{{
 			Version: 1, Signer: asn1.RawValue{FullBytes: signer}, DigestAlgorithm: digest,
-			SignedAttributes: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: attributes.Bytes}, SignatureAlgorithm: signature, Signature: t.signature,
+			SignedAttributes: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: attributes.Bytes}, SignatureAlgorithm: signature, Signature: lowS(t.signer.PublicKey, t.signature),
 		}},
 	}})
+}
+
+// lowS returns the one of the two forms of an ECDSA signature (r, s) and (r, n-s), which
+// verify alike, whose second number is at most half of n, the order of the group. What is
+// no such signature it returns as it is.
+func lowS(key any, signature []byte) []byte {
+	k, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return signature
+	}
+	var v struct{ R, S *big.Int }
+	n := k.Curve.Params().N
+	if err := unmarshal(signature, &v); err != nil || v.S.Sign() <= 0 || v.S.Cmp(n) >= 0 || new(big.Int).Lsh(v.S, 1).Cmp(n) <= 0 {
+		return signature
+	}
+	v.S.Sub(n, v.S)
+	low, err := asn1.Marshal(v)
+	if err != nil {
+		return signature
+	}
+	return low
 }

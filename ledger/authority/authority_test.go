@@ -3,7 +3,9 @@ package authority_test
 import (
 	"bytes"
 	"context"
+	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/asn1"
 	"math/big"
 	"net/http"
 	"os"
@@ -60,6 +62,48 @@ func TestOpenSSLStamps(t *testing.T) {
 	require.Error(t, authoritytest.OpenSSLAccepts(t, altered, signed, s.Trusted.Certificates))
 	_, err = stamp.Verify(altered, signed, s.Trusted)
 	require.Error(t, err)
+}
+
+// TestOpenSSLsOtherForm: an answer of OpenSSL's whose ECDSA signature has a high s is
+// kept with the low one, and OpenSSL takes that for the same stamp; nothing that the
+// authority signed is another.
+func TestOpenSSLsOtherForm(t *testing.T) {
+	s := authoritytest.OpenSSLOnP256(t, "OpenSSL")
+	signed := checkpoint(t, 7)
+	n := elliptic.P256().Params().N
+	for range 64 { // half of its answers have a high s
+		query, err := stamp.NewRequest(signed, big.NewInt(1))
+		require.NoError(t, err)
+		answer, err := s.Answer(query)
+		require.NoError(t, err)
+		before, high := signatureAtTheEnd(t, answer)
+		if new(big.Int).Lsh(high, 1).Cmp(n) <= 0 {
+			continue
+		}
+		token, _, err := stamp.Open(answer, signed, big.NewInt(1), s.Trusted)
+		require.NoError(t, err)
+		after, low := signatureAtTheEnd(t, token)
+		require.Equal(t, n.String(), new(big.Int).Add(high, low).String())
+		require.True(t, bytes.HasSuffix(before, after[len(after)-150:]), "what is signed stands before it as it was")
+		require.NoError(t, authoritytest.OpenSSLAccepts(t, token, signed, s.Trusted.Certificates))
+		return
+	}
+	t.Fatal("64 answers, and none has a high s")
+}
+
+// signatureAtTheEnd returns the ECDSA signature with which a token ends, as the second
+// of its numbers, and what stands before it.
+func signatureAtTheEnd(t *testing.T, der []byte) (before []byte, s *big.Int) {
+	t.Helper()
+	for size := 62; size <= 72; size++ { // of a signature on P-256
+		at := len(der) - size
+		var v struct{ R, S *big.Int }
+		if rest, err := asn1.Unmarshal(der[at:], &v); err == nil && len(rest) == 0 && bytes.Equal(der[at-2:at], []byte{asn1.TagOctetString, byte(size)}) {
+			return der[:at-2], v.S
+		}
+	}
+	t.Fatal("it does not end with a signature")
+	return nil, nil
 }
 
 // TestOpenSSLAcceptsOurs: the service's own stamps are ones to OpenSSL, and so are

@@ -151,6 +151,19 @@ func OpenSSL(t testing.TB, name string) *Server {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
+	return openSSL(t, name, key)
+}
+
+// OpenSSLOnP256 runs OpenSSL's authority, with an ECDSA key.
+func OpenSSLOnP256(t testing.TB, name string) *Server {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return openSSL(t, name, key)
+}
+
+func openSSL(t testing.TB, name string, key crypto.Signer) *Server {
+	t.Helper()
 	c := newChain(t, key)
 	dir := t.TempDir()
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
