@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -51,7 +52,10 @@ func TestVectors(t *testing.T) {
 func TestVectorsAreAll(t *testing.T) {
 	all := made(t)
 	require.NoError(t, filepath.WalkDir(vectors, func(file string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		switch {
+		case err == nil && d.IsDir() && d.Name() == "cases":
+			return fs.SkipDir // package bundle makes them
+		case err != nil || d.IsDir():
 			return err
 		}
 		name, err := filepath.Rel(vectors, file)

@@ -48,6 +48,23 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestCases: the program comes to what FORMAT.md says of each vector of a single rule.
+func TestCases(t *testing.T) {
+	b, err := os.ReadFile(vector("cases/cases.json"))
+	require.NoError(t, err)
+	var list []struct {
+		Bundle, Trust string
+		Verified      bool
+	}
+	require.NoError(t, json.Unmarshal(b, &list))
+	require.NotEmpty(t, list)
+	for _, c := range list {
+		verified, err := run([]string{"--trust", vector("cases/" + c.Trust), vector("cases/" + c.Bundle)}, io.Discard, io.Discard)
+		require.NoError(t, err, c.Bundle)
+		require.Equal(t, c.Verified, verified, c.Bundle)
+	}
+}
+
 func TestAskedTheWrongWay(t *testing.T) {
 	for says, args := range map[string][]string{
 		"give one bundle":     {vector("exhibit.bundle")},

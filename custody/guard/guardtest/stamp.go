@@ -2,13 +2,16 @@ package guardtest
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"slices"
 	"time"
@@ -28,17 +31,30 @@ type TimeAuthority struct {
 	serial  int64
 }
 
-// NewTimeAuthority returns an authority of a kind.
+// NewTimeAuthority returns an authority of a kind, which signs with ECDSA on P-256.
 func NewTimeAuthority(seed byte, name string, kind custody.TimeAuthorityKind) (*TimeAuthority, error) {
+	key, err := curveKey(seed, name)
+	if err != nil {
+		return nil, err
+	}
+	return timeAuthority(seed, name, kind, key)
+}
+
+// NewRSATimeAuthority returns an authority of a kind, which signs with RSA.
+func NewRSATimeAuthority(seed byte, name string, kind custody.TimeAuthorityKind) (*TimeAuthority, error) {
+	key, err := rsaKey(seed, name)
+	if err != nil {
+		return nil, err
+	}
+	return timeAuthority(seed, name, kind, key)
+}
+
+func timeAuthority(seed byte, name string, kind custody.TimeAuthorityKind, key crypto.Signer) (*TimeAuthority, error) {
 	use, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})
 	if err != nil {
 		return nil, err
 	}
 	rootKey, err := curveKey(seed, "root of "+name)
-	if err != nil {
-		return nil, err
-	}
-	key, err := curveKey(seed, name)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +90,31 @@ func NewTimeAuthority(seed byte, name string, kind custody.TimeAuthorityKind) (*
 func curveKey(seed byte, name string) (*ecdsa.PrivateKey, error) {
 	d := custody.Hash(fmt.Appendf([]byte{seed}, "time-stamping authority %s", name))
 	return ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:])
+}
+
+// rsaKey returns an RSA key of 2048 bits that follows from a seed and a name.
+func rsaKey(seed byte, name string) (*rsa.PrivateKey, error) {
+	const exponent = 65537
+	random, one := randomness(seed, "RSA key of "+name), big.NewInt(1)
+	key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(1), E: exponent}}
+	phi := big.NewInt(1)
+	for len(key.Primes) < 2 {
+		b := make([]byte, 128)
+		if _, err := io.ReadFull(random, b); err != nil {
+			return nil, err
+		}
+		b[0], b[len(b)-1] = b[0]|0xc0, b[len(b)-1]|1
+		p := new(big.Int).SetBytes(b)
+		for !p.ProbablyPrime(20) || new(big.Int).Mod(p, big.NewInt(exponent)).Cmp(one) == 0 {
+			p.Add(p, big.NewInt(2))
+		}
+		key.Primes = append(key.Primes, p)
+		key.N.Mul(key.N, p)
+		phi.Mul(phi, new(big.Int).Sub(p, one))
+	}
+	key.D = new(big.Int).ModInverse(big.NewInt(exponent), phi)
+	key.Precompute()
+	return key, key.Validate()
 }
 
 // Stamp returns a token for a signed checkpoint.
