@@ -367,7 +367,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   bundle (every verb)      a verdict: verified, scope, origin, size, root, complete, quorum, cosigned, incident,
                            items (evidence, exhibit, name, type, artifact, acquisition, artifactState,
                            excerpts (offset, length, sha256), confirmed, damaged), timeline, withheld (stream, sequence, index),
-                           stamps (size, time, accuracyMs, authority, kind, signer, verified), gaps (from, to, records),
+                           times (by whose clocks they are), stamps (size, time, accuracyMs, authority, kind, signer, verified), gaps (from, to, records),
                            notices (authority, state, since, driftMs, recorded), problems {where, what}, warnings {where, what}
   report                   folder, bundle (its SHA-256), papers: name, kind, sha256, size, issued {payload, …}
   report verify            name, title, by, kind, evidence, at, purpose, index, size, quorum

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -167,24 +168,47 @@ type StampFound struct {
 }
 
 // GiveOrTake says by how much Time may be off, behind it; nothing where that is not said.
-func (s StampFound) GiveOrTake() string {
-	if s.Accuracy == 0 {
+func (s StampFound) GiveOrTake() string { return giveOrTake(s.Accuracy) }
+
+func giveOrTake(ms int64) string {
+	if ms == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" ± %s", time.Duration(s.Accuracy)*time.Millisecond)
+	return fmt.Sprintf(" ± %s", time.Duration(ms)*time.Millisecond)
 }
 
-// Existence is by when a record stood in the log, as somebody says who stamped it
-// first.
+// Existence is by when a record stood in the log, as somebody says who stamped it: of
+// those who did, the one by whom it existed first, however much his time may be off.
 type Existence struct {
-	By        custody.Time              `json:"by"`
+	By        custody.Time              `json:"by"`         // by the clock of whoever stamped it
+	Accuracy  int64                     `json:"accuracyMs"` // by how many milliseconds By may be off, as he says; 0 when he does not
 	Authority string                    `json:"authority"`
 	Kind      custody.TimeAuthorityKind `json:"kind"`
 }
 
+// GiveOrTake says by how much By may be off, behind it; nothing where that is not said.
+func (e Existence) GiveOrTake() string { return giveOrTake(e.Accuracy) }
+
 // String says it for people.
 func (e Existence) String() string {
-	return fmt.Sprintf("existed by %s (%s, %s)", e.By, e.Authority, e.Kind)
+	return fmt.Sprintf("existed by %s%s (%s, %s)", e.By, e.GiveOrTake(), e.Authority, e.Kind)
+}
+
+// latest is By, with all that it may be off.
+func (e Existence) latest() custody.Time {
+	return e.By.Add(time.Duration(e.Accuracy) * time.Millisecond)
+}
+
+// tells says whether there is more in an existence than in another, or none: the
+// operator's own clock counts where nobody else's does.
+func (e Existence) tells(more *Existence) bool {
+	if more == nil {
+		return true
+	}
+	if own := e.Kind == custody.LocalAuthority; own != (more.Kind == custody.LocalAuthority) {
+		return !own
+	}
+	return e.latest() <= more.latest()
 }
 
 // Gap is a time in which records of the bundle were recorded, as the service says, and
@@ -306,62 +330,61 @@ func (c *check) readToken(token, signed []byte) error {
 	return nil
 }
 
-// existence says by when a record at a place of the log existed; nil when no stamp
-// that is believed covers it. The operator's own clock counts where nobody else's does.
-func (v *Verdict) existence(place uint64) (first *Existence) {
-	for _, s := range v.Stamps {
-		if !s.Verified || s.Size <= place {
-			continue
-		}
-		if own := s.Kind == custody.LocalAuthority; first == nil || own == (first.Kind == custody.LocalAuthority) && s.Time < first.By || !own && first.Kind == custody.LocalAuthority {
-			first = &Existence{By: s.Time, Authority: s.Authority, Kind: s.Kind}
+// existences returns what says by when a record at a place of the log existed; nil when no
+// stamp that is believed covers it. There can be many stamps, and many records, so that
+// each is looked at once.
+func (v *Verdict) existences() func(place uint64) *Existence {
+	first := make([]*Existence, len(v.Stamps)+1) // by the stamps from each on, which are in order of size
+	for n, s := range slices.Backward(v.Stamps) {
+		first[n] = first[n+1]
+		if e := (Existence{By: s.Time, Accuracy: s.Accuracy, Authority: s.Authority, Kind: s.Kind}); s.Verified && e.tells(first[n]) {
+			first[n] = &e
 		}
 	}
-	return first
+	return func(place uint64) *Existence {
+		return first[sort.Search(len(v.Stamps), func(n int) bool { return v.Stamps[n].Size > place })]
+	}
 }
 
 // checkStamps holds what the records say of their time against the stamps.
 func (c *check) checkStamps() {
+	existed := c.verdict.existences()
 	for _, list := range [][]Event{c.verdict.Timeline, c.verdict.Around} {
 		for i := range list {
-			list[i].Stamped = c.verdict.existence(list[i].Index)
+			list[i].Stamped = existed(list[i].Index)
 		}
 	}
 	for _, s := range c.streams {
 		for e := range s.told() {
-			c.datedAfter(e)
+			c.datedAfter(e, existed(e.index))
 		}
 	}
-	c.findGaps()
+	c.findGaps(existed)
 }
 
 // datedAfter warns of a record that says it was recorded after somebody else had
 // stamped it.
-func (c *check) datedAfter(e *entry) {
-	for _, s := range c.verdict.Stamps {
-		late := clocksDiffer + time.Duration(s.Accuracy)*time.Millisecond
-		if s.Verified && s.Kind != custody.LocalAuthority && s.Size > e.index && e.record.Recorded > s.Time.Add(late) {
-			c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: e.where, What: fmt.Sprintf(
-				"says that it was recorded at %s, though %s had stamped it by %s", e.record.Recorded, s.Authority, s.Time)})
-			return
-		}
+func (c *check) datedAfter(e *entry, first *Existence) {
+	if first != nil && first.Kind != custody.LocalAuthority && e.record.Recorded > first.latest().Add(clocksDiffer) {
+		c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: e.where, What: fmt.Sprintf(
+			"says that it was recorded at %s, though %s had stamped it by %s%s", e.record.Recorded, first.Authority, first.By, first.GiveOrTake())})
 	}
 }
 
 // findGaps lists the times that no stamp bears out, where the bundle has one that is
 // believed.
-func (c *check) findGaps() {
-	if !slices.ContainsFunc(c.verdict.Stamps, func(s StampFound) bool { return s.Verified }) {
+func (c *check) findGaps(existed func(place uint64) *Existence) {
+	if existed(0) == nil {
 		return
 	}
 	type dated struct{ recorded, by custody.Time }
 	var late []dated
 	for _, s := range c.streams {
 		for e := range s.told() {
-			switch first := c.verdict.existence(e.index); {
+			switch first := existed(e.index); {
 			case first == nil:
 				late = append(late, dated{e.record.Recorded, 0})
-			case first.By > e.record.Recorded.Add(stampedLate):
+			case first.latest() > e.record.Recorded.Add(stampedLate):
 				late = append(late, dated{e.record.Recorded, first.By})
 			}
 		}
@@ -377,6 +400,9 @@ func (c *check) findGaps() {
 		c.verdict.Gaps = append(c.verdict.Gaps, Gap{From: d.recorded, To: d.by, Records: 1})
 	}
 }
+
+// whoseClocks is what no verdict leaves unsaid of the times in it.
+const whoseClocks = "The times in the records are by the clocks of their signers and of the service; nothing but stamps and witnesses bounds them from outside."
 
 // stamps says what is known of the time from outside the log, for people. A bundle
 // verifies without its stamps too, so that nothing is said of what is not here.
@@ -400,6 +426,7 @@ func (v *Verdict) stamps() string {
 		}
 		fmt.Fprintf(&b, "            GAP: %d records of this bundle, recorded from %s on as the service says: the first stamp here that covers them is of %s.\n", g.Records, g.From, g.To)
 	}
+	b.WriteString("            " + whoseClocks + "\n")
 	for _, n := range v.Notices {
 		fmt.Fprintf(&b, "            on record at %s: %s.\n", n.Recorded, n.NoticeTime)
 	}

@@ -2,8 +2,10 @@ package bundle_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -75,15 +77,15 @@ func TestAStampedBundle(t *testing.T) {
 	for _, e := range v.Timeline {
 		of[e.Kind] = e.Stamped
 	}
-	require.Equal(t, &bundle.Existence{By: s.sealed, Authority: "Example TSA", Kind: custody.QualifiedAuthority}, of[custody.KindSealEvidence])
+	require.Equal(t, &bundle.Existence{By: s.sealed, Accuracy: 1000, Authority: "Example TSA", Kind: custody.QualifiedAuthority}, of[custody.KindSealEvidence])
 	require.Equal(t, of[custody.KindSealEvidence], of[custody.KindBeginEvidence])
-	require.Equal(t, &bundle.Existence{By: s.late, Authority: "Other TSA", Kind: custody.ExternalAuthority}, of[custody.KindReceiveEvidence])
+	require.Equal(t, &bundle.Existence{By: s.late, Accuracy: 1000, Authority: "Other TSA", Kind: custody.ExternalAuthority}, of[custody.KindReceiveEvidence])
 	require.Len(t, v.Gaps, 1)
 	require.Equal(t, s.late, v.Gaps[0].To)
 	require.Greater(t, v.Gaps[0].From, s.sealed)
 	said := text(t, v)
-	require.Contains(t, said, "existed by "+s.sealed.String()+" (Example TSA, qualified: presumed accurate by Article 41(2) eIDAS)")
-	require.Contains(t, said, "existed by "+s.late.String()+" (Other TSA, external)")
+	require.Contains(t, said, "existed by "+s.sealed.String()+" ± 1s (Example TSA, qualified: presumed accurate by Article 41(2) eIDAS)")
+	require.Contains(t, said, "existed by "+s.late.String()+" ± 1s (Other TSA, external)")
 	require.Contains(t, said, "(own clock, local: the operator's own clock)")
 	require.Contains(t, said, "GAP: 4 records of this bundle")
 	require.Contains(t, said, "the first stamp here that covers them is of "+s.late.String())
@@ -120,6 +122,81 @@ func TestAStampedBundle(t *testing.T) {
 	require.Nil(t, v.Timeline[len(v.Timeline)-1].Stamped)
 	require.Equal(t, []bundle.Gap{{From: v.Timeline[len(v.Timeline)-1].Recorded, Records: 1}}, v.Gaps)
 	require.Contains(t, text(t, v), "NOT STAMPED: 1 records")
+}
+
+// TestHowExactlyARecordExisted: what an authority says of its accuracy stands beside the
+// time of each record, and a stamp that is a little later and exact says more than one
+// that may be an hour off.
+func TestHowExactlyARecordExisted(t *testing.T) {
+	s := sealed(t, 1)
+	vague, exact := authority(t, 1, "Vague TSA", custody.ExternalAuthority), authority(t, 1, "Exact TSA", custody.ExternalAuthority)
+	at := custody.TimeOf(s.Now().Truncate(time.Second))
+	vague.Within(3600)
+	require.NoError(t, s.Log.Stamp(vague, at))
+	v := verify(written(t, contents(t, s, true)), believing(s, vague, exact))
+	require.Equal(t, &bundle.Existence{By: at, Accuracy: 3_600_000, Authority: "Vague TSA", Kind: custody.ExternalAuthority}, v.Timeline[0].Stamped)
+	require.Contains(t, text(t, v), "                               existed by "+at.String()+" ± 1h0m0s (Vague TSA, external)\n")
+
+	require.NoError(t, s.Log.Stamp(exact, at.Add(59*time.Minute)))
+	v = verify(written(t, contents(t, s, true)), believing(s, vague, exact))
+	require.Equal(t, "Exact TSA", v.Timeline[0].Stamped.Authority)
+	require.Contains(t, text(t, v), "                               existed by "+at.Add(59*time.Minute).String()+" ± 1s (Exact TSA, external)\n")
+
+	exact.Within(0)
+	require.NoError(t, s.Log.Stamp(exact, at.Add(58*time.Minute)))
+	v = verify(written(t, contents(t, s, true)), believing(s, vague, exact))
+	require.Contains(t, text(t, v), "                               existed by "+at.Add(58*time.Minute).String()+" (Exact TSA, external)\n", "it does not say")
+}
+
+// TestWhoseClock: that a record's times are its signer's and the service's, every form of
+// the verdict says.
+func TestWhoseClock(t *testing.T) {
+	const says = "The times in the records are by the clocks of their signers and of the service; nothing but stamps and witnesses bounds them from outside."
+	s := stampedBy(t)
+	b := written(t, contents(t, s.Story, true))
+	for _, trust := range []*custody.Trust{s.Trust, believing(s.Story, s.one)} {
+		v := verify(b, trust)
+		require.Equal(t, 1, strings.Count(text(t, v), "            "+says+"\n"))
+		require.Contains(t, v.Checked(), bundle.Point{Text: says}, "as papers tell it")
+		whole, err := json.Marshal(v)
+		require.NoError(t, err)
+		require.Contains(t, string(whole), `"times":"`+says+`"`)
+	}
+}
+
+// TestFirstStamps: of each record the first stamp is the one that a search through all of
+// them finds.
+func TestFirstStamps(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	kinds := []custody.TimeAuthorityKind{custody.ExternalAuthority, custody.QualifiedAuthority, custody.LocalAuthority}
+	for range 200 {
+		v := &bundle.Verdict{}
+		for n := range random.IntN(12) {
+			v.Stamps = append(v.Stamps, bundle.StampFound{
+				Size: 1 + random.Uint64N(10), Time: custody.Time(1000 * random.IntN(8)).Add(time.Hour), Accuracy: random.Int64N(3), Authority: fmt.Sprint(n),
+				Kind: kinds[random.IntN(len(kinds))], Verified: random.IntN(4) > 0,
+			})
+		}
+		slices.SortFunc(v.Stamps, func(a, b bundle.StampFound) int { return cmp.Compare(a.Size, b.Size) })
+		found := bundle.FirstStamps(v)
+		for place := range uint64(12) {
+			var want *bundle.StampFound
+			for n, s := range v.Stamps {
+				own := func(s bundle.StampFound) bool { return s.Kind == custody.LocalAuthority }
+				latest := func(s bundle.StampFound) custody.Time {
+					return s.Time.Add(time.Duration(s.Accuracy) * time.Millisecond)
+				}
+				if s.Verified && s.Size > place && (want == nil || own(*want) && !own(s) || own(*want) == own(s) && latest(s) < latest(*want)) {
+					want = &v.Stamps[n]
+				}
+			}
+			got := found(place)
+			require.Equal(t, want == nil, got == nil)
+			if want != nil {
+				require.Equal(t, bundle.Existence{By: want.Time, Accuracy: want.Accuracy, Authority: want.Authority, Kind: want.Kind}, *got)
+			}
+		}
+	}
 }
 
 // TestAStampedIncident: the bundle of an incident carries stamps as that of an exhibit
@@ -161,7 +238,7 @@ func TestStampsOfStrangers(t *testing.T) {
 		require.Contains(t, text(t, v), "by the service's own word", name)
 	}
 	v := verify(b, believing(s.Story, s.own))
-	require.Contains(t, text(t, v), "existed by "+v.Stamps[0].Time.String()+" (own clock, local: the operator's own clock)")
+	require.Contains(t, text(t, v), "existed by "+v.Stamps[0].Time.String()+" ± 1s (own clock, local: the operator's own clock)")
 }
 
 // TestARecordDatedAfterItsStamp is disputed.

@@ -29,6 +29,7 @@ type Verdict struct {
 	Timeline     []Event               `json:"timeline"`           // in the order of recording
 	Erased       []Erased              `json:"erased,omitempty"`   // records of the bundle's streams that are erased by order
 	Withheld     []Withheld            `json:"withheld,omitempty"` // records of the bundle's streams that are not disclosed
+	Times        string                `json:"times"`              // by whose clocks the times in the records are
 	Stamps       []StampFound          `json:"stamps,omitempty"`   // by time-stamping authorities, in order of size
 	Gaps         []Gap                 `json:"gaps,omitempty"`     // times that no stamp bears out, where there are stamps
 	Notices      []Notice              `json:"notices,omitempty"`  // what the service put on record about authorities

@@ -33,7 +33,7 @@ type Options struct {
 // stands in the verdict, which is never nil.
 func Verify(r io.Reader, trust *custody.Trust, o Options) *Verdict {
 	c := &check{
-		verdict: &Verdict{Origin: trust.Origin, Items: []*Item{}, Timeline: []Event{}, Problems: []Problem{}, Warnings: []Problem{}},
+		verdict: &Verdict{Origin: trust.Origin, Items: []*Item{}, Timeline: []Event{}, Problems: []Problem{}, Warnings: []Problem{}, Times: whoseClocks},
 		trust:   trust, words: o.Words, in: reader{r: r}, known: map[custody.Digest]string{},
 	}
 	if err := c.run(o.Artifact); err != nil {

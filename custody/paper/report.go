@@ -429,7 +429,7 @@ func (p *Proof) row(e bundle.Event, outcome string) []Cell {
 		when = append(when, Line{Text: "recorded " + utc(e.Recorded)})
 	}
 	if s := e.Stamped; s != nil {
-		when = append(when, Line{Text: "existed by " + utc(s.By)}, Line{Text: fmt.Sprintf("%s (%s)", s.Authority, s.Kind)})
+		when = append(when, Line{Text: "existed by " + utc(s.By) + s.GiveOrTake()}, Line{Text: fmt.Sprintf("%s (%s)", s.Authority, s.Kind)})
 	}
 	return []Cell{line(fmt.Sprint(e.Index)), when, who, what}
 }

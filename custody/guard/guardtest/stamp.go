@@ -117,6 +117,10 @@ func rsaKey(seed byte, name string) (*rsa.PrivateKey, error) {
 	return key, key.Validate()
 }
 
+// Within has the authority say of its stamps from now on that their time may be off by
+// so many seconds. It begins with one.
+func (a *TimeAuthority) Within(seconds int64) { a.signer.Accuracy = seconds }
+
 // Stamp returns a token for a signed checkpoint.
 func (a *TimeAuthority) Stamp(checkpoint []byte, at custody.Time) ([]byte, error) {
 	a.serial++
