@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -279,8 +280,13 @@ func (s *source) Length(ctx context.Context, name custody.Stream) (uint64, error
 	return info.Length, err
 }
 
-// Authorities implements bundle.Stamps.
-func (s *source) Authorities(ctx context.Context) ([]string, error) { return s.rows.Authorities(ctx) }
+// Authorities implements bundle.Stamps. Those come first whom the service knows: others
+// can be anybody's who could write to the bucket before the database was made from it.
+func (s *source) Authorities(ctx context.Context) ([]string, error) {
+	names, err := s.rows.Authorities(ctx)
+	known := s.h.knownAuthorities()
+	return slices.Concat(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !known[n] }), slices.DeleteFunc(names, func(n string) bool { return known[n] })), err
+}
 
 // Stamp implements bundle.Stamps.
 func (s *source) Stamp(ctx context.Context, authority string, above uint64) (bundle.Stamp, error) {

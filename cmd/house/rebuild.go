@@ -83,9 +83,12 @@ func (h *House) rebuild(ctx context.Context, dir string, earlier []byte, progres
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return nil, err
 	}
-	stamps, aside, err := h.stampsToRestore(ctx, s.archive)
-	if err != nil {
+	if _, err := h.trustedAuthorities(dir); err != nil { // which is asked for when all else is done
 		return nil, err
+	}
+	var aside []string
+	stamps := func(take func(sql.Stamp) error) error {
+		return h.archivedStamps(ctx, s.archive, func(err error) error { aside = append(aside, err.Error()); return nil }, take)
 	}
 	made, err := h.rebuildIn(ctx, work, k, s, marks, stamps, progress)
 	if err != nil {
@@ -93,15 +96,6 @@ func (h *House) rebuild(ctx context.Context, dir string, earlier []byte, progres
 	}
 	made.SetAside = aside
 	return made, h.moveIn(dir, work)
-}
-
-// stampsToRestore reads the stamps of the archive, and says what is none.
-func (h *House) stampsToRestore(ctx context.Context, a *archive.Archive) (list []sql.Stamp, aside []string, err error) {
-	list, err = h.archivedStamps(ctx, a, func(err error) error {
-		aside = append(aside, err.Error())
-		return nil
-	})
-	return list, aside, err
 }
 
 // readOwn reads the trust file and the keys, which must be of one service.
@@ -163,7 +157,7 @@ func (h *House) marks(ctx context.Context, dir string, earlier []byte) ([]custod
 }
 
 // rebuildIn makes the databases in a folder of their own.
-func (h *House) rebuildIn(ctx context.Context, work string, k *keys, s *store, marks []custody.Checkpoint, stamps []sql.Stamp, progress func(uint64)) (*Rebuilt, error) {
+func (h *House) rebuildIn(ctx context.Context, work string, k *keys, s *store, marks []custody.Checkpoint, stamps func(take func(sql.Stamp) error) error, progress func(uint64)) (*Rebuilt, error) {
 	within := &House{Config: h.Config, logKeys: h.logKeys, now: h.now, logger: h.logger}
 	within.Config.LockFile = filepath.Base(h.Config.LockFile)
 	if t := h.Config.Trillian; t != nil {
@@ -189,7 +183,7 @@ func (h *House) writeConfig(dir string) error {
 	return writeNew(filepath.Join(dir, configFile), b)
 }
 
-func (h *House) fill(ctx context.Context, work string, k *keys, a *archive.Archive, trust *custody.Trust, marks []custody.Checkpoint, stamps []sql.Stamp, progress func(uint64)) (*Rebuilt, error) {
+func (h *House) fill(ctx context.Context, work string, k *keys, a *archive.Archive, trust *custody.Trust, marks []custody.Checkpoint, stamps func(take func(sql.Stamp) error) error, progress func(uint64)) (*Rebuilt, error) {
 	rows, err := sql.Open(ctx, filepath.Join(work, recordsFile), sql.Options{})
 	if err != nil {
 		return nil, err
@@ -222,33 +216,31 @@ func (h *House) fill(ctx context.Context, work string, k *keys, a *archive.Archi
 	if _, err := b.end(ctx); err != nil {
 		return nil, err
 	}
-	return &b.made, b.restoreStamps(ctx, stamps)
+	return &b.made, stamps(func(s sql.Stamp) error { return b.restoreStamp(ctx, s) })
 }
 
-// restoreStamps puts the stamps back into the database. One of a size that the log
-// does not have, or with another root than it had there, is one that the log
-// cannot have lost by itself: then nothing is made.
-func (b *builder) restoreStamps(ctx context.Context, stamps []sql.Stamp) error {
-	for _, s := range stamps {
-		point, err := custody.CheckpointBody(s.Checkpoint)
-		if err != nil {
-			return err
-		}
-		root, err := b.log.Root(ctx, s.Size)
-		if errors.Is(err, custody.ErrUnknown) {
-			return fmt.Errorf("%w: %s has stamped a checkpoint of size %d, and the archive has %d records", ledger.ErrRollback, s.Authority, s.Size, b.made.Records)
-		}
-		if err != nil {
-			return err
-		}
-		if root != point.Root {
-			return fmt.Errorf("%w: what is archived gives another root at size %d than %s has stamped", ledger.ErrFork, s.Size, s.Authority)
-		}
-		if err := b.rows.AddStamp(ctx, s); err != nil {
-			return err
-		}
-		b.made.Stamps++
+// restoreStamp puts a stamp back into the database. One of a size that the log does not
+// have, or with another root than it had there, is one that the log cannot have lost
+// by itself: then nothing is made.
+func (b *builder) restoreStamp(ctx context.Context, s sql.Stamp) error {
+	point, err := custody.CheckpointBody(s.Checkpoint)
+	if err != nil {
+		return err
 	}
+	root, err := b.log.Root(ctx, s.Size)
+	if errors.Is(err, custody.ErrUnknown) {
+		return fmt.Errorf("%w: %s has stamped a checkpoint of size %d, and the archive has %d records", ledger.ErrRollback, s.Authority, s.Size, b.made.Records)
+	}
+	if err != nil {
+		return err
+	}
+	if root != point.Root {
+		return fmt.Errorf("%w: what is archived gives another root at size %d than %s has stamped", ledger.ErrFork, s.Size, s.Authority)
+	}
+	if err := b.rows.AddStamp(ctx, s); err != nil {
+		return err
+	}
+	b.made.Stamps++
 	return nil
 }
 

@@ -115,6 +115,19 @@ func (h *House) trustedAuthorities(dir string) (list []custody.TimeAuthority, er
 	return list, nil
 }
 
+// knownAuthorities are the names of those that the configuration or the service's trust
+// file has.
+func (h *House) knownAuthorities() map[string]bool {
+	known := map[string]bool{}
+	for _, a := range h.Config.Authorities {
+		known[a.Name] = true
+	}
+	for _, a := range h.Trust.Authorities {
+		known[a.Name] = true
+	}
+	return known
+}
+
 // openAuthority makes what asks an authority, or is it.
 func (h *House) openAuthority(c Authority, trusted custody.TimeAuthority) (authority.Authority, error) {
 	if c.URL != "" {

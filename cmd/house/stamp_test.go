@@ -26,6 +26,7 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/stamp"
 	"github.com/forensic-custody/custody/ledger"
+	"github.com/forensic-custody/custody/ledger/authority"
 	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
 	"github.com/forensic-custody/custody/storage/archive"
 )
@@ -206,7 +207,7 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 	require.Equal(t, last.Time, v.Gaps[0].To)
 	for _, e := range v.Timeline {
 		if e.Kind == custody.KindSealEvidence {
-			require.Equal(t, &bundle.Existence{By: last.Time, Authority: "Example TSA", Kind: custody.ExternalAuthority}, e.Stamped)
+			require.Equal(t, &bundle.Existence{By: last.Time, Accuracy: 1000, Authority: "Example TSA", Kind: custody.ExternalAuthority}, e.Stamped)
 		}
 	}
 	require.Nil(t, v.Timeline[len(v.Timeline)-1].Stamped, "the export itself")
@@ -339,4 +340,70 @@ func TestStampsAreMadeAgain(t *testing.T) {
 	_, err = house.Rebuild(t.Context(), dir, nil, quiet)
 	require.ErrorIs(t, err, ledger.ErrRollback)
 	require.ErrorContains(t, err, "own clock has stamped")
+}
+
+// TestSelfMadeStamps: somebody who can write to the bucket puts stamps there that he made
+// himself, under as many names. The real ones come back with the database, and into
+// bundles, whatever the names; nor is one of his taken for that of an authority which
+// the trust file names and the configuration no more.
+func TestSelfMadeStamps(t *testing.T) {
+	t.Parallel()
+	dir, trust := createStamped(t, own)
+	l := liveIn(t, dir)
+	stamps, err := filepath.Glob(filepath.Join(dir, "bucket", "stamps", "*"))
+	require.NoError(t, err)
+	var real struct {
+		Authority, Checkpoint, Kind string
+		Token                       []byte
+	}
+	b, err := os.ReadFile(stamps[0])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &real))
+	mallory := authoritytest.Clock(t, "Mallory", time.Now)
+	plant := func(name, checkpoint string) {
+		asked := authority.Remote(mallory.Trusted, mallory.URL)
+		token, said, err := asked.Stamp(t.Context(), []byte(checkpoint))
+		require.NoError(t, err)
+		require.NoError(t, asked.Close())
+		b, err := custody.Encode(map[string]any{"authority": name, "checkpoint": checkpoint, "kind": "external", "token": token})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "bucket", "stamps", fmt.Sprintf("%016d-%s", said.Size, archive.StampName(name))), b, 0o600))
+	}
+	for n := range 36 {
+		plant(fmt.Sprintf("A %d", n), real.Checkpoint)
+		plant(fmt.Sprintf("B %d", n), string(l.checkpoint))
+	}
+	c := house.Default(origin)
+	c.Listen = "127.0.0.1:0"
+	config, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600)) // without the authority
+	plant(own.Name, string(l.checkpoint))
+
+	lose(t, dir, databases...)
+	made, err := house.Rebuild(t.Context(), dir, nil, quiet)
+	require.NoError(t, err)
+	require.Len(t, made.SetAside, 5+4+1)
+	require.Equal(t, 5+4, strings.Count(joined(made.SetAside), "more than 32 stamps of one size"))
+	require.Equal(t, 1, strings.Count(joined(made.SetAside), "a stamp by own clock: it is no stamp of this log"))
+	require.EqualValues(t, 2*32, made.Stamps)
+	found, err := house.Fsck(t.Context(), dir, quiet)
+	require.NoError(t, err)
+	require.ElementsMatch(t, made.SetAside, trimmed(found.Disagreements, "archive: "), "and nothing else")
+
+	r := start(t, dir)
+	defer r.stop()
+	var out bytes.Buffer
+	require.NoError(t, r.as(l.engineer).Bundle(t.Context(), "for the court", l.item, true, &out))
+	v := bundle.Verify(&out, trust, bundle.Options{Words: house.Words()})
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Stamps, 32)
+	require.True(t, slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified && s.Authority == own.Name }))
+}
+
+func trimmed(list []string, prefix string) (all []string) {
+	for _, s := range list {
+		all = append(all, strings.TrimPrefix(s, prefix))
+	}
+	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/stamp"
 	"github.com/forensic-custody/custody/storage/archive"
 	"github.com/forensic-custody/custody/storage/sql"
@@ -74,8 +75,8 @@ func orUnknown(err error) error {
 var errStamp = errors.New("it is no stamp of this log")
 
 // archivedStamp reads a stamp of the archive: its checkpoint must be signed by the log.
-// Where the authority is one of the configuration it must verify; of one that was
-// taken out since, its time is what it says.
+// Where the authority is a known one it must verify; of another its time is what it
+// says.
 func (h *House) archivedStamp(a archive.Stamp, known []custody.TimeAuthority) (sql.Stamp, error) {
 	signed := []byte(a.Checkpoint)
 	point, err := custody.OpenOwn(signed, h.logKeys.For(signed))
@@ -101,77 +102,156 @@ func (h *House) archivedStamp(a archive.Stamp, known []custody.TimeAuthority) (s
 	return row, nil
 }
 
-// archivedStamps reads the stamps of the archive, in the order of size. What is none
-// of this log is told to refused.
-func (h *House) archivedStamps(ctx context.Context, a *archive.Archive, refused func(error) error) (list []sql.Stamp, err error) {
-	known, err := h.trustedAuthorities(h.dir)
+// archivedStamps gives the stamps of the archive to take, in the order of size and of the
+// authority's name. What is none of this log is told to refused, and so is what is more
+// than a bundle takes of one size. Those of known authorities are never that: anybody who
+// can write to the bucket can put others there.
+func (h *House) archivedStamps(ctx context.Context, a *archive.Archive, refused func(error) error, take func(sql.Stamp) error) error {
+	trusted, err := h.trustedAuthorities(h.dir)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	for _, t := range h.Trust.Authorities { // and those that were taken out of the configuration since
+		if !slices.ContainsFunc(trusted, func(c custody.TimeAuthority) bool { return c.Name == t.Name }) {
+			trusted = append(trusted, t)
+		}
+	}
+	known := h.knownAuthorities()
+	var of []sql.Stamp // one size
+	done := func() error {
+		slices.SortFunc(of, inOrder)
+		for _, s := range of {
+			if err := take(s); err != nil {
+				return err
+			}
+		}
+		of = of[:0]
+		return nil
 	}
 	err = a.Stamps(ctx, func(s archive.Stamp, err error) error {
 		if err != nil {
 			return refused(err)
 		}
-		row, err := h.archivedStamp(s, known)
+		row, err := h.archivedStamp(s, trusted)
 		if errors.Is(err, errStamp) {
 			return refused(fmt.Errorf("a stamp by %s: %w", s.Authority, err))
 		}
-		list = append(list, row)
+		if err == nil && len(of) > 0 && of[0].Size != row.Size {
+			err = done()
+		}
+		if err != nil {
+			return err
+		}
+		if of = append(of, row); len(of) <= bundle.MaxTokens {
+			return nil
+		}
+		slices.SortFunc(of, func(x, y sql.Stamp) int {
+			return cmp.Or(cmp.Compare(count(known[y.Authority]), count(known[x.Authority])), inOrder(x, y))
+		})
+		last := of[len(of)-1]
+		of = of[:len(of)-1]
+		return refused(fmt.Errorf("a stamp of size %d by %s: there are more than %d stamps of one size", last.Size, last.Authority, bundle.MaxTokens))
+	})
+	if err != nil {
 		return err
-	})
-	slices.SortFunc(list, func(x, y sql.Stamp) int {
-		return cmp.Or(cmp.Compare(x.Size, y.Size), cmp.Compare(x.Authority, y.Authority))
-	})
-	return list, err
+	}
+	return done()
+}
+
+// stampRows reads the stamps of the database, in the order of size and of the
+// authority's name.
+type stampRows struct {
+	rows  *sql.Store
+	page  []sql.Stamp
+	after sql.Stamp
+	end   bool // there is no page behind this one
+}
+
+// next returns the next stamp; nil behind the last.
+func (r *stampRows) next(ctx context.Context) (*sql.Stamp, error) {
+	if len(r.page) == 0 && !r.end {
+		var err error
+		if r.page, err = r.rows.Stamps(ctx, r.after.Size, r.after.Authority, pageOfStamps); err != nil {
+			return nil, err
+		}
+		r.end = len(r.page) < pageOfStamps
+	}
+	if len(r.page) == 0 {
+		return nil, nil
+	}
+	s := r.page[0]
+	r.page, r.after = r.page[1:], s
+	return &s, nil
 }
 
 // fsckStamps compares the stamps of archive and database, and their checkpoints with
 // the log.
 func (c *comparison) fsckStamps(ctx context.Context, h *House, a *archive.Archive) error {
-	list, err := h.archivedStamps(ctx, a, func(err error) error { return c.say("archive: %v", err) })
-	if err != nil && !errors.Is(err, errEnough) {
+	rows := &stampRows{rows: c.rows}
+	row, err := rows.next(ctx)
+	if err != nil {
 		return err
 	}
-	archived := map[string]sql.Stamp{}
-	for _, s := range list {
-		archived[stampID(s)] = s
-		point, err := custody.CheckpointBody(s.Checkpoint)
-		if err != nil {
-			return err
-		}
-		switch root, err := c.log.Root(ctx, s.Size); {
-		case errors.Is(err, custody.ErrUnknown):
-			_ = c.say("archive: %s has stamped the log at size %d, and it has %d: it was set back", s.Authority, s.Size, c.found.Records)
-		case err != nil:
-			return err
-		case root != point.Root:
-			_ = c.say("archive: %s has stamped another log at size %d", s.Authority, s.Size)
-		}
-	}
-	for after := (sql.Stamp{}); ; {
-		rows, err := c.rows.Stamps(ctx, after.Size, after.Authority, pageOfStamps)
-		if err != nil {
-			return err
-		}
-		for _, s := range rows {
-			if is, ok := archived[stampID(s)]; !ok || is.Kind != s.Kind || is.Time != s.Time || !bytes.Equal(is.Token, s.Token) || !bytes.Equal(is.Checkpoint, s.Checkpoint) {
-				_ = c.say("stamp of size %d by %s: the database has another than the archive, or the archive has none", s.Size, s.Authority)
+	// upTo says what the database has before a stamp, and the archive has not.
+	upTo := func(s *sql.Stamp) error {
+		for row != nil && (s == nil || inOrder(*row, *s) < 0) {
+			c.found.Stamps++
+			if err := c.say("stamp of size %d by %s: the database has another than the archive, or the archive has none", row.Size, row.Authority); err != nil {
+				return err
 			}
-			delete(archived, stampID(s))
-			after = s
+			if row, err = rows.next(ctx); err != nil {
+				return err
+			}
 		}
-		c.found.Stamps += uint64(len(rows))
-		if len(rows) < pageOfStamps {
-			break
-		}
+		return nil
 	}
-	for _, s := range archived {
-		_ = c.say("stamp of size %d by %s: the database has none, and the archive has", s.Size, s.Authority)
+	err = h.archivedStamps(ctx, a, func(err error) error { return c.say("archive: %v", err) }, func(s sql.Stamp) error {
+		if err := errors.Join(c.stampOfTheLog(ctx, s), upTo(&s)); err != nil {
+			return err
+		}
+		if row == nil || inOrder(*row, s) > 0 {
+			return c.say("stamp of size %d by %s: the database has none, and the archive has", s.Size, s.Authority)
+		}
+		c.found.Stamps++
+		if s.Kind != row.Kind || s.Time != row.Time || !bytes.Equal(s.Token, row.Token) || !bytes.Equal(s.Checkpoint, row.Checkpoint) {
+			if err := c.say("stamp of size %d by %s: the database has another than the archive, or the archive has none", s.Size, s.Authority); err != nil {
+				return err
+			}
+		}
+		var err error
+		row, err = rows.next(ctx)
+		return err
+	})
+	if err == nil {
+		err = upTo(nil)
+	}
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}
+
+// stampOfTheLog says of a stamp in the archive that it is of another log than there is.
+func (c *comparison) stampOfTheLog(ctx context.Context, s sql.Stamp) error {
+	point, err := custody.CheckpointBody(s.Checkpoint)
+	if err != nil {
+		return err
+	}
+	switch root, err := c.log.Root(ctx, s.Size); {
+	case errors.Is(err, custody.ErrUnknown):
+		return c.say("archive: %s has stamped the log at size %d, and it has %d: it was set back", s.Authority, s.Size, c.found.Records)
+	case err != nil:
+		return err
+	case root != point.Root:
+		return c.say("archive: %s has stamped another log at size %d", s.Authority, s.Size)
 	}
 	return nil
 }
 
+// inOrder compares stamps by size, then by the authority's name.
+func inOrder(a, b sql.Stamp) int {
+	return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Authority, b.Authority))
+}
+
 // pageOfStamps is how many stamps are read at once.
 const pageOfStamps = 500
-
-func stampID(s sql.Stamp) string { return fmt.Sprintf("%d %s", s.Size, s.Authority) }

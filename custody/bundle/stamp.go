@@ -28,7 +28,9 @@ type Stamp struct {
 
 // Stamps is where Collect finds stamps.
 type Stamps interface {
-	// Authorities returns the names of all authorities that ever stamped the log.
+	// Authorities returns the names of all authorities that ever stamped the log. Of
+	// more than MaxTokens the first ones' stamps are taken: those come first whom
+	// somebody has reason to believe.
 	Authorities(context.Context) ([]string, error)
 	// Stamp returns an authority's stamp of the smallest size above one, or
 	// custody.ErrUnknown.
@@ -56,11 +58,11 @@ func tokenName(size uint64, n int) string {
 	return fmt.Sprintf("stamps/%d/%d.tst", size, n)
 }
 
-// The most bytes of what belongs to a stamp, and the most tokens on one checkpoint.
-const (
-	maxStampProof = 64 * 45
-	maxTokens     = 32
-)
+// MaxTokens is how many tokens on one checkpoint a bundle has at most.
+const MaxTokens = 32
+
+// maxStampProof is the most bytes of a stamp's proof.
+const maxStampProof = 64 * 45
 
 // collectStamps gathers, of each authority, the first stamp that covers each record at
 // one of the places, and the newest, up to the size of a checkpoint.
@@ -76,7 +78,7 @@ func collectStamps(ctx context.Context, src Stamps, places []uint64, size uint64
 			at = &Stamped{Size: point.Size, Checkpoint: ownLine(s.Checkpoint)}
 			found[point.Size] = at
 		}
-		if !slices.ContainsFunc(at.Tokens, func(t []byte) bool { return bytes.Equal(t, s.Token) }) {
+		if len(at.Tokens) < MaxTokens && !slices.ContainsFunc(at.Tokens, func(t []byte) bool { return bytes.Equal(t, s.Token) }) {
 			at.Tokens = append(at.Tokens, s.Token)
 		}
 		return point.Size, nil
@@ -86,7 +88,7 @@ func collectStamps(ctx context.Context, src Stamps, places []uint64, size uint64
 		return nil, err
 	}
 	places = slices.Sorted(slices.Values(places))
-	for _, name := range names {
+	for _, name := range names[:min(len(names), MaxTokens)] {
 		covered := uint64(0) // below this size
 		for _, place := range places {
 			if place < covered {
@@ -291,8 +293,8 @@ func (c *check) readTokens(size uint64, signed []byte) error {
 			c.in.again = true
 			return nil
 		}
-		if n == maxTokens {
-			return fmt.Errorf("more than %d stamps of one size", maxTokens)
+		if n == MaxTokens {
+			return fmt.Errorf("more than %d stamps of one size", MaxTokens)
 		}
 		token, err := c.in.all(nil, stamp.MaxToken)
 		if err != nil {

@@ -378,6 +378,21 @@ func TestStampsAreKept(t *testing.T) {
 	require.Empty(t, v.Stamps)
 }
 
+// TestMoreAuthoritiesThanABundleTakes: those that whoever has the stamps calls first are in
+// it.
+func TestMoreAuthoritiesThanABundleTakes(t *testing.T) {
+	s := sealed(t, 1)
+	one := authority(t, 1, "Example TSA", custody.ExternalAuthority)
+	require.NoError(t, s.Log.Stamp(one, custody.TimeOf(s.Now())))
+	for n := range 35 {
+		require.NoError(t, s.Log.Stamp(authority(t, 2, fmt.Sprintf("A %d", n), custody.ExternalAuthority), custody.TimeOf(s.Now())))
+	}
+	v := verify(written(t, contents(t, s, true)), believing(s, one))
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Stamps, 32)
+	require.NotNil(t, v.Timeline[0].Stamped)
+}
+
 // TestAStampedCheckpointIsTheLogsAlone: what witnesses signed on it, which nothing
 // covers, is left out.
 func TestAStampedCheckpointIsTheLogsAlone(t *testing.T) {

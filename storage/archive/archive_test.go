@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -279,8 +280,24 @@ func locks(t *testing.T, bucket storage.Bucket) {
 	}
 }
 
-// stamps: what is kept comes back, the first of each authority and size; what is none is
-// told apart.
+// backwards lists what a bucket has in the opposite order, each twice.
+type backwards struct{ storage.Bucket }
+
+func (b backwards) Versions(ctx context.Context, prefix string, yield func(storage.Object) error) error {
+	var all []storage.Object
+	if err := b.Bucket.Versions(ctx, prefix, func(o storage.Object) error { all = append(all, o, o); return nil }); err != nil {
+		return err
+	}
+	for _, o := range slices.Backward(all) {
+		if err := yield(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stamps: what is kept comes back, the first of each authority and size, in the order of
+// size, in whichever the bucket lists it; what is none is told apart.
 func stamps(t *testing.T, a *archive.Archive) {
 	at := func(size uint64) string {
 		return custody.Checkpoint{Origin: "custody.example/test", Size: size, Root: custody.Hash(nil)}.String() + "\n— custody.example/test AAAAAAAA\n"
@@ -306,19 +323,27 @@ func stamps(t *testing.T, a *archive.Archive) {
 	require.NoError(t, err)
 	_, err = a.Bucket.Put(t.Context(), "stamps/7-one", []byte("not one of ours"))
 	require.NoError(t, err)
-	var got []archive.Stamp
-	damaged := 0
-	require.NoError(t, a.Stamps(t.Context(), func(s archive.Stamp, err error) error {
-		if err != nil {
-			require.ErrorIs(t, err, archive.ErrDamaged)
-			damaged++
+	ofSeven := []archive.Stamp{one, two}
+	slices.SortFunc(ofSeven, func(a, b archive.Stamp) int {
+		return cmp.Compare(archive.StampName(a.Authority), archive.StampName(b.Authority))
+	})
+	for _, bucket := range []storage.Bucket{a.Bucket, backwards{a.Bucket}} {
+		var got []archive.Stamp
+		damaged := 0
+		again := *a
+		again.Bucket = bucket
+		require.NoError(t, again.Stamps(t.Context(), func(s archive.Stamp, err error) error {
+			if err != nil {
+				require.ErrorIs(t, err, archive.ErrDamaged)
+				damaged++
+				return nil
+			}
+			got = append(got, s)
 			return nil
-		}
-		got = append(got, s)
-		return nil
-	}))
-	require.ElementsMatch(t, []archive.Stamp{one, two, three}, got)
-	require.Equal(t, 2, damaged)
+		}))
+		require.Equal(t, append(slices.Clone(ofSeven), three), got)
+		require.Equal(t, 2, damaged)
+	}
 	for key := range buckettest.List(t, a.Bucket, "stamps/") {
 		if !strings.Contains(key, "-"+archive.StampName("one")) && !strings.Contains(key, "-"+archive.StampName("two")) || key == stray || strings.Contains(key, "0010-") {
 			for _, o := range buckettest.Versions(t, a.Bucket, key[:strings.LastIndexByte(key, '/')+1]) {

@@ -1,9 +1,11 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,24 +95,37 @@ func (a *Archive) stamp(ctx context.Context, key string) (s Stamp, err error) {
 	return s, err
 }
 
-// Stamps calls yield for each stamp in the archive, in no particular order, with
+// stampPlace is where a stamp lies: all of it that is held of those not read yet.
+type stampPlace struct{ size, name uint64 }
+
+func (p stampPlace) key() string { return fmt.Sprintf("%s%016d-%016x", stampsPrefix, p.size, p.name) }
+
+// parseStampKey accepts exactly what stampKey writes.
+func parseStampKey(key string) (p stampPlace, ok bool) {
+	size, name, _ := strings.Cut(strings.TrimPrefix(key, stampsPrefix), "-")
+	n, err := strconv.ParseUint(size, 10, 63)
+	d, failed := strconv.ParseUint(name, 16, 64)
+	p = stampPlace{n, d}
+	return p, err == nil && failed == nil && p.key() == key
+}
+
+// Stamps calls yield for each stamp in the archive, in the order of size, with
 // ErrDamaged where what lies there is none. An error of yield ends it. Whether they
-// verify is not looked at.
+// verify is not looked at. There can be very many: each is read when its turn comes.
 func (a *Archive) Stamps(ctx context.Context, yield func(Stamp, error) error) error {
-	seen := map[string]bool{}
-	var keys []string
+	var places []stampPlace
 	err := a.Bucket.Versions(ctx, stampsPrefix, func(o storage.Object) error {
-		if !o.Marker && !seen[o.Key] && isStampKey(o.Key) {
-			seen[o.Key] = true
-			keys = append(keys, o.Key)
+		if p, ok := parseStampKey(o.Key); ok && !o.Marker {
+			places = append(places, p)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("list the stamps of the archive: %w", err)
 	}
-	for _, key := range keys {
-		s, err := a.stamp(ctx, key)
+	slices.SortFunc(places, func(a, b stampPlace) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.name, b.name)) })
+	for _, p := range slices.Compact(places) {
+		s, err := a.stamp(ctx, p.key())
 		if err != nil && !errors.Is(err, ErrDamaged) {
 			return fmt.Errorf("read the stamps of the archive: %w", err)
 		}
@@ -119,12 +134,4 @@ func (a *Archive) Stamps(ctx context.Context, yield func(Stamp, error) error) er
 		}
 	}
 	return nil
-}
-
-// isStampKey accepts exactly what stampKey writes.
-func isStampKey(key string) bool {
-	size, name, _ := strings.Cut(strings.TrimPrefix(key, stampsPrefix), "-")
-	n, err := strconv.ParseUint(size, 10, 63)
-	return err == nil && len(name) == 16 && !strings.ContainsFunc(name, func(r rune) bool { return !('0' <= r && r <= '9' || 'a' <= r && r <= 'f') }) &&
-		key == fmt.Sprintf("%s%016d-%s", stampsPrefix, n, name)
 }
