@@ -65,13 +65,17 @@ const MaxTokens = 32
 const maxStampProof = 64 * 45
 
 // collectStamps gathers, of each authority, the first stamp that covers each record at
-// one of the places, and the newest, up to the size of a checkpoint.
+// one of the places, and the newest, up to the size of a checkpoint. What is no stamp, or
+// is kept in another spelling than its one, is left out.
 func collectStamps(ctx context.Context, src Stamps, places []uint64, size uint64) ([]Stamped, error) {
 	found := map[uint64]*Stamped{}
 	add := func(s Stamp) (uint64, error) {
 		point, err := custody.CheckpointBody(s.Checkpoint)
 		if err != nil || point.Size > size {
 			return 0, err
+		}
+		if _, err := stamp.Read(s.Token, s.Checkpoint); err != nil { // with it nobody would accept the bundle
+			return point.Size, nil
 		}
 		at := found[point.Size]
 		if at == nil {

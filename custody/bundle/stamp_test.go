@@ -393,6 +393,25 @@ func TestMoreAuthoritiesThanABundleTakes(t *testing.T) {
 	require.NotNil(t, v.Timeline[0].Stamped)
 }
 
+// TestWhatIsNoStampSpoilsNoBundle: what was kept in another spelling, or is garbage, is
+// left out of a bundle, which would be refused with it.
+func TestWhatIsNoStampSpoilsNoBundle(t *testing.T) {
+	s := sealed(t, 1)
+	one, two := authority(t, 1, "Example TSA", custody.ExternalAuthority), authority(t, 1, "Other TSA", custody.ExternalAuthority)
+	token, err := one.Stamp(s.Log.Checkpoint(), custody.TimeOf(s.Now()))
+	require.NoError(t, err)
+	require.NoError(t, s.Log.KeepStamp("Example TSA", bundle.Stamp{Checkpoint: s.Log.Checkpoint(), Token: otherForm(t, token)}))
+	require.NoError(t, s.Log.KeepStamp("Third TSA", bundle.Stamp{Checkpoint: s.Log.Checkpoint(), Token: []byte("<html>")}))
+	v := verify(written(t, contents(t, s, true)), believing(s, one, two))
+	require.Empty(t, v.Problems)
+	require.Empty(t, v.Stamps)
+	require.NoError(t, s.Log.Stamp(two, custody.TimeOf(s.Now())))
+	v = verify(written(t, contents(t, s, true)), believing(s, one, two))
+	require.Empty(t, v.Problems)
+	require.Len(t, v.Stamps, 1)
+	require.Equal(t, "Other TSA", v.Stamps[0].Authority)
+}
+
 // TestAStampedCheckpointIsTheLogsAlone: what witnesses signed on it, which nothing
 // covers, is left out.
 func TestAStampedCheckpointIsTheLogsAlone(t *testing.T) {

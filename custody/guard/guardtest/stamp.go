@@ -147,17 +147,22 @@ type keptStamp struct {
 // Stamp has the log's latest checkpoint stamped.
 func (l *Log) Stamp(by *TimeAuthority, at custody.Time) error {
 	signed := l.Checkpoint()
-	point, err := custody.CheckpointBody(signed)
+	token, err := by.Stamp(signed, at)
 	if err != nil {
 		return err
 	}
-	token, err := by.Stamp(signed, at)
+	return l.KeepStamp(by.Trusted.Name, bundle.Stamp{Checkpoint: signed, Token: token})
+}
+
+// KeepStamp keeps what is called a stamp of an authority, whatever it is.
+func (l *Log) KeepStamp(authority string, s bundle.Stamp) error {
+	point, err := custody.CheckpointBody(s.Checkpoint)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stamps = append(l.stamps, keptStamp{by.Trusted.Name, point.Size, bundle.Stamp{Checkpoint: signed, Token: token}})
+	l.stamps = append(l.stamps, keptStamp{authority, point.Size, s})
 	return nil
 }
 
