@@ -396,6 +396,6 @@ func (a *app) output(path string) (w io.Writer, finish func(good bool) error, er
 		if !good {
 			return errors.Join(f.Close(), os.Remove(part))
 		}
-		return errors.Join(f.Sync(), f.Close(), os.Rename(part, path))
+		return errors.Join(f.Sync(), f.Close(), os.Rename(part, path), syncFolder(filepath.Dir(path)))
 	}, nil
 }

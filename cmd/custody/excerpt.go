@@ -138,5 +138,5 @@ func writeExcerpts(path, dir string, v *bundle.Verdict) (written []string, err e
 			return nil, err
 		}
 	}
-	return written, nil
+	return written, syncFolder(dir)
 }

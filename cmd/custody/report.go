@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
-	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
-	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/paper"
 )
 
@@ -41,7 +38,11 @@ SHA-256 is put on record, signed by you, and its receipt kept beside it.
 Without an item and with --bundle and --trust it makes the same papers, byte for
 byte, without a service: unsigned drafts, which their names say. With an item and
 --bundle it issues papers from a proof that was exported before.
-A proof that does not verify makes no paper.`,
+A proof that does not verify makes no paper.
+
+Broken off, it goes on where the same command is given again: the folder has its
+proof, the papers are made from that, and what you have put on record already, with
+the same purpose, is not put there again: its receipt comes from the item's history.`,
 		Example: `  custody report e-abcdefghijklmnop -o EX-1 --purpose "disclosure to the defence"
   custody report --bundle EX-1/proof.bundle --trust trust.json -o mine
   custody report verify EX-1/custody-report.pdf --trust trust.json`,
@@ -62,10 +63,10 @@ A proof that does not verify makes no paper.`,
 			return a.issuePapers(c.Context(), id, r)
 		},
 	}
-	c.Flags().StringVarP(&r.dir, "output", "o", "", "folder to make, which must not exist")
+	c.Flags().StringVarP(&r.dir, "output", "o", "", "folder to make, or that of a command that was broken off")
 	c.Flags().StringVar(&r.purpose, "purpose", "", "why")
 	c.Flags().StringVar(&r.bundle, "bundle", "", "a proof that was exported before, instead of a new one")
-	c.Flags().StringVar(&r.trust, "trust", "", "trust file (default: your own, with an item)")
+	c.Flags().StringVar(&r.trust, "trust", "", "trust file (with an item: of the same log as your own, which is the default)")
 	c.Flags().StringSliceVar(&r.kinds, "kind", nil, "which papers: "+strings.Join(custody.PaperKinds(), ", ")+" (default: all)")
 	c.AddCommand(a.reportVerify())
 	return c
@@ -91,11 +92,14 @@ func (a *app) draftPapers(r reporting) error {
 	for _, f := range files {
 		ext := filepath.Ext(f.Name)
 		f.Name = strings.TrimSuffix(f.Name, ext) + ".unsigned" + ext
-		if err := writePaper(r.dir, f.Name, f.Bytes); err != nil {
+		if err := savePaper(r.dir, f.Name, f.Bytes); err != nil {
 			return err
 		}
 		m := madeOf(f)
 		answer, text = append(answer, m), text+m.String()
+	}
+	if err := syncNew(r.dir); err != nil {
+		return err
 	}
 	return a.answer(papersMade{r.dir, p.SHA256, answer}, text+"unsigned drafts: nothing was put on record\n")
 }
@@ -128,14 +132,27 @@ func (m madePaper) String() string {
 	return text + "\n"
 }
 
-// makePapers reads the proof that lies here and makes its papers.
-func makePapers(r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, error) {
-	f, err := os.Open(r.bundle)
+// maxPaper is how large a file can be that is read to verify a paper: a PDF holds the
+// bundle, and what is told of it besides.
+const maxPaper = 2 * paper.MaxBundle
+
+// readWhole reads a file into memory, if it has at most so many bytes.
+func readWhole(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, usageError{err}
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, paper.MaxBundle+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = usagef("%s has more than %d bytes", path, most)
+	}
+	return b, err
+}
+
+// makePapers reads the proof that lies here and makes its papers.
+func makePapers(r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, error) {
+	b, err := readWhole(r.bundle, paper.MaxBundle+1)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -150,95 +167,27 @@ func makePapers(r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, 
 	return p, files, nil
 }
 
-// writePaper writes a file that does not exist, and forces it to the disk.
-func writePaper(dir, name string, b []byte) error {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
+// savePaper writes a file that does not exist, whole or not at all. Its name is on the
+// disk only once its folder is synced.
+func savePaper(dir, name string, b []byte) error {
+	return saveNew(dir, name, func(w io.Writer) error {
+		_, err := w.Write(b)
 		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	})
 }
 
-// issuePapers makes papers and puts each on record. What is in the folder before is
-// on the disk before anything is said about it.
-func (a *app) issuePapers(ctx context.Context, id custody.EvidenceID, r reporting) error {
-	cl, _, err := a.dial(ctx)
+// saveNew is savePaper for what write writes. What was broken off before stands under
+// another name, and is written over.
+func saveNew(dir, name string, write func(io.Writer) error) error {
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	trust := cl.Trust
-	if r.trust != "" {
-		if trust, err = readTrust(r.trust); err != nil {
-			return err
-		}
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
-	if err := os.Mkdir(r.dir, 0o700); err != nil {
-		return usageError{err}
-	}
-	p, files, err := a.preparePapers(ctx, cl, id, r, trust)
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(r.dir)) // nothing is on record about what lies there
-	}
-	answer, text := []madePaper{}, ""
-	for _, f := range files {
-		said, err := cl.Say(ctx, r.purpose, &custody.ReportEvidence{Evidence: id, Paper: f.Kind, SHA256: custody.Hash(f.Bytes), Size: uint64(len(f.Bytes))})
-		if err != nil {
-			return fmt.Errorf("%s is made, and nothing shows that it is on record (custody evidence history does, if it is): %w", filepath.Join(r.dir, f.Name), err)
-		}
-		issue, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(said.Receipt.Marshal()), Record: said.Raw}).Marshal()
-		if err != nil {
-			return err
-		}
-		if err := writePaper(r.dir, f.Name+".receipt", issue); err != nil {
-			return err
-		}
-		m, on := madeOf(f), proofOf(said, "")
-		m.Issued = &on
-		answer, text = append(answer, m), text+m.String()
-	}
-	if err := a.keep(ctx, cl); err != nil {
-		return err
-	}
-	return a.answer(papersMade{r.dir, p.SHA256, answer}, text+fmt.Sprintf("%s holds the papers, their receipts, and the proof that they were made from\n", r.dir))
-}
-
-// preparePapers writes the proof of an item and the papers made from it.
-func (a *app) preparePapers(ctx context.Context, cl *client.Client, id custody.EvidenceID, r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, error) {
-	if r.bundle == "" {
-		var b bytes.Buffer
-		if err := cl.Bundle(ctx, r.purpose, id, true, &b); err != nil {
-			return nil, nil, err
-		}
-		r.bundle = filepath.Join(r.dir, paper.BundleName)
-		if err := writePaper(r.dir, paper.BundleName, b.Bytes()); err != nil {
-			return nil, nil, err
-		}
-	}
-	p, files, err := makePapers(r, trust)
-	if err != nil {
-		return nil, nil, err
-	}
-	if p.Verdict.Scope != bundle.ScopeExhibit {
-		return nil, nil, usagef("%s is of a whole incident: papers are issued of an item, from its own proof; without an item, --bundle makes those of the incident, unsigned", r.bundle)
-	}
-	if n := len(p.Verdict.Withheld); n > 0 {
-		a.say("note: %d records are withheld in this proof, and each paper says so", n)
-	}
-	if !p.Of(id) {
-		return nil, nil, fmt.Errorf("%s is a proof of another item", r.bundle)
-	}
-	if filepath.Dir(r.bundle) != filepath.Clean(r.dir) {
-		if err := writePaper(r.dir, paper.BundleName, p.Bundle); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, f := range files {
-		if err := writePaper(r.dir, f.Name, f.Bytes); err != nil {
-			return nil, nil, err
-		}
-	}
-	return p, files, nil
+	return renameNew(f.Name(), path)
 }
 
 func (a *app) reportVerify() *cobra.Command {
@@ -265,8 +214,8 @@ that proof makes.`,
 			}
 			var read [3][]byte
 			for n, path := range []string{args[0], receipt, proof} {
-				if read[n], err = os.ReadFile(path); err != nil {
-					return usageError{err}
+				if read[n], err = readWhole(path, maxPaper); err != nil {
+					return err
 				}
 			}
 			p, err := paper.Read(read[2], trust, words())

@@ -115,3 +115,132 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 5, "two papers, their receipts and the proof")
 }
+
+// issued lists the papers of an item that are on record.
+func issued(t *testing.T, home, id string) (digests []string) {
+	t.Helper()
+	records, ok := done(t, home, "evidence", "history", id)["records"].([]any)
+	require.True(t, ok)
+	for _, r := range records {
+		if r := r.(map[string]any); r["kind"] == string(custody.KindReportEvidence) {
+			digests = append(digests, r["act"].(map[string]any)["sha256"].(string))
+		}
+	}
+	return digests
+}
+
+// folderOf reads all files of a folder.
+func folderOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		files[e.Name()] = string(b)
+	}
+	return files
+}
+
+// TestReportGoesOn: papers whose issue was broken off, at whatever step, are put on
+// record once: the same command goes on, and fetches the receipts of what is there.
+func TestReportGoesOn(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	lee := d.enrol(t, "lee", custody.RoleLegalAdvisor)
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 1000)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	dir := filepath.Join(t.TempDir(), "EX-1")
+	command := []string{"report", id, "-o", dir, "--purpose", "disclosure"}
+
+	f := d.front(t)
+	f.hinder.Store(&hindrance{times: 1, of: "paper", answer: 503})
+	refused(t, exitUnreachable, lee, command, "nothing shows that it is on record", "the same command again")
+	require.Empty(t, issued(t, lee, id))
+	f.hinder.Store(&hindrance{times: 1, of: "paper"})
+	refused(t, exitUnreachable, lee, command, "nothing shows that it is on record", "the same command again")
+	require.Len(t, issued(t, lee, id), 1, "it is, and its answer was lost")
+	f.hinder.Store(nil)
+	done(t, lee, command...)
+	require.Len(t, issued(t, lee, id), 7, "each once")
+	whole := folderOf(t, dir)
+	require.Len(t, whole, 15, "seven papers, their receipts, and the proof")
+
+	for _, name := range []string{"custody-report.pdf", "custody-report.pdf.receipt", "case.jsonld.receipt"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "case.jsonld.receipt.part"), []byte("bro"), 0o600))
+	made := done(t, lee, command...)
+	require.Equal(t, whole, folderOf(t, dir), "what was lost is there again, byte for byte")
+	for _, m := range made["papers"].([]any) {
+		require.NotZero(t, m.(map[string]any)["issued"].(map[string]any)["index"])
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	kept := []string{"--bundle", filepath.Join(dir, "proof.bundle")}
+	done(t, lee, append([]string{"report", id, "-o", elsewhere, "--purpose", "disclosure"}, kept...)...)
+	require.Equal(t, whole, folderOf(t, elsewhere))
+	require.Len(t, issued(t, lee, id), 7)
+	another := []string{"report", id, "-o", filepath.Join(t.TempDir(), "appeal"), "--purpose", "appeal", "--kind", "case"}
+	done(t, lee, append(another, kept...)...)
+	require.Len(t, issued(t, lee, id), 8, "for another purpose it is issued once more")
+
+	receipt := filepath.Join(dir, "case.jsonld.receipt")
+	require.NoError(t, os.WriteFile(receipt, []byte(whole["certificate-902-14.pdf.receipt"]), 0o600))
+	refused(t, exitRefused, lee, command, "case.jsonld.receipt")
+	require.NoError(t, os.WriteFile(receipt, []byte(whole["case.jsonld.receipt"]), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "case.jsonld"), []byte("{}"), 0o600))
+	refused(t, exitRefused, lee, command, "case.jsonld is not what")
+	other := filepath.Join(t.TempDir(), "other.bundle")
+	done(t, lee, "bundle", "export", id, "-o", other, "--purpose", "another")
+	refused(t, exitUsage, lee, append(command, "--bundle", other), "with papers from another proof")
+	require.NoError(t, os.Remove(filepath.Join(dir, "proof.bundle")))
+	refused(t, exitUsage, lee, command, "holds no proof.bundle")
+	late := d.enrol(t, "late", custody.RoleLegalAdvisor)
+	refused(t, exitRefused, late, []string{"report", id, "-o", filepath.Join(t.TempDir(), "late"), "--purpose", "x", "--bundle", other}, "before you were enrolled")
+}
+
+// TestReportOfAnotherLog: papers are made with a trust file of the log that they are
+// put on record in, and with no other.
+func TestReportOfAnotherLog(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 1000)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	dir := filepath.Join(t.TempDir(), "EX-1")
+	twin := newService(t, filepath.Join(t.TempDir(), "twin")) // of the same name
+	foreign := filepath.Join(twin.dir, "trust.json")
+	refused(t, exitRefused, d.eve, []string{"report", id, "-o", dir, "--purpose", "x", "--trust", foreign}, "a trust file of another log")
+	require.NoDirExists(t, dir)
+	require.Empty(t, issued(t, d.eve, id))
+	kinds := done(t, d.eve, "evidence", "history", id)["records"].([]any)
+	for _, r := range kinds {
+		require.NotEqual(t, string(custody.KindExportEvidence), r.(map[string]any)["kind"], "nothing was exported")
+	}
+
+	strict := filepath.Join(t.TempDir(), "strict.json")
+	b, err := os.ReadFile(filepath.Join(d.dir, "trust.json"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(strict, b, 0o600))
+	done(t, d.eve, "report", id, "-o", dir, "--purpose", "x", "--trust", strict, "--kind", "case")
+}
+
+// TestBounded: a proof that comes without end is not written without end.
+func TestBounded(t *testing.T) {
+	var b strings.Builder
+	w := &bounded{&b, 5}
+	_, err := w.Write([]byte("123"))
+	require.NoError(t, err)
+	_, err = w.Write([]byte("45"))
+	require.NoError(t, err)
+	_, err = w.Write([]byte("6"))
+	require.ErrorContains(t, err, "more than")
+	require.Equal(t, "12345", b.String())
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("123456"), 0o600))
+	_, err = readWhole(file, 5)
+	require.ErrorContains(t, err, "more than 5 bytes")
+	whole, err := readWhole(file, 6)
+	require.NoError(t, err)
+	require.Equal(t, "123456", string(whole))
+}

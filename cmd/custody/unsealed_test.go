@@ -67,7 +67,7 @@ func (d *desk) front(t *testing.T) *front {
 	return f
 }
 
-// brings says what a request brings: "seal", "statement" or "chunk 0".
+// brings says what a request brings: "seal", "paper", "statement" or "chunk 0".
 func brings(t *testing.T, r *http.Request) string {
 	if r.Method == http.MethodPut {
 		return "chunk " + path.Base(r.URL.Path)
@@ -87,6 +87,9 @@ func brings(t *testing.T, r *http.Request) string {
 	}
 	if strings.Contains(string(e.Payload), string(custody.KindSealEvidence)) {
 		return "seal"
+	}
+	if strings.Contains(string(e.Payload), string(custody.KindReportEvidence)) {
+		return "paper"
 	}
 	return "statement"
 }
