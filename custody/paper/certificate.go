@@ -14,7 +14,7 @@ import (
 // do not say is a blank.
 func (p *Proof) Certificate14() *Document {
 	d := p.new("Certificate of copied data (draft), FRE 902(14): "+p.subject(), true)
-	d.add(caption())
+	d.add(p.caption())
 	d.add(certifier("the process of digital identification described below"))
 	for n, h := range p.items() {
 		d.add(h.copied(n + 3))
@@ -31,7 +31,7 @@ func (p *Proof) Certificate14() *Document {
 // accurate, record by record.
 func (p *Proof) Certificate13() *Document {
 	d := p.new("Certificate of system-generated records (draft), FRE 902(13): "+p.subject(), true)
-	d.add(caption())
+	d.add(p.caption())
 	d.add(certifier("the system described below, and how it was operated in the period"))
 	d.add(p.system())
 	d.add(p.accuracy())
@@ -42,7 +42,11 @@ func (p *Proof) Certificate13() *Document {
 	return d
 }
 
-func caption() (part Part) {
+// caption begins a certificate, with what its reader must not overlook.
+func (p *Proof) caption() (part Part) {
+	if alarm := p.alarm(); alarm != "" {
+		part.strong("READ THIS FIRST. " + alarm + " Nothing is to be certified that this contradicts.")
+	}
 	part.text("For a qualified person to complete, correct and sign. A line is a blank to fill in: the records do not say it. Strike out what the person cannot certify from his own knowledge or from records that he may rely on.")
 	part.blanks("Court, parties and docket number:")
 	return part
@@ -64,6 +68,9 @@ func (h *history) copied(number int) (part Part) {
 	if h.seal == nil || q == nil {
 		part.text("The item is not sealed: nothing is on record.")
 		return part
+	}
+	if list := h.alarms(); len(list) > 0 {
+		part.strong(strings.Join(list, " "))
 	}
 	part.facts(
 		Fact{Label: "Source", Value: q.Source.String()},

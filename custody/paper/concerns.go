@@ -69,6 +69,13 @@ func (h *history) concerns() (list []string) {
 		say("The service has lost the keys of the incident (%s): nobody can read its stored copy.", i.KeysLost)
 	case i.Damaged:
 		say("The service's last check found that its stored copy is not what was sealed.")
+	default:
+		if at, damaged := h.foundDamaged(); damaged {
+			say("A check found at %s that its stored copy was not what was sealed; what is stored now was found right later.", utc(at))
+		}
+	}
+	if i.Destroyed {
+		say("Its stored bytes are destroyed: a copy can be held against the digests on record, and against nothing else.")
 	}
 	if text := custody.AsReceivedText(i.AsReceived); text != "" {
 		say("%s.", capital(text))

@@ -58,8 +58,8 @@ func (p *Proof) summary() (part Part) {
 	if len(v.Withheld)+len(v.Erased) > 0 {
 		every = "Every record that the bundle of this " + string(v.Scope) + " discloses"
 	}
-	if n := len(v.Withheld); n > 0 {
-		extent = fmt.Sprintf("%s of the bundle WITHHELD: what they say is not told here. %s", plural(n, "record"), extent)
+	if alarm := p.alarm(); alarm != "" {
+		part.strong("READ THIS FIRST. " + alarm)
 	}
 	part.strong("VERIFIED. " + every + " is signed by who it says, stands in the log in its place, and follows the one before it. " + extent)
 	if n := len(p.concerns()); n > 0 {
