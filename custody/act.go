@@ -28,6 +28,14 @@ type Outcome struct {
 	Stream   Stream   // where its record belongs
 	Declares []Stream // streams that it opens
 	Resource Resource // what policy decides about
+	Covers   []Cover  // what else is given away with it: policy decides about each
+}
+
+// Cover is a thing that an act upon another one gives away too, and the act by which
+// it is given away alone: whom policy does not permit that one, gets it neither way.
+type Cover struct {
+	Action   Kind
+	Resource Resource
 }
 
 // Resource is the thing that an act touches, as policy sees it.

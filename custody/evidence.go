@@ -492,7 +492,8 @@ func (a *ExportEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 }
 
 // ExportIncident asks for the bundle of an incident: its own records and those of
-// all its items, and what proves them, without any artifact's bytes.
+// all its items, and what proves them, without any artifact's bytes. Whoever asks must
+// be permitted to export each of them.
 type ExportIncident struct {
 	Incident IncidentID `json:"incident"`
 }
@@ -509,8 +510,16 @@ func (a *ExportIncident) Check(*Statement) error {
 
 // Lawful implements Act.
 func (a *ExportIncident) Lawful(v View, _ *Statement) (Outcome, error) {
-	_, out, err := caseOf(v, a.Incident)
-	return out, err
+	c, out, err := caseOf(v, a.Incident)
+	if err != nil {
+		return out, err
+	}
+	for _, id := range c.Items() {
+		out.Covers = append(out.Covers, Cover{KindExportEvidence, Resource{
+			Type: "Evidence", ID: string(id), Incident: a.Incident, Assigned: out.Resource.Assigned,
+		}})
+	}
+	return out, nil
 }
 
 func checkItem(i IncidentID, e EvidenceID) error {

@@ -26,6 +26,10 @@ const Hidden = "not permitted, or no such thing"
 // exist and for what is not his.
 const HiddenText = "no such thing, or not for you"
 
+// NotEach is the reason of a refusal of what covers several things, to who is
+// permitted the act but not each of them. Which it is stays hidden.
+const NotEach = "not permitted for each item of the incident; export those one by one that are for you"
+
 // ErrNoKey says that the statement's signer is no live key of its actor, or that
 // the actor is unknown and has no stream in which that could be recorded.
 var ErrNoKey = errors.New("the signer is no live key of the actor")
@@ -83,7 +87,14 @@ func (j *Judge) Decide(v custody.View, s *custody.Statement) (*Decision, error) 
 		answer := rules.Decide(request)
 		d.Permit, d.Rules = answer.Permit, answer.Rules
 	}
+	var forbid []string
+	notEach := false
+	if d.Permit {
+		forbid, notEach = notCovered(rules, request, out.Covers)
+	}
 	switch {
+	case d.Permit && lawErr == nil && notEach:
+		d.Permit, d.Rules, d.Reason, d.Told = false, forbid, NotEach, NotEach
 	case !d.Permit, unknown:
 		d.Permit, d.Reason, d.Told = false, Hidden, HiddenText
 	case lawErr != nil:
@@ -101,6 +112,18 @@ func (j *Judge) Decide(v custody.View, s *custody.Statement) (*Decision, error) 
 		return nil, err
 	}
 	return d, nil
+}
+
+// notCovered asks policy about each thing that an act covers. It says whether one is
+// not permitted, and by which rules.
+func notCovered(rules *policy.Policy, r policy.Request, covers []custody.Cover) ([]string, bool) {
+	for _, c := range covers {
+		r.Action, r.Resource = c.Action, c.Resource
+		if answer := rules.Decide(r); !answer.Permit {
+			return answer.Rules, true
+		}
+	}
+	return nil, false
 }
 
 // refusalStream says where a refusal is recorded: with the thing, if the actor

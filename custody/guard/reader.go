@@ -197,16 +197,19 @@ func (r *Reader) Exporting(token string) (Export, error) {
 	if !ok || e.Principal != r.Principal {
 		return Export{}, custody.ErrUnknown
 	}
-	about, action := e.Evidence.Stream(), custody.KindExportEvidence
+	var act custody.Act = &custody.ExportEvidence{Evidence: e.Evidence}
 	if e.Incident != "" {
-		about, action = e.Incident.Stream(), custody.KindExportIncident
+		act = &custody.ExportIncident{Incident: e.Incident}
 	}
-	res, err := r.Resource(about)
+	out, err := act.Lawful(r.view, nil)
 	if err != nil {
 		return Export{}, err
 	}
-	if !r.May(action, res) {
-		return Export{}, custody.ErrUnknown
+	covers := append(out.Covers, custody.Cover{Action: act.Kind(), Resource: out.Resource})
+	for _, c := range covers {
+		if !r.May(c.Action, c.Resource) {
+			return Export{}, custody.ErrUnknown
+		}
 	}
 	return e, nil
 }

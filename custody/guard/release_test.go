@@ -10,6 +10,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/custody/policy"
 )
 
 // login returns a session of somebody.
@@ -423,4 +424,34 @@ func TestAnExportIsForItsEarner(t *testing.T) {
 		_, err := exporting(login, token)
 		require.ErrorIs(t, err, custody.ErrUnknown)
 	}
+}
+
+// TestAnExportOfAllIsOfEach: what policy forbids of one item, it forbids in the export
+// of the incident too, to whom it forbids it, and from then on.
+func TestAnExportOfAllIsOfEach(t *testing.T) {
+	item := newStage(t).Evidence
+	s := newStage(t, func(s *guardtest.Setup) {
+		s.Policy = policy.Default + `
+@id("not-this-one")
+forbid (principal, action == Action::"evidence.export", resource == Evidence::"` + string(item) + `")
+when { principal in Role::"external-auditor" };
+`
+	})
+	require.Equal(t, item, s.Evidence, "the same story")
+	s.as(s.Counsel).tries("for the court", &custody.ExportIncident{Incident: s.Incident}).recorded()
+	all := s.as(s.Lead).tries("for the court", &custody.ExportIncident{Incident: s.Incident}).recorded().Token
+	login := s.as(s.Lead).tries("", &custody.OpenSession{Client: "a test"}).recorded().Token
+
+	grant := func(role custody.Role) {
+		s.as(s.Administrator).tries("", &custody.GrantRole{Principal: s.Lead.ID, Role: role}).recorded()
+	}
+	grant(custody.RoleExternalAuditor)
+	s.as(s.Lead).tries("for the court", &custody.ExportEvidence{Evidence: item}).refused(guard.RefusedText)
+	refused := s.as(s.Lead).tries("for the court", &custody.ExportIncident{Incident: s.Incident}).refused("not permitted for each item of the incident")
+	record, err := custody.ParseRecord(refused.Record)
+	require.NoError(t, err)
+	require.Equal(t, []string{"not-this-one"}, record.Decision.Rules)
+	err = s.Read(t.Context(), login, func(r *guard.Reader) error { _, err := r.Exporting(all); return err })
+	require.ErrorIs(t, err, custody.ErrUnknown, "what was earned before is of no use any more")
+	s.as(s.Outsider).tries("for myself", &custody.ExportIncident{Incident: s.Incident}).refused(guard.RefusedText)
 }
