@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +210,9 @@ func (i *issuing) receipt(ctx context.Context, f paper.File) ([]byte, error) {
 		return (&paper.Issue{Format: paper.IssueFormat, Proof: string(was.Receipt.Marshal()), Record: was.Raw}).Marshal()
 	}
 	said, err := i.cl.Say(ctx, i.purpose, act)
+	if refusal := new(client.Error); errors.As(err, &refusal) && refusal.Status == http.StatusForbidden {
+		return nil, fmt.Errorf("%s is made, and that you issue it was refused: without its receipt it is an unsigned draft: %w", filepath.Join(i.dir, f.Name), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s is made, and nothing shows that it is on record; the same command again puts it there, or fetches its receipt if it is: %w", filepath.Join(i.dir, f.Name), err)
 	}

@@ -12,6 +12,7 @@ package decision
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/forensic-custody/custody/custody"
@@ -29,6 +30,12 @@ const HiddenText = "no such thing, or not for you"
 // NotEach is the reason of a refusal of what covers several things, to who is
 // permitted the act but not each of them. Which it is stays hidden.
 const NotEach = "not permitted for each item of the incident; export those one by one that are for you"
+
+// NoRuleText tells an actor that nobody is permitted an act, by a policy that is older
+// than the act. It says nothing of the thing that he asked for.
+func NoRuleText(k custody.Kind) string {
+	return fmt.Sprintf("no rule of this log's policy is about %s, so nobody may do it: the log began with the policy of an older version, and a log's policy cannot be changed yet; a log that is begun with this version has a rule for it", k)
+}
 
 // ErrNoKey says that the statement's signer is no live key of its actor, or that
 // the actor is unknown and has no stream in which that could be recorded.
@@ -97,6 +104,9 @@ func (j *Judge) Decide(v custody.View, s *custody.Statement) (*Decision, error) 
 		d.Permit, d.Rules, d.Reason, d.Told = false, forbid, NotEach, NotEach
 	case !d.Permit, unknown:
 		d.Permit, d.Reason, d.Told = false, Hidden, HiddenText
+		if !rules.Knows(s.Kind) {
+			d.Told = NoRuleText(s.Kind)
+		}
 	case lawErr != nil:
 		d.Permit, d.Reason, d.Told = false, lawErr.Error(), lawErr.Error()
 	default:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/custody/decision"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/custody/policy"
 	"github.com/forensic-custody/custody/investigate"
 )
 
@@ -915,4 +918,22 @@ func TestAFloodOfObjectionsEnds(t *testing.T) {
 	require.Equal(t, before, string(s.Log.Checkpoint()), "nothing was recorded")
 	says = nil
 	s.as(s.Engineer).tries("at last", s.Seal()).recorded()
+}
+
+// TestAPolicyOlderThanTheAct: whoever is refused since no rule is about what he asks
+// for is told so, of whatever thing he asks; on record it is a refusal as any other.
+func TestAPolicyOlderThanTheAct(t *testing.T) {
+	s := newStage(t, func(s *guardtest.Setup) {
+		s.Policy = strings.NewReplacer(`, Action::"evidence.report"`, "", `== Action::"incident.export"`, `== Action::"incident.retain"`).Replace(policy.Default)
+	})
+	paper := &custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1}
+	elsewhere := *paper
+	elsewhere.Evidence = custody.NewEvidenceID(custody.Hash(nil))
+	for _, act := range []custody.Act{paper, &elsewhere, &custody.ExportIncident{Incident: s.Incident}} {
+		told := s.as(s.Counsel).tries("for the court", act).refused("no rule of this log's policy is about " + string(act.Kind()))
+		record, err := custody.ParseRecord(told.Record)
+		require.NoError(t, err)
+		require.Equal(t, decision.Hidden, record.Decision.Reason)
+	}
+	s.as(s.Outsider).tries("for myself", &custody.ExportEvidence{Evidence: s.Evidence}).refused(guard.RefusedText)
 }

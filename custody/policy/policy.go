@@ -11,6 +11,7 @@ package policy
 import (
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/cedar-policy/cedar-go"
@@ -37,7 +38,14 @@ const (
 type Policy struct {
 	set    *cedar.PolicySet
 	digest custody.Digest
+	named  map[custody.Kind]bool // actions that a rule names
+	any    bool                  // a rule is about whatever action
 }
+
+var (
+	namesAction = regexp.MustCompile(`Action::"([^"\\]*)"`)
+	anyAction   = regexp.MustCompile(`\baction,`)
+)
 
 // Parse reads a policy text. Every policy in it has an @id of its own, by
 // which decisions name it.
@@ -47,6 +55,7 @@ func Parse(text string) (*Policy, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	set := cedar.NewPolicySet()
+	read := &Policy{set: set, digest: custody.Hash([]byte(text)), named: map[custody.Kind]bool{}}
 	for _, p := range list {
 		id := cedar.PolicyID(p.Annotations()["id"])
 		if id == "" {
@@ -55,9 +64,19 @@ func Parse(text string) (*Policy, error) {
 		if !set.Add(id, p) {
 			return nil, fmt.Errorf("policy: two policies have the @id %q", id)
 		}
+		rule := p.MarshalCedar() // without its comments
+		for _, m := range namesAction.FindAllSubmatch(rule, -1) {
+			read.named[custody.Kind(m[1])] = true
+		}
+		read.any = read.any || anyAction.Match(rule)
 	}
-	return &Policy{set: set, digest: custody.Hash([]byte(text))}, nil
+	return read, nil
 }
+
+// Knows says whether a rule of the policy is about the action: what none is about is
+// permitted to nobody, as when the policy is older than the action. It is for telling
+// people why; Decide does not go by it.
+func (p *Policy) Knows(action custody.Kind) bool { return p.any || p.named[action] }
 
 // Digest names the policy's text.
 func (p *Policy) Digest() custody.Digest { return p.digest }

@@ -234,3 +234,24 @@ func TestThePolicyIsNamedByItsText(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, custody.Hash([]byte(policy.Default)), p.Digest())
 }
+
+// TestKnows: which actions a policy is about, whatever stands in its comments.
+func TestKnows(t *testing.T) {
+	p, err := policy.Parse(`@id("a") // Action::"evidence.seal" is not here
+permit (principal, action in [Action::"evidence.export", Action::"evidence.report"], resource)
+when { context.purpose != "" && action != Action::"evidence.receive" };`)
+	require.NoError(t, err)
+	for action, want := range map[custody.Kind]bool{
+		custody.KindExportEvidence: true, custody.KindReportEvidence: true, custody.KindReceiveEvidence: true, custody.KindSealEvidence: false, custody.KindExportIncident: false,
+	} {
+		require.Equal(t, want, p.Knows(action), action)
+	}
+	p, err = policy.Parse(`@id("a") permit (principal, action, resource);`)
+	require.NoError(t, err)
+	require.True(t, p.Knows(custody.KindExportIncident))
+	p, err = policy.Parse(policy.Default)
+	require.NoError(t, err)
+	for kind := range custody.Acts() {
+		require.Equal(t, kind != custody.KindGenesis && kind != custody.KindCollectEvidence, p.Knows(kind), kind)
+	}
+}
