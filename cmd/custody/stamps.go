@@ -137,14 +137,16 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 		if within == 0 {
 			within = interval(page.Authorities)
 		}
+		last := from
 		for _, l := range page.Stamps {
 			if l.Size > now.Size { // stamped since, or a list without end
 				page.More = false
 				break
 			}
-			if l.Size < from {
+			if l.Size < last {
 				return nil, fmt.Errorf("the log's list of stamps is not in order of size")
 			}
+			last = l.Size
 			s, err := readStamp(ctx, trust, log, l, roots)
 			if err != nil {
 				return nil, err
@@ -154,7 +156,7 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 		if !page.More || len(page.Stamps) == 0 {
 			break
 		}
-		from = page.Stamps[len(page.Stamps)-1].Size + 1
+		from = last + 1
 	}
 	r.Within = int(within.Seconds())
 	r.findGaps(within)

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
+	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
 )
@@ -128,4 +133,51 @@ func TestNamesThatALogTells(t *testing.T) {
 	require.Equal(t, 2, strings.Count(r.text(), "\n"))
 	r.Stamps[0].Authority = "Example TSA"
 	require.Contains(t, r.text(), "NOT BELIEVED: Example TSA says")
+}
+
+// TestAListWithoutEnd: a log that lists stamps without end, page after page or in one,
+// is read as far as it has records, and one whose pages do not go on is no log.
+func TestAListWithoutEnd(t *testing.T) {
+	s := newService(t, filepath.Join(t.TempDir(), "service"))
+	s.start()
+	read, err := sourceOf(s.url + "/log/")
+	require.NoError(t, err)
+	asked := 0
+	lists := func(page func(from uint64) []api.ListedStamp) (*stampReport, error) {
+		asked = 0
+		return readStamps(t.Context(), s.trust, func(ctx context.Context, path string) ([]byte, error) {
+			var from uint64
+			if n, _ := fmt.Sscanf(path, "stamps/from/%d", &from); n == 0 {
+				return read(ctx, path)
+			}
+			if asked++; asked > 100 {
+				return nil, errors.New("it is asked again and again")
+			}
+			return json.Marshal(api.StampList{Authorities: []api.StampAuthority{}, Stamps: page(from), More: true})
+		}, 0)
+	}
+	one := func(size uint64) api.ListedStamp { return api.ListedStamp{Size: size, Authority: "nobody"} }
+
+	r, err := lists(func(from uint64) []api.ListedStamp { return []api.ListedStamp{one(from)} })
+	require.NoError(t, err)
+	require.Len(t, r.Stamps, int(r.Size)+1, "of the sizes 0 to that of the log")
+	require.Equal(t, int(r.Size)+2, asked)
+	r, err = lists(func(uint64) (list []api.ListedStamp) {
+		for n := range uint64(1000) {
+			list = append(list, one(n))
+		}
+		return list
+	})
+	require.NoError(t, err)
+	require.Len(t, r.Stamps, int(r.Size)+1)
+	require.Equal(t, 1, asked)
+	r, err = lists(func(uint64) []api.ListedStamp { return nil })
+	require.NoError(t, err)
+	require.Empty(t, r.Stamps)
+	require.Equal(t, 1, asked, "an empty page is the last")
+	_, err = lists(func(uint64) []api.ListedStamp { return []api.ListedStamp{one(1)} })
+	require.ErrorContains(t, err, "not in order")
+	_, err = lists(func(uint64) []api.ListedStamp { return []api.ListedStamp{one(2), one(1)} })
+	require.ErrorContains(t, err, "not in order")
+	require.Equal(t, 1, asked, "within a page too")
 }

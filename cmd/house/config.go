@@ -10,12 +10,14 @@ package house
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -228,6 +230,18 @@ func readConfig(dir string) (Config, error) {
 		return Config{}, fmt.Errorf("%s: trillian: tree is missing", path)
 	}
 	return c, nil
+}
+
+// explicit is the configuration with the numbers in it that hold where none are given,
+// for who reads the file.
+func (c Config) explicit() Config {
+	c.Fixity = cmp.Or(c.Fixity, defaultFixity)
+	c.Archive = cmp.Or(c.Archive, defaultArchive)
+	c.Authorities = slices.Clone(c.Authorities)
+	for i := range c.Authorities {
+		c.Authorities[i].Minutes = cmp.Or(c.Authorities[i].Minutes, defaultMinutes)
+	}
+	return c
 }
 
 func (c Config) marshal() ([]byte, error) {

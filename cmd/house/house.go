@@ -128,7 +128,7 @@ func CreateWitnessed(ctx context.Context, dir string, c Config, witnesses string
 	if err != nil {
 		return nil, err
 	}
-	text, err := h.Config.marshal() // with what was made for it
+	text, err := h.Config.explicit().marshal() // with what was made for it
 	if err != nil {
 		return nil, err
 	}

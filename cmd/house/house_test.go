@@ -347,6 +347,22 @@ func TestCreate(t *testing.T) {
 	require.NotEqual(t, trust.Log, second.Log)
 }
 
+// TestTheConfigurationSaysWhatHolds: where no number was given, the file has the one
+// that is gone by.
+func TestTheConfigurationSaysWhatHolds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "service")
+	c := house.Default(origin)
+	c.Authorities = []house.Authority{{Name: "our clock", Kind: custody.LocalAuthority}}
+	_, err := house.Create(t.Context(), dir, c)
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	require.NoError(t, err)
+	for _, want := range []string{`"minutes": 60`, `"fixityDays": 7`, `"archiveDays": 365`} {
+		require.Contains(t, string(b), want)
+	}
+	require.Zero(t, c.Authorities[0].Minutes, "what the caller has stays as it is")
+}
+
 func configure(t *testing.T, dir, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o600))
