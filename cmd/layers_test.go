@@ -73,9 +73,10 @@ var rows = map[string]row{
 	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay custody/stamp investigate ledger ledger/authority ledger/keep ledger/trillian ledger/witness " +
 		"storage storage/archive storage/file storage/intake storage/s3 storage/sql storage/sqlite",
 		"filippo.io/age github.com/go-json-experiment/json github.com/prometheus/client_golang golang.org/x/mod/sumdb golang.org/x/sys"},
-	"cmd/custody": {"api api/client api/client/keyring cmd/house custody custody/bundle custody/paper custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
+	"cmd/custody": {"api api/client api/client/keyring cmd/excerpts cmd/house custody custody/bundle custody/paper custody/replay custody/format custody/format/ewf custody/stamp investigate ledger/monitor ledger/witness",
 		"github.com/go-json-experiment/json github.com/spf13/cobra github.com/vbauerster/mpb golang.org/x/sys golang.org/x/term"},
-	"cmd/custody-verify": {"custody custody/bundle investigate", "github.com/go-json-experiment/json"},
+	"cmd/custody-verify": {"cmd/excerpts custody custody/bundle investigate", "github.com/go-json-experiment/json"},
+	"cmd/excerpts":       {"custody custody/bundle", ""},
 	"cmd/wasm":           {"custody custody/bundle custody/paper investigate", "github.com/go-json-experiment/json"},
 	"cmd/page":           {"", ""},
 

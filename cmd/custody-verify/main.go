@@ -1,7 +1,7 @@
 // Command custody-verify verifies a bundle, and does nothing else: for whoever is
 // handed one and wants a program with as little in it as can be.
 //
-//	custody-verify --trust trust.json [--artifact FILE] [--json] BUNDLE
+//	custody-verify BUNDLE --trust trust.json [--artifact FILE] [--excerpts FOLDER] [--json]
 //
 // It needs no network, no account and no other file, and says what custody bundle
 // verify says. Exit code 0: everything verifies; 1: something does not; 2: it
@@ -15,11 +15,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/forensic-custody/custody/cmd/excerpts"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/investigate"
@@ -51,20 +53,22 @@ func run(args []string, stdout, stderr io.Writer) (verified bool, err error) {
 	f := flag.NewFlagSet("custody-verify", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprint(stderr, "usage: custody-verify --trust trust.json [--artifact FILE] [--json] BUNDLE\n\n"+
+		fmt.Fprint(stderr, "usage: custody-verify BUNDLE --trust trust.json [--artifact FILE] [--excerpts FOLDER] [--json]\n\n"+
 			"Says what a bundle proves, by a trust file that reached you another way than the bundle.\n"+
 			"Exit code 0: everything verifies; 1: something does not; 2: asked the wrong way.\n\n")
 		f.PrintDefaults()
 	}
 	trustPath := f.String("trust", "", "trust file: what you believe")
 	artifact := f.String("artifact", "", "the artifact's bytes, to compare with what was sealed")
+	folder := f.String("excerpts", "", "folder to write the stretches of artifacts to that the bundle holds, once all is verified; made where it is missing")
 	asJSON := f.Bool("json", false, "print the verdict as JSON")
-	if err := f.Parse(args); err != nil {
+	bundles, err := parse(f, args)
+	if err != nil {
 		return false, err
 	}
-	if f.NArg() != 1 || *trustPath == "" {
+	if len(bundles) != 1 || *trustPath == "" {
 		f.Usage()
-		return false, errors.New("give one bundle, behind --trust and its file")
+		return false, errors.New("give one bundle, and --trust with its file")
 	}
 	b, err := os.ReadFile(*trustPath)
 	if err != nil {
@@ -74,11 +78,50 @@ func run(args []string, stdout, stderr io.Writer) (verified bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s is not a trust file: %w", *trustPath, err)
 	}
-	v, err := verify(f.Arg(0), *artifact, trust)
+	v, err := verify(bundles[0], *artifact, trust)
 	if err != nil {
 		return false, err
 	}
-	return v.Verified, tell(stdout, v, trust, *asJSON)
+	if err := tell(stdout, v, trust, *asJSON); err != nil {
+		return false, err
+	}
+	if v.Verified && *folder != "" {
+		err = writeExcerpts(bundles[0], *folder, v, stderr)
+	}
+	return v.Verified, err
+}
+
+// parse reads flags and arguments in whatever order they come, and returns the
+// arguments.
+func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		if ended := len(args) - f.NArg(); ended > 0 && args[ended-1] == "--" { // flags came to an end
+			return append(rest, f.Args()...), nil
+		}
+		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+func writeExcerpts(path, folder string, v *bundle.Verdict, stderr io.Writer) (err error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	written, err := excerpts.Write(bufio.NewReaderSize(in, 1<<20), folder, v)
+	if err == nil && len(written) == 0 {
+		_, err = fmt.Fprintln(stderr, "no excerpts in it: nothing was written")
+	}
+	for _, name := range written {
+		_, _ = fmt.Fprintf(stderr, "wrote %s\n", filepath.Join(folder, name))
+	}
+	return err
 }
 
 func verify(path, artifact string, trust *custody.Trust) (v *bundle.Verdict, err error) {

@@ -5,12 +5,15 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody/bundle"
 )
 
 func vector(name string) string { return filepath.Join("../../custody/testdata/vectors", name) }
@@ -68,6 +71,8 @@ func TestCases(t *testing.T) {
 func TestAskedTheWrongWay(t *testing.T) {
 	for says, args := range map[string][]string{
 		"give one bundle":     {vector("exhibit.bundle")},
+		"give one":            {vector("exhibit.bundle"), "--trust", vector("trust.json"), vector("exhibit.bundle")},
+		"and --trust":         {"--", vector("exhibit.bundle"), "--trust", vector("trust.json")},
 		"one bundle":          {"--trust", vector("trust.json")},
 		"not a trust file":    {"--trust", vector("exhibit.bundle"), vector("exhibit.bundle")},
 		"no such file":        {"--trust", "nowhere", vector("exhibit.bundle")},
@@ -79,6 +84,52 @@ func TestAskedTheWrongWay(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.False(t, verified)
 	}
+}
+
+// TestAnyOrder: flags may come behind the bundle, as they may with custody bundle
+// verify; behind -- there are none.
+func TestAnyOrder(t *testing.T) {
+	b, trust := vector("exhibit.bundle"), vector("trust.json")
+	for _, args := range [][]string{{b, "--trust", trust}, {"--trust", trust, b, "--json"}, {"--trust", trust, "--", b}, {"--trust=" + trust, b}} {
+		verified, err := run(args, io.Discard, io.Discard)
+		require.NoError(t, err, "%q", args)
+		require.True(t, verified)
+	}
+}
+
+// TestExcerpts are written out, into a folder that is made, of what verifies.
+func TestExcerpts(t *testing.T) {
+	artifact := []byte("what was on the disk\n")
+	whole, err := os.ReadFile(vector("exhibit-without-leaves.bundle"))
+	require.NoError(t, err)
+	items, err := bundle.Items(bytes.NewReader(whole))
+	require.NoError(t, err)
+	var with bytes.Buffer
+	require.NoError(t, bundle.AddExcerpts(&with, bytes.NewReader(whole), items[0], bytes.NewReader(artifact), bundle.Stretch{Offset: 5, Length: 3}))
+	path, folder := filepath.Join(t.TempDir(), "some.bundle"), filepath.Join(t.TempDir(), "out")
+	args := []string{path, "--trust", vector("trust.json"), "--excerpts", folder}
+
+	require.NoError(t, os.WriteFile(path, with.Bytes()[:with.Len()-600], 0o600))
+	verified, err := run(args, io.Discard, io.Discard)
+	require.NoError(t, err)
+	require.False(t, verified)
+	require.NoDirExists(t, folder)
+
+	require.NoError(t, os.WriteFile(path, with.Bytes(), 0o600))
+	var said bytes.Buffer
+	verified, err = run(args, io.Discard, &said)
+	require.NoError(t, err)
+	require.True(t, verified)
+	name := filepath.Join(folder, string(items[0])+"-5-7.bin")
+	require.Contains(t, said.String(), "wrote "+name)
+	got, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, artifact[5:8], got)
+	_, err = run(args, io.Discard, io.Discard)
+	require.ErrorIs(t, err, fs.ErrExist, "nothing is written over")
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
 }
 
 // TestProgram: it is one static file, and its exit codes are as it says.

@@ -212,6 +212,9 @@ after everything has been verified.`,
 				if err != nil {
 					return err
 				}
+				if len(written) == 0 {
+					text.WriteString("no excerpts in it: nothing was written\n")
+				}
 				for _, name := range written {
 					fmt.Fprintf(&text, "wrote %s\n", filepath.Join(excerpts, name))
 				}
@@ -227,7 +230,7 @@ after everything has been verified.`,
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")
 	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes, to compare with what was sealed")
-	c.Flags().StringVar(&excerpts, "excerpts", "", "folder to write the stretches of artifacts to that the bundle holds, once all is verified")
+	c.Flags().StringVar(&excerpts, "excerpts", "", "folder to write the stretches of artifacts to that the bundle holds, once all is verified; made where it is missing")
 	c.Flags().StringVar(&log, "log", "", "where the log is served (…/log/), or the folder of a mirror: is there anything later?")
 	return c
 }

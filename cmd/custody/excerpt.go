@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/forensic-custody/custody/cmd/excerpts"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 )
@@ -20,7 +21,7 @@ func (a *app) bundleExcerpt() *cobra.Command {
 	var out, trustPath, artifact, item string
 	var ranges []string
 	c := &cobra.Command{
-		Use: "excerpt BUNDLE -o FILE --trust trust.json --artifact FILE --range OFFSET:LENGTH", Short: "Add stretches of an artifact to a proof, without the rest of it", Args: exactly(1),
+		Use: "excerpt BUNDLE -o FILE --trust trust.json --artifact FILE --range FIRST-LAST", Short: "Add stretches of an artifact to a proof, without the rest of it", Args: exactly(1),
 		Long: `Copies a bundle and adds bytes of the artifact to it, with the proof that they are
 of what was sealed: whoever verifies the result needs nothing else of the artifact.
 The artifact is read once, whole, and must be the one that was sealed.
@@ -29,8 +30,8 @@ A proof reaches down to blocks of 64 KiB: the whole blocks in which the stretche
 lie go along, and with them up to 65,535 bytes on either side. The result is
 verified before it is kept. custody bundle verify --excerpts writes the stretches
 out.`,
-		Example: `  custody bundle excerpt EX-1.bundle -o EX-1-mbr.bundle --trust trust.json --artifact disk.img --range 0:512
-  custody bundle excerpt EX-1.bundle -o EX-1-two.bundle --trust trust.json --artifact disk.img --range 0:512 --range 1048576:4096`,
+		Example: `  custody bundle excerpt EX-1.bundle -o EX-1-mbr.bundle --trust trust.json --artifact disk.img --range 0-511
+  custody bundle excerpt EX-1.bundle -o EX-1-two.bundle --trust trust.json --artifact disk.img --range 0-511 --range 1048576-1052671`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" || out == "-" || trustPath == "" || artifact == "" {
 				return usagef("give -o, a file, --trust, and --artifact")
@@ -57,7 +58,7 @@ out.`,
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file, to verify the result with")
 	c.Flags().StringVar(&artifact, "artifact", "", "the artifact's bytes")
 	c.Flags().StringVar(&item, "item", "", "the item e-… that they are of, where the bundle is of several")
-	c.Flags().StringArrayVar(&ranges, "range", nil, "a stretch: OFFSET:LENGTH, in bytes")
+	c.Flags().StringArrayVar(&ranges, "range", nil, "FIRST-LAST: a stretch, by its first and last byte, counted from 0")
 	return c
 }
 
@@ -83,18 +84,14 @@ func itemIn(in io.ReadSeeker, named string) (custody.EvidenceID, error) {
 	return items[0], nil
 }
 
-// parseRanges reads stretches: OFFSET:LENGTH.
+// parseRanges reads stretches: FIRST-LAST each.
 func parseRanges(ranges []string) (list []bundle.Stretch, err error) {
 	for _, r := range ranges {
-		offset, length, _ := strings.Cut(r, ":")
-		var s bundle.Stretch
-		if s.Offset, err = strconv.ParseUint(offset, 10, 53); err == nil {
-			s.Length, err = strconv.ParseUint(length, 10, 53)
+		offset, length, err := parseRange(r)
+		if err != nil {
+			return nil, err
 		}
-		if err != nil || s.Length == 0 {
-			return nil, usagef("%q is not OFFSET:LENGTH, in bytes", r)
-		}
-		list = append(list, s)
+		list = append(list, bundle.Stretch{Offset: offset, Length: length})
 	}
 	if len(list) == 0 {
 		return nil, usagef("give --range")
@@ -102,41 +99,27 @@ func parseRanges(ranges []string) (list []bundle.Stretch, err error) {
 	return list, nil
 }
 
-// writeExcerpts writes the excerpts of a bundle that verified into a folder, under
-// names of ours, each only once it is the bytes that were verified.
+// parseRange reads FIRST-LAST: the first and the last byte of a stretch, counted from 0.
+func parseRange(text string) (offset, length uint64, err error) {
+	first, last, ok := strings.Cut(text, "-")
+	from, err1 := strconv.ParseUint(first, 10, 53)
+	to, err2 := strconv.ParseUint(last, 10, 53)
+	if ok && err1 == nil && err2 == nil && from <= to {
+		return from, to - from + 1, nil
+	}
+	return 0, 0, usagef("range %q is not FIRST-LAST: the first and the last byte, counted from 0; the first 512 bytes are 0-511", text)
+}
+
+// writeExcerpts writes the excerpts of a bundle that verified into a folder.
 func writeExcerpts(path, dir string, v *bundle.Verdict) (written []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	root, err := os.MkdirTemp(dir, ".custody-excerpts-")
-	if err != nil {
-		return nil, usageError{err}
+	written, err = excerpts.Write(bufio.NewReaderSize(f, 1<<20), dir, v)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		err = usageError{err}
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	err = v.Excerpts(bufio.NewReaderSize(f, 1<<20), func(id custody.EvidenceID, x bundle.Excerpt, content io.Reader) error {
-		name := fmt.Sprintf("%s-%d-%d.bin", id, x.Offset, x.Length)
-		w, err := os.OpenFile(filepath.Join(root, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		written = append(written, name)
-		_, err = io.Copy(w, content)
-		return errors.Join(err, w.Sync(), w.Close())
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range written {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return nil, usagef("%s is there already", filepath.Join(dir, name))
-		}
-	}
-	for _, name := range written {
-		if err := os.Rename(filepath.Join(root, name), filepath.Join(dir, name)); err != nil {
-			return nil, err
-		}
-	}
-	return written, syncFolder(dir)
+	return written, err
 }

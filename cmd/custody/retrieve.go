@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -47,16 +46,18 @@ take the disk away.`,
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist; - for stdout")
-	c.Flags().StringVar(&span, "range", "", "FIRST-LAST: only these bytes")
+	c.Flags().StringVar(&span, "range", "", "FIRST-LAST: only these bytes, counted from 0")
 	c.Flags().StringVar(&purpose, "purpose", "", "why")
 	c.Flags().DurationVar(&patience, "retry", 30*time.Second, "for how long to try again while the service cannot be reached")
 	return c
 }
 
 func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose string, patience time.Duration) (err error) {
-	offset, length, err := stretch(span)
-	if err != nil {
-		return err
+	var offset, length uint64 // 0: the whole artifact
+	if span != "" {
+		if offset, length, err = parseRange(span); err != nil {
+			return err
+		}
 	}
 	var into *part
 	if out != "-" {
@@ -229,18 +230,4 @@ func renameNew(from, to string) error {
 		return fmt.Errorf("name %s %s: %w", from, to, err)
 	}
 	return nil
-}
-
-// stretch reads FIRST-LAST; without it the whole artifact is meant, length 0.
-func stretch(span string) (offset, length uint64, err error) {
-	if span == "" {
-		return 0, 0, nil
-	}
-	first, last, ok := strings.Cut(span, "-")
-	from, err1 := strconv.ParseUint(first, 10, 63)
-	to, err2 := strconv.ParseUint(last, 10, 63)
-	if !ok || err1 != nil || err2 != nil || to < from {
-		return 0, 0, usagef("range %q is not FIRST-LAST, two numbers of bytes counted from 0", span)
-	}
-	return from, to - from + 1, nil
 }
