@@ -82,7 +82,7 @@ type Incident struct {
 	OpenedBy   custody.PrincipalID   `json:"openedBy"`
 	Assigned   []custody.PrincipalID `json:"assigned"`
 	Shredding  *Disposal             `json:"shredding,omitempty"` // its keys are to be destroyed, or are
-	Evidence   []Evidence            `json:"evidence,omitempty"`  // what is sealed; where one incident is asked for
+	Evidence   []Evidence            `json:"evidence,omitempty"`  // what is sealed, in order of exhibit numbers; where one incident is asked for
 	Withdrawn  []Evidence            `json:"withdrawn,omitempty"` // what was announced and withdrawn, likewise
 }
 
@@ -167,6 +167,9 @@ func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
 		case e.Withdrawn:
 			shown.Withdrawn = append(shown.Withdrawn, e)
 		}
+	}
+	for _, list := range [][]Evidence{shown.Evidence, shown.Withdrawn} {
+		slices.SortStableFunc(list, func(a, b Evidence) int { return custody.CompareExhibits(a.Exhibit, b.Exhibit) })
 	}
 	return shown, nil
 }

@@ -56,7 +56,7 @@ func ParseTimeAuthorityKind(s string) (TimeAuthorityKind, error) {
 	case ExternalAuthority, QualifiedAuthority, LocalAuthority:
 		return k, nil
 	}
-	return "", fmt.Errorf("kind of authority %.40q is not %q, %q or %q", s, ExternalAuthority, QualifiedAuthority, LocalAuthority)
+	return "", fmt.Errorf("kind of authority %.40q is none of external, qualified and local", s)
 }
 
 // The bounds of what a trust file says of authorities.
@@ -139,6 +139,9 @@ func parseCertificates(file []byte) (list []*x509.Certificate, err error) {
 			return nil, errors.New("a certificate stands there twice")
 		}
 		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no certificate in PEM (-----BEGIN CERTIFICATE-----) is in it")
 	}
 	if !slices.ContainsFunc(list, isRoot) {
 		return nil, errors.New("none of the certificates is a root, issued by whom it is issued to")

@@ -248,7 +248,7 @@ func (a *app) complete(in *intake, path string) (err error) {
 		return err
 	}
 	if len(missing) > 0 {
-		return usagef("evidence is not taken in without %s", strings.Join(missing, ", "))
+		return usagef("evidence is not taken in without %s", flagList(missing))
 	}
 	lines := map[string]string{"purpose": in.purpose}
 	if !in.scene {

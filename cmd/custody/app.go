@@ -187,6 +187,16 @@ func atLeast(n int) cobra.PositionalArgs {
 	}
 }
 
+// atMost is exactly's other sister, for commands that take one or none.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usagef("%d arguments instead of %d or fewer: %s", len(args), n, c.UseLine())
+		}
+		return nil
+	}
+}
+
 // say prints a line for people on stderr.
 func (a *app) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(a.stderr, clean(fmt.Sprintf(format, args...)))

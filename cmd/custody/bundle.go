@@ -360,7 +360,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   evidence get             grant and receipt (each payload, stream, index, size, receipt), bytes, sha256
   evidence history         stream, size, records: sequence, index, time, recorded, actor, kind,
                            purpose, permitted, reason, act
-  log stamps               size, stamps: size, time, accuracyMs, authority, kind, verified, problem;
+  log stamps               asked: name, kind, minutes, nextDue; size, stamps: size, time, accuracyMs, authority, kind, verified, problem;
                            withinSeconds, gaps: first, last, from, to; unstamped
   trust (every verb)       fingerprint, origin, log, replaced, witnesses, authorities: name, kind, roots
   log judge                proven, origin, sizes, quorum

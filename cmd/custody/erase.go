@@ -21,11 +21,11 @@ func (a *app) recordHistory() *cobra.Command {
 		Long: `Shows the records of a stream (policy, incidents, incident/i-…, evidence/e-…,
 principal/p-…), each verified here against the trust file: that it is in the log and
 follows the one before it, or is erased by order of two people.`,
-		Example: "  custody record history principal/p-abcdefghijklmnop",
+		Example: "  custody record history p-abcdefghijklmnop",
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := custody.ParseStream(args[0])
+			s, err := parseStream(args[0])
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			return a.history(c.Context(), s)
 		},
@@ -43,11 +43,11 @@ sessions, exports, requests for a check that were answered, receipts, releases t
 finished. What later decisions depend on cannot, nor a record of an item on legal
 hold, nor what you said yourself. What others have kept of it is not reached.
 ` + twoPeople,
-		Example: `  custody record erase evidence/e-abcdefghijklmnop 5 --authority "GDPR 17, request 12/26" --purpose "he asked for it"`,
+		Example: `  custody record erase e-abcdefghijklmnop 5 --authority "GDPR 17, request 12/26" --purpose "he asked for it"`,
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := custody.ParseStream(args[0])
+			s, err := parseStream(args[0])
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			sequence, err := strconv.ParseUint(args[1], 10, 53)
 			if err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -23,11 +25,14 @@ func (a *app) evidenceCommand() *cobra.Command {
 func (a *app) evidenceList() *cobra.Command {
 	var incident string
 	c := &cobra.Command{
-		Use: "list --incident i-…", Short: "List the sealed items of an incident, and those that were withdrawn", Args: exactly(0), Example: "  custody evidence list --incident i-abcdefghijklmnop",
-		RunE: func(c *cobra.Command, _ []string) error {
-			id, err := custody.ParseIncidentID(incident)
+		Use: "list i-…", Short: "List the sealed items of an incident, by exhibit number, and those that were withdrawn", Args: atMost(1), Example: "  custody evidence list i-abcdefghijklmnop",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 == (incident != "") {
+				return usagef("name one incident: custody evidence list i-… (custody incident list shows them)")
+			}
+			id, err := custody.ParseIncidentID(cmp.Or(incident, strings.Join(args, "")))
 			if err != nil {
-				return usageError{fmt.Errorf("--incident: %w", err)}
+				return usageError{err}
 			}
 			cl, _, err := a.dial(c.Context())
 			if err != nil {
@@ -53,7 +58,7 @@ func (a *app) evidenceList() *cobra.Command {
 			return a.keep(c.Context(), cl)
 		},
 	}
-	c.Flags().StringVar(&incident, "incident", "", "the incident")
+	c.Flags().StringVar(&incident, "incident", "", "the incident, instead of as an argument")
 	return c
 }
 

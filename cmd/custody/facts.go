@@ -105,8 +105,8 @@ func allFacts() []fact {
 		{"authority", "authority.reference", "of that right, the docket number, clause or name", text(func(q *custody.Acquisition) *string { return &q.Authority.Reference })},
 		{"authority-from", "authority.from", "since when that right holds, like 2026-11-01T00:00:00+01:00", text(func(q *custody.Acquisition) *string { return &q.Authority.From })},
 		{"authority-until", "authority.until", "until when that right holds", text(func(q *custody.Acquisition) *string { return &q.Authority.Until })},
-		{"first-event", "coverage.first", "time of a log's first event", text(func(q *custody.Acquisition) *string { return &coverage(q).First })},
-		{"last-event", "coverage.last", "time of a log's last event", text(func(q *custody.Acquisition) *string { return &coverage(q).Last })},
+		{"first-event", "coverage.first", "time of a log's first event; of an empty one, from when on its source was logging", text(func(q *custody.Acquisition) *string { return &coverage(q).First })},
+		{"last-event", "coverage.last", "time of a log's last event; of an empty one, until when its source was logging", text(func(q *custody.Acquisition) *string { return &coverage(q).Last })},
 		{"order", "order", "place in the order of collection, 1 for what is most volatile", func(q *custody.Acquisition, said string) (err error) {
 			if q.Order, err = strconv.ParseUint(said, 10, 32); err != nil {
 				err = usagef("--order %q is not a number", said)
@@ -179,7 +179,16 @@ func complete(a *app, q *custody.Acquisition, kind string, mayAsk bool) error {
 // lacksFacts are the flags of what is missing.
 type lacksFacts []string
 
-func (l lacksFacts) Error() string { return "missing: " + strings.Join(l, ", ") }
+func (l lacksFacts) Error() string { return "missing: " + flagList(l) }
+
+// flagList lists flags that are missing. What a log without events has of a time, they say.
+func flagList(flags []string) string {
+	text := strings.Join(flags, ", ")
+	if slices.Contains(flags, "--first-event") || slices.Contains(flags, "--last-event") {
+		text += " (of a log without events: from when and until when its source was logging)"
+	}
+	return text
+}
 
 func (fact fact) ask(a *app, q *custody.Acquisition, mayAsk bool) (answered bool, err error) {
 	if !mayAsk {

@@ -97,10 +97,19 @@ func (a *app) checked(ctx context.Context, cl *client.Client, id custody.Evidenc
 }
 
 func (a *app) evidenceHold() *cobra.Command {
-	authority := ""
-	c := a.about("hold", "Put an item on legal hold: it is not destroyed, whatever its retention says", "",
+	authority, again := "", false
+	c := a.about("hold", "Put an item on legal hold: it is not destroyed, whatever its retention says",
+		`Puts an item on legal hold. Several can be on it, each lifted apart; a second one by
+the same authority, in the same words, is taken for a slip unless --again is given.`,
 		`  custody evidence hold e-abcdefghijklmnop --authority "Regional Court Frankfurt, 7 O 12/26" --purpose "order of 24 November"`,
 		func(c *cobra.Command, cl *client.Client, id custody.EvidenceID, purpose string) error {
+			if e, err := cl.Evidence(c.Context(), id); err == nil && !again { // whether it can be held, the service says
+				for _, h := range e.Holds {
+					if h.Authority == authority {
+						return usagef("%s is on hold by %s already, since %s (hold %s); with --again another one is put on it, which has to be lifted too", id, authority, h.At, h.ID)
+					}
+				}
+			}
 			said, err := cl.Say(c.Context(), purpose, &custody.HoldEvidence{Authority: authority, Evidence: id})
 			if err != nil {
 				return err
@@ -108,6 +117,7 @@ func (a *app) evidenceHold() *cobra.Command {
 			return a.saidOf(said, string(id), fmt.Sprintf("%s is on legal hold by %s", id, authority))
 		})
 	c.Flags().StringVar(&authority, "authority", "", "who ordered it, with a reference")
+	c.Flags().BoolVar(&again, "again", false, "although a hold by this authority is on it")
 	return c
 }
 

@@ -29,11 +29,11 @@ verdict on the result lists them, and says what can then not be told.
 The result is verified before it is kept. Where a record that stays stands upon one
 that is withheld, it does not verify, and the record that lacks it is named. What is
 of the policy, and the seal of an item, is never withheld. A choice that fits no
-record is an error. Streams and sequences: custody --json bundle verify, timeline.
+record is an error. Streams and sequences stand in what custody bundle verify says.
 With --others the verdict calls those people's records here disputable: without all
 that they did, nobody sees that no key and no right was taken from them.`,
 		Example: `  custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --others
-  custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --withhold evidence/e-abcdefghijklmnop:3,5-7
+  custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --withhold e-abcdefghijklmnop:3,5-7
   custody bundle redact EX-1.bundle -o EX-1-short.bundle --trust trust.json --kind evidence.export`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" || out == "-" || trustPath == "" {
@@ -54,7 +54,7 @@ that they did, nobody sees that no key and no right was taken from them.`,
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file, to verify the result with")
-	c.Flags().StringArrayVar(&places, "withhold", nil, "records to withhold: STREAM:SEQUENCES, such as evidence/e-…:3,5-7")
+	c.Flags().StringArrayVar(&places, "withhold", nil, "records to withhold: STREAM:SEQUENCES, such as e-…:3,5-7")
 	c.Flags().StringArrayVar(&kinds, "kind", nil, "withhold all records of this kind of statement, such as evidence.export")
 	c.Flags().BoolVar(&others, "others", false, "withhold what people did elsewhere and the items do not need: their sessions, and what they were refused")
 	return c
@@ -82,11 +82,11 @@ func choices(places, kinds []string, others bool) (chosen func(bundle.Choice) bo
 	for _, p := range places {
 		s, sequences, ok := strings.Cut(p, ":")
 		if !ok {
-			return nil, nil, usagef("%s is not STREAM:SEQUENCES, such as evidence/e-…:3,5-7", p)
+			return nil, nil, usagef("%s is not STREAM:SEQUENCES, such as e-…:3,5-7", p)
 		}
-		stream, err := custody.ParseStream(s)
+		stream, err := parseStream(s)
 		if err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, err
 		}
 		at, err := parseSequences(sequences)
 		if err != nil {
@@ -116,6 +116,24 @@ func choices(places, kinds []string, others bool) (chosen func(bundle.Choice) bo
 			}
 			return nil
 		}, nil
+}
+
+// parseStream reads the name of a stream. An identifier names its own.
+func parseStream(text string) (custody.Stream, error) {
+	if id, err := custody.ParseEvidenceID(text); err == nil {
+		return id.Stream(), nil
+	}
+	if id, err := custody.ParseIncidentID(text); err == nil {
+		return id.Stream(), nil
+	}
+	if id, err := custody.ParsePrincipalID(text); err == nil {
+		return id.Stream(), nil
+	}
+	s, err := custody.ParseStream(text)
+	if err != nil {
+		return "", usagef("%q names no stream: policy, incidents, or an identifier e-…, i-… or p-…, with or without evidence/, incident/ or principal/ before it", text)
+	}
+	return s, nil
 }
 
 // mostSequences is how many records one range names at most.

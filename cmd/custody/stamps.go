@@ -40,8 +40,17 @@ type gap struct {
 	To    custody.Time `json:"to"`
 }
 
+// asked is an authority that the service asks, by its own word.
+type asked struct {
+	Name    string                    `json:"name"`
+	Kind    custody.TimeAuthorityKind `json:"kind"` // as the operator says
+	Minutes int                       `json:"minutes"`
+	Next    custody.Time              `json:"nextDue,omitzero"` // when the next stamp is due; none while the log does not grow
+}
+
 // stampReport is what custody log stamps found.
 type stampReport struct {
+	Asked     []asked   `json:"asked"`
 	Size      uint64    `json:"size"` // of the log now
 	Stamps    []stamped `json:"stamps"`
 	Within    int       `json:"withinSeconds"` // the interval that gaps are measured by; 0 when nobody is asked
@@ -63,7 +72,8 @@ listed, and not believed.
 A gap is a time, longer than the interval in which the service has the log stamped
 (or --within), in which records came to the log and nothing shows when; what came in
 it existed by its end. Stamps of the operator's own clock end no gap, unless there is
-nothing else. That the log goes on from what was stamped, custody log monitor tells.
+nothing else. Whom the service asks, how often, and when the next stamp is due is its
+own word: an authority is asked when the log has grown. That the log goes on from what was stamped, custody log monitor tells.
 
 Exit code 1 when a stamp by an authority of the trust file does not verify.`,
 		Example: `  custody log stamps
@@ -123,7 +133,7 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 	if err != nil {
 		return nil, refusedf("%w", err)
 	}
-	r := &stampReport{Size: now.Size, Stamps: []stamped{}, Gaps: []gap{}}
+	r := &stampReport{Asked: []asked{}, Size: now.Size, Stamps: []stamped{}, Gaps: []gap{}}
 	roots := map[uint64]custody.Digest{now.Size: now.Root}
 	for from := uint64(0); ; {
 		b, err := log(ctx, fmt.Sprintf("stamps/from/%d", from))
@@ -154,6 +164,7 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 			r.Stamps = append(r.Stamps, s)
 		}
 		if !page.More || len(page.Stamps) == 0 {
+			r.due(page.Authorities)
 			break
 		}
 		from = last + 1
@@ -162,6 +173,39 @@ func readStamps(ctx context.Context, trust *custody.Trust, log monitor.Source, w
 	r.findGaps(within)
 	return r, nil
 }
+
+// due finds out when each authority that is asked has its next stamp to give, by the
+// newest that there is of it.
+func (r *stampReport) due(authorities []api.StampAuthority) {
+	for _, a := range authorities {
+		on := asked{Name: a.Name, Kind: a.Kind, Minutes: a.Minutes}
+		var size uint64
+		for _, s := range r.Stamps {
+			if s.Authority == a.Name && s.Time > on.Next {
+				on.Next, size = s.Time, s.Size
+			}
+		}
+		switch {
+		case on.Next == 0 || size >= r.Size:
+			on.Next = 0
+		default:
+			on.Next = on.Next.Add(time.Duration(a.Minutes) * time.Minute)
+		}
+		r.Asked = append(r.Asked, on)
+	}
+}
+
+// text says it in a line. The names are what the log likes.
+func (a asked) text() string {
+	next := "next when the log has grown"
+	if a.Next != 0 {
+		next = "next due " + a.Next.String()
+	}
+	return fmt.Sprintf("asked: %s (%s), once in %d minutes when the log has grown; %s\n", oneLine(a.Name), oneLine(a.Kind.String()), a.Minutes, next)
+}
+
+// oneLine is a text of somebody else's, which begins no line of its own.
+func oneLine(s string) string { return strings.Trim(strconv.Quote(s), `"`) }
 
 // interval is how often the log is stamped by somebody else, or by the operator's own
 // clock where nobody else is asked.
@@ -258,7 +302,7 @@ func (r *stampReport) text() string {
 			}
 			fmt.Fprintf(&b, "  %s (%s)\n", s.Authority, s.Kind)
 		case s.unknown:
-			fmt.Fprintf(&b, "size %-8d NOT BELIEVED: %s says %s: %s\n", s.Size, strings.Trim(strconv.Quote(s.Authority), `"`), s.Time, s.Problem)
+			fmt.Fprintf(&b, "size %-8d NOT BELIEVED: %s says %s: %s\n", s.Size, oneLine(s.Authority), s.Time, s.Problem)
 		default:
 			fmt.Fprintf(&b, "size %-8d DOES NOT VERIFY: %s\n", s.Size, s.Problem)
 		}
@@ -266,6 +310,9 @@ func (r *stampReport) text() string {
 	for _, g := range r.Gaps {
 		fmt.Fprintf(&b, "GAP: the records %d to %d came between %s and %s, %s later: more than %s\n", g.First, g.Last, g.From, g.To,
 			g.To.Time().Sub(g.From.Time()).Round(time.Second), time.Duration(r.Within)*time.Second)
+	}
+	for _, a := range r.Asked {
+		b.WriteString(a.text())
 	}
 	if r.Unstamped > 0 {
 		fmt.Fprintf(&b, "%d of the log's %d records are not stamped yet\n", r.Unstamped, r.Size)

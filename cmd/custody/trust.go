@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -72,15 +74,19 @@ func trustedOf(t *custody.Trust) (trusted, string, error) {
 
 // trustIn reads a trust file; the one that is used here, where no path is given.
 func (a *app) trustIn(path string) (*custody.Trust, error) {
-	if path == "" {
-		return a.readTrust()
+	if path != "" {
+		return readTrust(path)
 	}
-	return readTrust(path)
+	trust, err := a.readTrust()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = usagef("no trust file is used here yet: name one")
+	}
+	return trust, err
 }
 
 func (a *app) trustCommand() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show [FILE]", Short: "Show a trust file, or the one that is used here", Args: cobra.MaximumNArgs(1),
+		Use: "show [FILE]", Short: "Show a trust file, or the one that is used here", Args: atMost(1),
 		Long:    `Shows what a trust file says. Its fingerprint stays the same when a key of the log gives way to another.`,
 		Example: `  custody trust show trust.json`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -176,9 +182,9 @@ fingerprint: write it on paper, and hand the file over like the first one.`,
 // trustAuthorities makes a trust file that believes another time-stamping authority.
 func (a *app) trustAuthorities() *cobra.Command {
 	var named custody.TimeAuthority
-	var certificates, kind, out string
+	var certificates, kind, from, out string
 	c := &cobra.Command{
-		Use: "authorities [TRUST] --name NAME --kind KIND --certificates FILE --out FILE", Short: "Make a trust file that believes a time-stamping authority", Args: cobra.MaximumNArgs(1),
+		Use: "authorities [TRUST] --name NAME --kind KIND --certificates FILE --out FILE", Short: "Make a trust file that believes a time-stamping authority", Args: atMost(1),
 		Long: `Writes a trust file like TRUST, or the one that is used here, that also believes a
 time-stamping authority (RFC 3161) about when the log was how large; one that it
 has under that name is replaced. FILE has the authority's root certificate and, where
@@ -194,10 +200,23 @@ The new file has another fingerprint: write it on paper, and hand the file over 
 the first one.`,
 		Example: `  custody trust authorities trust.json --name "Example TSA" --kind external --certificates tsa.pem --out new.json`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if out == "" || named.Name == "" || kind == "" || certificates == "" {
-				return usagef("give --name, --kind, --certificates and --out")
+			var missing []string
+			for _, f := range []struct{ name, said string }{{"name", named.Name}, {"kind", kind}, {"certificates", certificates}, {"out", out}} {
+				if f.said == "" {
+					missing = append(missing, "--"+f.name)
+				}
 			}
-			trust, err := a.trustIn(strings.Join(args, ""))
+			if len(missing) > 0 {
+				return usagef("missing: %s", strings.Join(missing, ", "))
+			}
+			if from != "" && len(args) > 0 {
+				return usagef("name one trust file to begin with: as an argument, or with --trust")
+			}
+			var err error
+			if named.Kind, err = custody.ParseTimeAuthorityKind(kind); err != nil {
+				return usagef("--kind: %s is none of external, qualified and local", kind)
+			}
+			trust, err := a.trustIn(cmp.Or(from, strings.Join(args, "")))
 			if err != nil {
 				return err
 			}
@@ -208,7 +227,6 @@ the first one.`,
 			if named.Certificates, err = custody.NormalCertificates(b); err != nil {
 				return usagef("%s: %w", certificates, err)
 			}
-			named.Kind = custody.TimeAuthorityKind(kind)
 			if err := named.Check(); err != nil {
 				return usageError{err}
 			}
@@ -221,6 +239,7 @@ the first one.`,
 	f.StringVar(&named.Name, "name", "", "what to call the authority")
 	f.StringVar(&kind, "kind", "", "external, qualified or local")
 	f.StringVar(&certificates, "certificates", "", "PEM file with its root certificate, and those below it")
+	f.StringVar(&from, "trust", "", "trust file to begin with, instead of as an argument (default: the one that is used here)")
 	f.StringVar(&out, "out", "", "file to write")
 	return c
 }
@@ -235,6 +254,9 @@ func (a *app) newTrust(trust *custody.Trust, out string) error {
 		return usageError{err}
 	}
 	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return usagef("%s is there already", out)
+	}
 	if err != nil {
 		return usageError{err}
 	}

@@ -400,7 +400,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"external","url":"https://x"}]}`:                             "certificates is missing",
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"external","url":"ftp://x.example/","certificates":"c"}]}`:   "is not one of https or http",
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"external","url":"https://x","certificates":"none.pem"}]}`:   "none.pem",
-		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"external","url":"https://x","certificates":"trust.json"}]}`: "none of the certificates is a root",
+		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"external","url":"https://x","certificates":"trust.json"}]}`: "no certificate in PEM",
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"local","minutes":-1}]}`:                                     "minutes",
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"local"}]}`:                                                  "no key of its own",
 		`{` + good + `,"listen":"127.0.0.1:0","authorities":[{"name":"a","kind":"local"},{"name":"b","kind":"local"}]}`:                      "twice",

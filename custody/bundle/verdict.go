@@ -251,7 +251,7 @@ func (v *Verdict) Write(w io.Writer) error {
 	if v.Scope == ScopeIncident {
 		b.WriteString(v.incidentText() + "\n")
 	}
-	for _, i := range v.Items {
+	for _, i := range v.byExhibit() {
 		hidden := slices.ContainsFunc(v.Withheld, func(w Withheld) bool { return w.Stream == i.Evidence.Stream() })
 		b.WriteString(i.text(v.Incident, v.Scope, hidden))
 	}
@@ -275,6 +275,7 @@ func (v *Verdict) Write(w io.Writer) error {
 		if e.Recorded > e.Time.Add(recordedLate) {
 			fmt.Fprintf(&b, "                               recorded at %s\n", e.Recorded)
 		}
+		fmt.Fprintf(&b, "                               record %s:%d, leaf %d\n", e.Stream, e.Sequence, e.Index)
 		if e.Stamped != nil {
 			fmt.Fprintf(&b, "                               %s\n", e.Stamped)
 		}
@@ -287,6 +288,11 @@ func (v *Verdict) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// byExhibit returns the items in order of their exhibit numbers.
+func (v *Verdict) byExhibit() []*Item {
+	return slices.SortedStableFunc(slices.Values(v.Items), func(a, b *Item) int { return custody.CompareExhibits(a.Exhibit, b.Exhibit) })
 }
 
 // text says what was found of an item, for people.

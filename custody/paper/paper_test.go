@@ -383,6 +383,15 @@ func TestSeveralItems(t *testing.T) {
 	certificate := string(all["certificate-902-14.html"])
 	require.Equal(t, 1, strings.Count(certificate, one.Verdict.Items[0].Artifact.SHA256.Hex()), "sealed")
 	require.Equal(t, 2, strings.Count(certificate, custody.Hash(l.Artifact).Hex()), "sealed, and read back")
+	for _, list := range [][]*bundle.Item{{v.Items[0], v.Items[1]}, {v.Items[1], v.Items[0]}} {
+		ten, nine := *list[0], *list[1]
+		ten.Exhibit, nine.Exhibit = "EX-10", "EX-9"
+		v := v
+		v.Items = []*bundle.Item{&ten, &nine}
+		numbered := *p
+		numbered.Verdict = &v
+		says(t, files(t, &numbered, custody.Paper90214), "certificate-902-14", "3 Exhibit EX-9", "4 Exhibit EX-10")
+	}
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 The process of digital identification", "6 What this certificate was drafted from")
 }
 

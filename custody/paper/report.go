@@ -110,19 +110,13 @@ type history struct {
 	scene  *custody.Statement // signed where the item was taken; nil when it was not
 }
 
-// items returns all items in the order in which they were announced.
+// items returns all items in order of their exhibit numbers.
 func (p *Proof) items() []*history {
 	var all []*history
 	for _, i := range p.Verdict.Items {
 		all = append(all, p.historyOf(i))
 	}
-	first := func(h *history) uint64 {
-		if len(h.events) == 0 {
-			return 0
-		}
-		return h.events[0].Index
-	}
-	slices.SortStableFunc(all, func(a, b *history) int { return cmp.Compare(first(a), first(b)) })
+	slices.SortStableFunc(all, func(a, b *history) int { return custody.CompareExhibits(a.about.Exhibit, b.about.Exhibit) })
 	return all
 }
 
