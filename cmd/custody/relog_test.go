@@ -54,7 +54,7 @@ func TestANewKeyOfTheLog(t *testing.T) {
 	policy, made := policyFile(t, "quorum witness.example/w1", w), filepath.Join(t.TempDir(), "made.json")
 	strict := done(t, d.eve, "trust", "witnesses", policy, "--out", made)
 	require.NotEqual(t, after["fingerprint"], strict["fingerprint"])
-	refused(t, exitUsage, d.eve, []string{"trust", "witnesses", policy, "--out", made}, "exists")
+	refused(t, exitUsage, d.eve, []string{"trust", "witnesses", policy, "--out", made}, "is there already")
 	proof := filepath.Join(t.TempDir(), "proof.bundle")
 	done(t, d.eve, "bundle", "export", id, "-o", proof, "--purpose", "to show it")
 	verify := func(trust string) (string, int) {
