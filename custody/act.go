@@ -115,6 +115,7 @@ func Acts() Vocabulary {
 		KindExportEvidence:     func() Act { return new(ExportEvidence) },
 		KindReportEvidence:     func() Act { return new(ReportEvidence) },
 		KindExportIncident:     func() Act { return new(ExportIncident) },
+		KindReportIncident:     func() Act { return new(ReportIncident) },
 		KindWithdrawEvidence:   func() Act { return new(WithdrawEvidence) },
 		KindProveStore:         func() Act { return new(ProveStore) },
 		KindAdoptWitnesses:     func() Act { return new(AdoptWitnesses) },

@@ -510,13 +510,19 @@ func (a *ExportIncident) Check(*Statement) error {
 
 // Lawful implements Act.
 func (a *ExportIncident) Lawful(v View, _ *Statement) (Outcome, error) {
-	c, out, err := caseOf(v, a.Incident)
+	return withItems(v, a.Incident, KindExportEvidence)
+}
+
+// withItems is the outcome of an act upon an incident that gives away what another act
+// does of one item, of all of them.
+func withItems(v View, i IncidentID, of Kind) (Outcome, error) {
+	c, out, err := caseOf(v, i)
 	if err != nil {
 		return out, err
 	}
 	for _, id := range c.Items() {
-		out.Covers = append(out.Covers, Cover{KindExportEvidence, Resource{
-			Type: "Evidence", ID: string(id), Incident: a.Incident, Assigned: out.Resource.Assigned,
+		out.Covers = append(out.Covers, Cover{of, Resource{
+			Type: "Evidence", ID: string(id), Incident: i, Assigned: out.Resource.Assigned,
 		}})
 	}
 	return out, nil

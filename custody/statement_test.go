@@ -195,6 +195,12 @@ func TestActs(t *testing.T) {
 			"no digest":       func(a custody.Act) { a.(*custody.ReportEvidence).SHA256 = custody.Digest{} },
 			"no bytes":        func(a custody.Act) { a.(*custody.ReportEvidence).Size = 0 },
 		},
+		custody.KindReportIncident: {
+			"no incident":     func(a custody.Act) { a.(*custody.ReportIncident).Incident = "" },
+			"an unknown kind": func(a custody.Act) { a.(*custody.ReportIncident).Paper = "poem" },
+			"no digest":       func(a custody.Act) { a.(*custody.ReportIncident).SHA256 = custody.Digest{} },
+			"no bytes":        func(a custody.Act) { a.(*custody.ReportIncident).Size = 0 },
+		},
 		custody.KindAdoptWitnesses: {
 			"no policy":        func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy = "" },
 			"another spelling": func(a custody.Act) { a.(*custody.AdoptWitnesses).Policy += "\n" },
@@ -282,7 +288,7 @@ func TestPurposes(t *testing.T) {
 	need := []custody.Kind{
 		custody.KindSuspendPrincipal, custody.KindReinstatePrincipal, custody.KindRevokeKey,
 		custody.KindBeginEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindRetrieveEvidence, custody.KindExportEvidence, custody.KindReportEvidence,
-		custody.KindExportIncident,
+		custody.KindExportIncident, custody.KindReportIncident,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
 		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord, custody.KindAdoptWitnesses,
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,

@@ -182,6 +182,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&custody.ExportEvidence{Evidence: s.Evidence},
 		&custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash([]byte("a paper")), Size: 7},
 		&custody.ExportIncident{Incident: s.Incident},
+		&custody.ReportIncident{Incident: s.Incident, Paper: custody.PaperReport, SHA256: custody.Hash([]byte("a paper")), Size: 7},
 		&custody.WithdrawEvidence{Evidence: s.Evidence, Incident: s.Incident},
 		&custody.CollectEvidence{Acquisition: s.Seal().Acquisition, Artifact: s.Seal().Artifact, Format: "raw", Name: must[custody.Name](t)(custody.NewName([]byte("disk.img"))), Type: "disk"},
 		&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true},

@@ -373,7 +373,7 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
                            times (by whose clocks they are), stamps (size, time, accuracyMs, authority, kind, signer, verified), gaps (from, to, records),
                            notices (authority, state, since, driftMs, recorded), problems {where, what}, warnings {where, what}
   report                   folder, bundle (its SHA-256), papers: name, kind, sha256, size, issued {payload, …}
-  report verify            name, title, by, kind, evidence, at, purpose, index, size, quorum
+  report verify            name, title, by, kind, evidence or incident, at, purpose, index, size, quorum
   everything else          payload, stream, index, size, receipt; id of what came into being`,
 	}
 }

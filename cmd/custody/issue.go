@@ -21,7 +21,7 @@ import (
 // issuing is a folder of papers while they are put on record.
 type issuing struct {
 	reporting
-	id    custody.EvidenceID
+	subject
 	cl    *client.Client
 	trust *custody.Trust // that the papers are made with
 	goes  bool           // on: the folder was there before
@@ -29,18 +29,92 @@ type issuing struct {
 
 	// onRecord are the papers that the user has put on record with this purpose; nil
 	// before that was asked for.
-	onRecord map[custody.ReportEvidence]client.Recorded
+	onRecord map[paperOf]client.Recorded
+}
+
+// subject is what papers are issued about: an item, or an incident with all its items.
+type subject struct {
+	item     custody.EvidenceID // empty where it is an incident
+	incident custody.IncidentID // empty where it is an item
+}
+
+// parseSubject reads an identifier of one.
+func parseSubject(text string) (subject, error) {
+	if id, err := custody.ParseEvidenceID(text); err == nil {
+		return subject{item: id}, nil
+	}
+	id, err := custody.ParseIncidentID(text)
+	if err != nil {
+		return subject{}, usagef("%q is no identifier of an item (e-…) or an incident (i-…)", text)
+	}
+	return subject{incident: id}, nil
+}
+
+// paperOf says which paper about the subject.
+type paperOf struct {
+	kind   string
+	sha256 custody.Digest
+	size   uint64
+}
+
+func (s subject) stream() custody.Stream {
+	if s.incident != "" {
+		return s.incident.Stream()
+	}
+	return s.item.Stream()
+}
+
+// act issues a paper about it.
+func (s subject) act(p paperOf) custody.Act {
+	if s.incident != "" {
+		return &custody.ReportIncident{Incident: s.incident, Paper: p.kind, SHA256: p.sha256, Size: p.size}
+	}
+	return &custody.ReportEvidence{Evidence: s.item, Paper: p.kind, SHA256: p.sha256, Size: p.size}
+}
+
+// issuedIn returns which paper about it an act issues.
+func (s subject) issuedIn(act custody.Act) (p paperOf, ok bool) {
+	switch act := act.(type) {
+	case *custody.ReportEvidence:
+		return paperOf{act.Paper, act.SHA256, act.Size}, act.Evidence == s.item
+	case *custody.ReportIncident:
+		return paperOf{act.Paper, act.SHA256, act.Size}, act.Incident == s.incident
+	}
+	return paperOf{}, false
+}
+
+// export fetches its proof.
+func (s subject) export(ctx context.Context, cl *client.Client, purpose string, w io.Writer) error {
+	if s.incident != "" {
+		return cl.IncidentBundle(ctx, purpose, s.incident, true, w)
+	}
+	return cl.Bundle(ctx, purpose, s.item, true, w)
+}
+
+// check returns an error when a proof is not of it.
+func (s subject) check(p *paper.Proof, path string) error {
+	switch whole := p.Verdict.Scope == bundle.ScopeIncident; {
+	case whole && s.incident == "":
+		return usagef("%s is of a whole incident, and its papers are issued about that: custody report %s", path, p.Verdict.Incident)
+	case !whole && s.incident != "":
+		return usagef("%s is of one item, and its papers are issued about that: custody report e-…", path)
+	case whole && !p.OfIncident(s.incident):
+		return fmt.Errorf("%s is a proof of another incident", path)
+	case !whole && !p.Of(s.item):
+		return fmt.Errorf("%s is a proof of another item", path)
+	}
+	return nil
 }
 
 // issuePapers makes papers and puts each on record. What is in the folder before is
 // on the disk before anything is said about it; what was said before is not said
 // again.
-func (a *app) issuePapers(ctx context.Context, id custody.EvidenceID, r reporting) error {
+func (a *app) issuePapers(ctx context.Context, about subject, r reporting) error {
 	cl, _, err := a.dial(ctx)
 	if err != nil {
 		return err
 	}
-	i := &issuing{reporting: r, id: id, cl: cl, trust: cl.Trust, old: r.bundle != ""}
+	i := &issuing{reporting: r, subject: about, cl: cl, trust: cl.Trust, old: r.bundle != ""}
 	if r.trust != "" {
 		if i.trust, err = readTrust(r.trust); err != nil {
 			return err
@@ -118,14 +192,14 @@ func (i *issuing) folder() error {
 	return nil
 }
 
-// prepare writes the proof of an item and the papers made from it, as far as they
+// prepare writes the proof of the subject and the papers made from it, as far as they
 // are not there.
 func (i *issuing) prepare(ctx context.Context, a *app) (*paper.Proof, []paper.File, error) {
 	kept := filepath.Join(i.dir, paper.BundleName)
 	if i.bundle == "" {
 		i.bundle = kept
 		err := saveNew(i.dir, paper.BundleName, func(w io.Writer) error {
-			return i.cl.Bundle(ctx, i.purpose, i.id, true, &bounded{w, paper.MaxBundle})
+			return i.export(ctx, i.cl, i.purpose, &bounded{w, paper.MaxBundle})
 		})
 		if err != nil {
 			return nil, nil, err
@@ -135,14 +209,11 @@ func (i *issuing) prepare(ctx context.Context, a *app) (*paper.Proof, []paper.Fi
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.Verdict.Scope != bundle.ScopeExhibit {
-		return nil, nil, usagef("%s is of a whole incident: papers are issued of an item, from its own proof; without an item, --bundle makes those of the incident, unsigned", i.bundle)
+	if err := i.check(p, i.bundle); err != nil {
+		return nil, nil, err
 	}
 	if n := len(p.Verdict.Withheld); n > 0 {
 		a.say("note: %d records are withheld in this proof, and each paper says so", n)
-	}
-	if !p.Of(i.id) {
-		return nil, nil, fmt.Errorf("%s is a proof of another item", i.bundle)
 	}
 	if p.Verdict.Enrolled(i.cl.Actor).Name == "" {
 		return nil, nil, refusedf("%s was exported before you were enrolled: nobody could check with it that the papers are issued by you; leave --bundle out, and a new one is exported", i.bundle)
@@ -201,15 +272,15 @@ func (i *issuing) issue(ctx context.Context, p *paper.Proof, f paper.File) (*pro
 // receipt returns the receipt of a paper: of the record that there is, or else of one
 // that it makes.
 func (i *issuing) receipt(ctx context.Context, f paper.File) ([]byte, error) {
-	act := &custody.ReportEvidence{Evidence: i.id, Paper: f.Kind, SHA256: custody.Hash(f.Bytes), Size: uint64(len(f.Bytes))}
-	was, found, err := i.before(ctx, act)
+	of := paperOf{f.Kind, custody.Hash(f.Bytes), uint64(len(f.Bytes))}
+	was, found, err := i.before(ctx, of)
 	if err != nil {
 		return nil, err
 	}
 	if found {
 		return (&paper.Issue{Format: paper.IssueFormat, Proof: string(was.Receipt.Marshal()), Record: was.Raw}).Marshal()
 	}
-	said, err := i.cl.Say(ctx, i.purpose, act)
+	said, err := i.cl.Say(ctx, i.purpose, i.act(of))
 	if refusal := new(client.Error); errors.As(err, &refusal) && refusal.Status == http.StatusForbidden {
 		return nil, fmt.Errorf("%s is made, and that you issue it was refused: without its receipt it is an unsigned draft: %w", filepath.Join(i.dir, f.Name), err)
 	}
@@ -221,16 +292,16 @@ func (i *issuing) receipt(ctx context.Context, f paper.File) ([]byte, error) {
 
 // before finds the record by which the user issued a paper before, with the same
 // purpose. A proof that was just exported makes papers that nobody has issued.
-func (i *issuing) before(ctx context.Context, act *custody.ReportEvidence) (client.Recorded, bool, error) {
+func (i *issuing) before(ctx context.Context, of paperOf) (client.Recorded, bool, error) {
 	if !i.old {
 		return client.Recorded{}, false, nil
 	}
 	if i.onRecord == nil {
-		list, err := i.cl.Records(ctx, i.id.Stream())
+		list, err := i.cl.Records(ctx, i.stream())
 		if err != nil {
 			return client.Recorded{}, false, err
 		}
-		i.onRecord = map[custody.ReportEvidence]client.Recorded{}
+		i.onRecord = map[paperOf]client.Recorded{}
 		for _, r := range list {
 			if r.Record == nil || !r.Record.Decision.Permit {
 				continue
@@ -239,12 +310,12 @@ func (i *issuing) before(ctx context.Context, act *custody.ReportEvidence) (clie
 			if err != nil {
 				return client.Recorded{}, false, err
 			}
-			if said, ok := s.Act.(*custody.ReportEvidence); ok && s.Actor == i.cl.Actor && s.Purpose == i.purpose {
-				i.onRecord[*said] = r
+			if said, ok := i.issuedIn(s.Act); ok && s.Actor == i.cl.Actor && s.Purpose == i.purpose {
+				i.onRecord[said] = r
 			}
 		}
 	}
-	r, found := i.onRecord[*act]
+	r, found := i.onRecord[of]
 	return r, found, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,26 +25,28 @@ type reporting struct {
 func (a *app) reportCommand() *cobra.Command {
 	var r reporting
 	c := &cobra.Command{
-		Use: "report [e-…] -o DIR", Short: "Make the papers for court from an item's proof, and put them on record",
+		Use: "report [e-…|i-…] -o DIR", Short: "Make the papers for court from the proof of an item or incident, and put them on record",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("custody report is of one item")
+				return usagef("custody report is of one item or incident")
 			}
 			return nil
 		},
-		Long: `Exports the proof of an item, which is on record, verifies it, and makes from it in
-a new folder: the report of the chain of custody and drafts of certificates under
-FRE 902(13) and 902(14), as HTML and PDF, and the history as CASE/UCO. Each paper's
-SHA-256 is put on record, signed by you, and its receipt kept beside it.
-Without an item and with --bundle and --trust it makes the same papers, byte for
-byte, without a service: unsigned drafts, which their names say. With an item and
---bundle it issues papers from a proof that was exported before.
+		Long: `Exports the proof of an item, or of an incident with all its items, which is on
+record, verifies it, and makes from it in a new folder: the report of the chain of
+custody and drafts of certificates under FRE 902(13) and 902(14), as HTML and PDF,
+and the history as CASE/UCO. Each paper's SHA-256 is put on record, signed by you,
+and its receipt kept beside it.
+Without an identifier and with --bundle and --trust it makes the same papers, byte
+for byte, without a service: unsigned drafts, which their names say. With both it
+issues papers from a proof that was exported before.
 A proof that does not verify makes no paper.
 
 Broken off, it goes on where the same command is given again: the folder has its
 proof, the papers are made from that, and what you have put on record already, with
-the same purpose, is not put there again: its receipt comes from the item's history.`,
+the same purpose, is not put there again: its receipt comes from the history.`,
 		Example: `  custody report e-abcdefghijklmnop -o EX-1 --purpose "disclosure to the defence"
+  custody report i-abcdefghijklmnop -o all --purpose "handed to the public prosecutor"
   custody report --bundle EX-1/proof.bundle --trust trust.json -o mine
   custody report verify EX-1/custody-report.pdf --trust trust.json`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -53,20 +56,20 @@ the same purpose, is not put there again: its receipt comes from the item's hist
 			if len(args) == 0 {
 				return a.draftPapers(r)
 			}
-			id, err := custody.ParseEvidenceID(args[0])
+			about, err := parseSubject(args[0])
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			if r.purpose == "" {
 				return usagef("give --purpose")
 			}
-			return a.issuePapers(c.Context(), id, r)
+			return a.issuePapers(c.Context(), about, r)
 		},
 	}
 	c.Flags().StringVarP(&r.dir, "output", "o", "", "folder to make, or that of a command that was broken off")
 	c.Flags().StringVar(&r.purpose, "purpose", "", "why")
 	c.Flags().StringVar(&r.bundle, "bundle", "", "a proof that was exported before, instead of a new one")
-	c.Flags().StringVar(&r.trust, "trust", "", "trust file (with an item: of the same log as your own, which is the default)")
+	c.Flags().StringVar(&r.trust, "trust", "", "trust file (with an identifier: of the same log as your own, which is the default)")
 	c.Flags().StringSliceVar(&r.kinds, "kind", nil, "which papers: "+strings.Join(custody.PaperKinds(), ", ")+" (default: all)")
 	c.AddCommand(a.reportVerify())
 	return c
@@ -75,7 +78,7 @@ the same purpose, is not put there again: its receipt comes from the item's hist
 // draftPapers makes papers from a proof that lies here, and puts nothing on record.
 func (a *app) draftPapers(r reporting) error {
 	if r.bundle == "" || r.trust == "" {
-		return usagef("give an item, or --bundle and --trust")
+		return usagef("give an item or incident, or --bundle and --trust")
 	}
 	trust, err := readTrust(r.trust)
 	if err != nil {
@@ -231,7 +234,7 @@ that proof makes.`,
 				follows = "but this proof makes ANOTHER PAPER: it was made from another proof, or by another version of the program, and what it says is not shown"
 			}
 			return a.answer(i, fmt.Sprintf("VERIFIED as issued, %s\n\nissued by %s, %s (%s), at %s, as %s of %s\npurpose: %s\non record as leaf %d of the log (proven at size %d, quorum of witnesses: %s)\n",
-				follows, i.Name, i.Title, i.By, i.At, i.Kind, i.Evidence, i.Purpose, i.Index, i.Size, i.Quorum))
+				follows, i.Name, i.Title, i.By, i.At, i.Kind, cmp.Or(string(i.Evidence), string(i.Incident)), i.Purpose, i.Index, i.Size, i.Quorum))
 		},
 	}
 	c.Flags().StringVar(&trustPath, "trust", "", "trust file")

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,7 +67,10 @@ func TestReport(t *testing.T) {
 	done(t, lee, "bundle", "export", word(t, done(t, d.eve, d.add(second, "EX-2")...), "id"), "-o", ofTwo, "--purpose", "disclosure")
 	all := filepath.Join(t.TempDir(), "all.bundle")
 	done(t, lee, "bundle", "export", d.incident, "-o", all, "--purpose", "disclosure")
-	refused(t, exitUsage, lee, []string{"report", id, "--bundle", all, "-o", more, "--purpose", "x"}, "is of a whole incident")
+	refused(t, exitUsage, lee, []string{"report", id, "--bundle", all, "-o", more, "--purpose", "x"}, "is of a whole incident", "custody report "+d.incident)
+	require.NoDirExists(t, more)
+	refused(t, exitUsage, lee, []string{"report", d.incident, "--bundle", ofTwo, "-o", more, "--purpose", "x"}, "is of one item")
+	refused(t, exitUsage, lee, []string{"report", "EX-1", "-o", more, "--purpose", "x"}, "is no identifier of an item (e-…) or an incident (i-…)")
 	require.NoDirExists(t, more)
 	kept := filepath.Join(dir, "custody-report.pdf.receipt")
 	proven := done(t, t.TempDir(), "log", "prove", kept, "--trust", trust, "--log", d.url+"/log/")
@@ -243,4 +247,61 @@ func TestBounded(t *testing.T) {
 	whole, err := readWhole(file, 6)
 	require.NoError(t, err)
 	require.Equal(t, "123456", string(whole))
+}
+
+// TestReportOfAnIncident: papers about an incident with all its items are put on record
+// in its own history, once, and verified with its proof and no other.
+func TestReportOfAnIncident(t *testing.T) {
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	lee := d.enrol(t, "lee", custody.RoleLegalAdvisor)
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 1000)
+	item := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	done(t, d.eve, d.add(file, "EX-2")...)
+	dir, trust := filepath.Join(t.TempDir(), "all"), filepath.Join(d.dir, "trust.json")
+	command := []string{"report", d.incident, "-o", dir, "--purpose", "disclosure"}
+	outsider := d.enrol(t, "fred", custody.RoleForensicEngineer)
+	refused(t, exitRefused, outsider, command, "not for you")
+	require.NoDirExists(t, dir)
+
+	onRecord := func() (digests []string) {
+		for _, r := range done(t, lee, "record", "history", d.incident)["records"].([]any) {
+			if r := r.(map[string]any); r["kind"] == string(custody.KindReportIncident) {
+				digests = append(digests, r["act"].(map[string]any)["sha256"].(string))
+			}
+		}
+		return digests
+	}
+	f := d.front(t)
+	f.hinder.Store(&hindrance{times: 1, of: "paper"})
+	refused(t, exitUnreachable, lee, command, "the same command again")
+	require.Len(t, onRecord(), 1, "it is, and its answer was lost")
+	done(t, lee, command...)
+	require.Len(t, onRecord(), 7, "each once")
+	require.Empty(t, issued(t, lee, item), "none about the item alone")
+	whole := folderOf(t, dir)
+	require.Len(t, whole, 15)
+	for name, text := range whole {
+		if filepath.Ext(name) != ".receipt" && name != "proof.bundle" {
+			require.Contains(t, onRecord(), custody.Hash([]byte(text)).String(), name)
+		}
+	}
+	report, stranger := filepath.Join(dir, "custody-report.pdf"), t.TempDir()
+	said := done(t, stranger, "report", "verify", report, "--trust", trust)
+	require.Equal(t, "lee", said["name"])
+	require.Equal(t, d.incident, said["incident"])
+	require.Nil(t, said["evidence"])
+	require.Equal(t, true, said["follows"])
+	text, _, code := run(t, stranger, "report", "verify", report, "--trust", trust)
+	require.Equal(t, exitDone, code)
+	require.Contains(t, text, "as custody-report of "+d.incident)
+
+	one, later := filepath.Join(t.TempDir(), "one.bundle"), filepath.Join(t.TempDir(), "later.bundle")
+	done(t, lee, "bundle", "export", item, "-o", one, "--purpose", "x")
+	refused(t, exitRefused, stranger, []string{"report", "verify", report, "--trust", trust, "--bundle", one}, "of which the bundle is no proof")
+	done(t, lee, "bundle", "export", d.incident, "-o", later, "--purpose", "x")
+	told, _, code := run(t, stranger, "bundle", "verify", later, "--trust", trust)
+	require.Equal(t, exitDone, code)
+	require.Contains(t, told, "issued a paper about the incident and all its items")
+	require.Contains(t, told, "custody-report, "+strconv.Itoa(len(whole["custody-report.pdf"]))+" bytes, SHA-256 "+custody.Hash([]byte(whole["custody-report.pdf"])).Hex())
 }

@@ -88,7 +88,7 @@ func brings(t *testing.T, r *http.Request) string {
 	if strings.Contains(string(e.Payload), string(custody.KindSealEvidence)) {
 		return "seal"
 	}
-	if strings.Contains(string(e.Payload), string(custody.KindReportEvidence)) {
+	if s := string(e.Payload); strings.Contains(s, string(custody.KindReportEvidence)) || strings.Contains(s, string(custody.KindReportIncident)) {
 		return "paper"
 	}
 	return "statement"

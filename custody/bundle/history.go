@@ -106,6 +106,8 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Evidence.Stream()
 	case *custody.ExportIncident:
 		return r.Stream == a.Incident.Stream()
+	case *custody.ReportIncident:
+		return r.Stream == a.Incident.Stream()
 	case *custody.VerifyEvidence:
 		return r.Stream == a.Evidence.Stream()
 	case *custody.HoldEvidence:

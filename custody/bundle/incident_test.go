@@ -371,6 +371,7 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 	for _, act := range []custody.Act{
 		&investigate.Assign{Incident: custody.NewIncidentID(custody.Hash(nil)), Principal: s.Outsider.ID},
 		&custody.ExportIncident{Incident: custody.NewIncidentID(custody.Hash(nil))},
+		&custody.ReportIncident{Incident: custody.NewIncidentID(custody.Hash(nil)), Paper: custody.PaperCase, SHA256: custody.Hash(nil), Size: 1},
 		&investigate.Open{Class: investigate.Security, Title: fmt.Sprint(s.Incident), DetectedAt: 1},
 	} {
 		g, d := *f, *c

@@ -142,6 +142,8 @@ func detail(act custody.Act) string {
 		return fmt.Sprintf("%d bytes arrived, SHA-256 %s", a.Size, a.SHA256.Hex())
 	case *custody.ReportEvidence:
 		return fmt.Sprintf("%s, %d bytes, SHA-256 %s", a.Paper, a.Size, a.SHA256.Hex())
+	case *custody.ReportIncident:
+		return fmt.Sprintf("%s, %d bytes, SHA-256 %s", a.Paper, a.Size, a.SHA256.Hex())
 	case *custody.HoldEvidence:
 		return "by authority of " + a.Authority
 	case *custody.LiftHold:
@@ -187,6 +189,7 @@ func (e Event) What() string {
 		custody.KindReceiveEvidence:  "confirmed what arrived",
 		custody.KindExportEvidence:   "took the item's records out",
 		custody.KindReportEvidence:   "issued a paper about the item",
+		custody.KindReportIncident:   "issued a paper about the incident and all its items",
 		custody.KindExportIncident:   "took the records of the incident and all its items out",
 		custody.KindWithdrawEvidence: "withdrew an item that was announced",
 		custody.KindShreddedIncident: "DESTROYED the keys of the incident, and with them the bytes of its items",

@@ -924,12 +924,13 @@ func TestAFloodOfObjectionsEnds(t *testing.T) {
 // for is told so, of whatever thing he asks; on record it is a refusal as any other.
 func TestAPolicyOlderThanTheAct(t *testing.T) {
 	s := newStage(t, func(s *guardtest.Setup) {
-		s.Policy = strings.NewReplacer(`, Action::"evidence.report"`, "", `== Action::"incident.export"`, `== Action::"incident.retain"`).Replace(policy.Default)
+		s.Policy = strings.NewReplacer(`, Action::"evidence.report"`, "", `in [Action::"incident.export", Action::"incident.report"]`, `== Action::"incident.retain"`).Replace(policy.Default)
 	})
 	paper := &custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1}
 	elsewhere := *paper
 	elsewhere.Evidence = custody.NewEvidenceID(custody.Hash(nil))
-	for _, act := range []custody.Act{paper, &elsewhere, &custody.ExportIncident{Incident: s.Incident}} {
+	about := &custody.ReportIncident{Incident: s.Incident, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1}
+	for _, act := range []custody.Act{paper, &elsewhere, &custody.ExportIncident{Incident: s.Incident}, about} {
 		told := s.as(s.Counsel).tries("for the court", act).refused("no rule of this log's policy is about " + string(act.Kind()))
 		record, err := custody.ParseRecord(told.Record)
 		require.NoError(t, err)

@@ -427,13 +427,13 @@ func TestAnExportIsForItsEarner(t *testing.T) {
 }
 
 // TestAnExportOfAllIsOfEach: what policy forbids of one item, it forbids in the export
-// of the incident too, to whom it forbids it, and from then on.
+// of the incident and in papers about it too, to whom it forbids it, and from then on.
 func TestAnExportOfAllIsOfEach(t *testing.T) {
 	item := newStage(t).Evidence
 	s := newStage(t, func(s *guardtest.Setup) {
 		s.Policy = policy.Default + `
 @id("not-this-one")
-forbid (principal, action == Action::"evidence.export", resource == Evidence::"` + string(item) + `")
+forbid (principal, action in [Action::"evidence.export", Action::"evidence.report"], resource == Evidence::"` + string(item) + `")
 when { principal in Role::"external-auditor" };
 `
 	})
@@ -451,6 +451,9 @@ when { principal in Role::"external-auditor" };
 	record, err := custody.ParseRecord(refused.Record)
 	require.NoError(t, err)
 	require.Equal(t, []string{"not-this-one"}, record.Decision.Rules)
+	paper := &custody.ReportIncident{Incident: s.Incident, Paper: custody.PaperReport, SHA256: custody.Hash(nil), Size: 1}
+	s.as(s.Counsel).tries("for the court", paper).recorded()
+	s.as(s.Lead).tries("for the court", paper).refused("not permitted for each item of the incident")
 	err = s.Read(t.Context(), login, func(r *guard.Reader) error { _, err := r.Exporting(all); return err })
 	require.ErrorIs(t, err, custody.ErrUnknown, "what was earned before is of no use any more")
 	s.as(s.Outsider).tries("for myself", &custody.ExportIncident{Incident: s.Incident}).refused(guard.RefusedText)

@@ -15,7 +15,8 @@
 //     on every page that it is one.
 //
 // A paper proves nothing by itself. The bundle does, which the PDF of a report
-// carries as an attachment; who issued a paper shows in the log (evidence.report).
+// carries as an attachment; who issued a paper shows in the log (evidence.report,
+// incident.report).
 //
 // Begin reading at Read and Make.
 package paper

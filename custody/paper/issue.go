@@ -17,7 +17,7 @@ const IssueFormat = "https://github.com/forensic-custody/custody/paper-receipt/v
 type Issue struct {
 	Format string `json:"format"` // IssueFormat
 	Proof  string `json:"proof"`  // custody.Receipt, as text
-	Record []byte `json:"record"` // of evidence.report
+	Record []byte `json:"record"` // of evidence.report or incident.report
 }
 
 // Marshal returns the receipt's bytes, canonical JSON.
@@ -29,7 +29,8 @@ type Issued struct {
 	Title    string              `json:"title"`
 	By       custody.PrincipalID `json:"by"`
 	Kind     string              `json:"kind"`
-	Evidence custody.EvidenceID  `json:"evidence"`
+	Evidence custody.EvidenceID  `json:"evidence,omitempty"` // that it is about; empty when about an incident
+	Incident custody.IncidentID  `json:"incident,omitempty"` // that it is about, with all its items; else empty
 	At       custody.Time        `json:"at"`
 	Purpose  string              `json:"purpose"`
 	Index    uint64              `json:"index"` // in the log
@@ -73,16 +74,16 @@ func (p *Proof) VerifyIssue(paper, receipt []byte, trust *custody.Trust, words c
 	if err != nil {
 		return nil, err
 	}
-	act, ok := s.Act.(*custody.ReportEvidence)
+	act, err := issueOf(s)
 	switch {
-	case !ok:
-		return nil, fmt.Errorf("the record is of %s, which issues no paper", s.Kind)
+	case err != nil:
+		return nil, err
 	case !record.Decision.Permit:
 		return nil, errors.New("the record is of a refusal: the paper was not issued")
-	case s.Audience != trust.Origin || record.Stream != act.Evidence.Stream():
+	case s.Audience != trust.Origin || record.Stream != act.stream():
 		return nil, errors.New("the record stands where it does not belong")
-	case !p.Of(act.Evidence):
-		return nil, fmt.Errorf("the paper was issued of %s, of which the bundle is no proof", act.Evidence)
+	case !p.isAbout(act):
+		return nil, fmt.Errorf("the paper was issued of %s, of which the bundle is no proof", act.stream().ID())
 	case act.SHA256 != custody.Hash(paper) || act.Size != uint64(len(paper)):
 		return nil, fmt.Errorf("what was issued is a paper with SHA-256 %s; this one has %s", act.SHA256.Hex(), custody.Hash(paper).Hex())
 	}
@@ -100,9 +101,42 @@ func (p *Proof) VerifyIssue(paper, receipt []byte, trust *custody.Trust, words c
 	who := p.Verdict.Enrolled(s.Actor)
 	return &Issued{
 		Follows: slices.ContainsFunc(made, func(f File) bool { return bytes.Equal(f.Bytes, paper) }),
-		Name:    who.Name, Title: who.Title, By: s.Actor, Kind: act.Paper, Evidence: act.Evidence, At: s.Time, Purpose: s.Purpose,
+		Name:    who.Name, Title: who.Title, By: s.Actor, Kind: act.Paper, Evidence: act.Evidence, Incident: act.incident, At: s.Time, Purpose: s.Purpose,
 		Index: proof.Index, Size: point.Size, Quorum: point.Quorum,
 	}, nil
+}
+
+// issue is what a statement says of the paper that it issues.
+type issue struct {
+	*custody.ReportEvidence                    // of a paper about an incident without the item
+	incident                custody.IncidentID // that it is about; else empty
+}
+
+// issueOf reads which paper a statement issues.
+func issueOf(s *custody.Statement) (issue, error) {
+	switch act := s.Act.(type) {
+	case *custody.ReportEvidence:
+		return issue{act, ""}, nil
+	case *custody.ReportIncident:
+		return issue{&custody.ReportEvidence{Paper: act.Paper, SHA256: act.SHA256, Size: act.Size}, act.Incident}, nil
+	}
+	return issue{}, fmt.Errorf("the record is of %s, which issues no paper", s.Kind)
+}
+
+// stream is where the record belongs.
+func (i issue) stream() custody.Stream {
+	if i.incident != "" {
+		return i.incident.Stream()
+	}
+	return i.Evidence.Stream()
+}
+
+// isAbout says whether the bundle is a proof of what a paper is about.
+func (p *Proof) isAbout(i issue) bool {
+	if i.incident != "" {
+		return p.OfIncident(i.incident)
+	}
+	return p.Of(i.Evidence)
 }
 
 // keyOf finds a key that the bundle's records enrolled for somebody.

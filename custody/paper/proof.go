@@ -121,6 +121,11 @@ func (p *Proof) Code() string {
 	return fmt.Sprintf("custody/v1/paper\n%s\n%s\n%d\n%s\n", p.SHA256.Hex(), v.Origin, v.Size, v.Root.Hex())
 }
 
+// OfIncident says whether the proof is of an incident with all its items.
+func (p *Proof) OfIncident(id custody.IncidentID) bool {
+	return p.Verdict.Scope == bundle.ScopeIncident && p.Verdict.Incident == id
+}
+
 // Of says whether the proof is of an item.
 func (p *Proof) Of(id custody.EvidenceID) bool {
 	return slices.ContainsFunc(p.Verdict.Items, func(i *bundle.Item) bool { return i.Evidence == id })

@@ -84,6 +84,7 @@ record.erase                himself    .    .    yes  .    .    .    .    yes  y
 record.erase                custody    .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 record.erased               custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
 incident.export             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .
+incident.report             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .
 incident.retain             incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 incident.shred              incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
 incident.shredded           incident   .    .    .    .    .    .    .    .    .    .    yes  .    .

@@ -163,6 +163,8 @@ func (g *graph) results(e bundle.Event, payload string) (list []node) {
 		bytesOf("copy ", "the copy that was handed out, as received", act.Size, true, act.SHA256)
 	case *custody.ReportEvidence:
 		bytesOf("paper ", "a paper about the item: "+act.Paper, act.Size, true, act.SHA256)
+	case *custody.ReportIncident:
+		bytesOf("paper ", "a paper about the incident: "+act.Paper, act.Size, true, act.SHA256)
 	}
 	return list
 }
