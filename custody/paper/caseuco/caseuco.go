@@ -120,6 +120,7 @@ func (g *graph) investigation(made custody.Digest) {
 	for _, i := range v.Items {
 		g.item(i)
 	}
+	g.incident()
 	from := fmt.Sprintf("Made from the bundle with SHA-256 %s, verified under the head of log %s of size %d with root %s.", made.Hex(), v.Origin, v.Size, v.Root.Hex())
 	if len(v.Withheld) > 0 {
 		from += fmt.Sprintf(" Records of the bundle that are withheld, and are not told here: %d.", len(v.Withheld))

@@ -60,6 +60,27 @@ func verdict(t *testing.T) (*guardtest.Story, *bundle.Verdict) {
 	return s, v
 }
 
+// withPapers is the verdict of the story's incident, once papers were issued about its
+// item and about itself.
+func withPapers(t *testing.T, s *guardtest.Story) *bundle.Verdict {
+	t.Helper()
+	for _, act := range []custody.Act{
+		&custody.ReportEvidence{Evidence: s.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash([]byte("one")), Size: 3},
+		&custody.ReportIncident{Incident: s.Incident, Paper: custody.PaperCase, SHA256: custody.Hash([]byte("other")), Size: 5},
+	} {
+		a, err := s.Lead.Does(t.Context(), "for the court", act)
+		require.NoError(t, err)
+		require.True(t, a.Permit, a.Reason)
+	}
+	c, err := s.IncidentContents(t.Context(), s.Incident, true)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: custody.Acts().With(investigate.Acts())})
+	require.Empty(t, v.Problems)
+	return v
+}
+
 func export(t *testing.T, v *bundle.Verdict) []byte {
 	t.Helper()
 	b, err := caseuco.Write(v, custody.Hash([]byte("the bundle")))
@@ -142,8 +163,21 @@ func wrong(t *testing.T, b []byte) []byte {
 // TestShapes holds an export against the shapes of CASE 1.4.0 with a validator of
 // others, and beside it a wrong one, which must be found out.
 func TestShapes(t *testing.T) {
-	_, v := verdict(t)
+	s, v := verdict(t)
 	b := export(t, v)
+	whole := withPapers(t, s)
+	papers := export(t, whole)
+	require.Len(t, of(graph(t, papers), "case-investigation:InvestigativeAction"), len(whole.Timeline)+1, "the records, and the acquisition")
+	there := map[any]bool{}
+	for _, x := range graph(t, papers) {
+		there[x["@id"]] = true
+	}
+	for _, x := range of(graph(t, papers), "case-investigation:InvestigativeAction") {
+		require.True(t, there[x["uco-action:performer"].(map[string]any)["@id"]], "%v is done by somebody", x["uco-core:name"])
+	}
+	for _, about := range []string{"a paper about the item: custody-report", "a paper about the incident: case"} {
+		require.Contains(t, string(papers), about)
+	}
 	dir := t.TempDir()
 	write := func(name string, b []byte) string {
 		path := filepath.Join(dir, name)
@@ -158,14 +192,14 @@ func TestShapes(t *testing.T) {
 	ontology, err := io.ReadAll(z)
 	require.NoError(t, err)
 
-	right, other := write("right.jsonld", b), write("wrong.jsonld", wrong(t, b))
-	out, err := exec.Command(buckettest.Tool(t, "shacl"), write("case.ttl", ontology), right, other).Output()
+	right, other, third := write("right.jsonld", b), write("wrong.jsonld", wrong(t, b)), write("papers.jsonld", papers)
+	out, err := exec.Command(buckettest.Tool(t, "shacl"), write("case.ttl", ontology), right, other, third).Output()
 	failed := new(exec.ExitError)
 	require.True(t, errors.As(err, &failed), "the wrong one is found out: %s", out)
 	require.Equal(t, 1, failed.ExitCode(), "%s", failed.Stderr)
 	var found []string
 	for l := range strings.Lines(string(out)) {
-		if strings.HasPrefix(l, right) {
+		if strings.HasPrefix(l, right) || strings.HasPrefix(l, third) {
 			require.Contains(t, l, " statements, 0 results")
 		} else {
 			found = append(found, l)
@@ -175,7 +209,7 @@ func TestShapes(t *testing.T) {
 	for _, path := range []string{"types/hashMethod", "types/hashValue", "investigation/exhibitNumber", "action/location"} {
 		require.Regexp(t, "(Violation|Warning).*"+path, all)
 	}
-	require.Len(t, strings.Split(strings.TrimSpace(string(out)), "\n"), len(found)+1, "one line about the right one")
+	require.Len(t, strings.Split(strings.TrimSpace(string(out)), "\n"), len(found)+2, "one line about each right one")
 }
 
 // TestWithheldRecords are counted, since the history is not whole without them.

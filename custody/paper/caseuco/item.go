@@ -2,6 +2,7 @@ package caseuco
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/forensic-custody/custody/custody"
@@ -35,7 +36,24 @@ func (g *graph) item(i *bundle.Item) {
 		"uco-core:object":                  artifact,
 	})
 	for _, e := range events {
-		before = g.act(e, artifact, provenance, before)
+		before = g.act(e, before, artifact, provenance)
+	}
+}
+
+// incident writes the acts upon the incident itself that are of no single item.
+func (g *graph) incident() {
+	v := g.verdict
+	if v.Scope != bundle.ScopeIncident {
+		return
+	}
+	before := node(nil)
+	for _, e := range v.Timeline {
+		begun := e.Kind == custody.KindBeginEvidence && slices.ContainsFunc(v.Items, func(i *bundle.Item) bool {
+			return custody.NewEvidenceID(e.Statement.Payload) == i.Evidence
+		})
+		if own := e.Stream == v.Incident.Stream() || e.Stream == custody.IncidentsStream; own && !begun {
+			before = g.act(e, before, g.ref("investigation "+string(v.Incident)))
+		}
 	}
 }
 
@@ -101,8 +119,8 @@ func (g *graph) acquisition(i *bundle.Item, seal *bundle.Event, artifact node) n
 	return g.member("acquisition "+id, "case-investigation:InvestigativeAction", n)
 }
 
-// act writes a record as an action that follows the one before it.
-func (g *graph) act(e bundle.Event, artifact, provenance, before node) node {
+// act writes a record as an action upon objects that follows the one before it.
+func (g *graph) act(e bundle.Event, before node, objects ...node) node {
 	payload := e.Statement.Payload.String()
 	status := "Success"
 	text := []string{e.What()}
@@ -123,7 +141,7 @@ func (g *graph) act(e bundle.Event, artifact, provenance, before node) node {
 		"uco-action:actionStatus":    status,
 		"uco-action:startTime":       instant(e.Time),
 		"uco-action:endTime":         instant(e.Recorded),
-		"uco-action:object":          []node{artifact, provenance},
+		"uco-action:object":          objects,
 		"uco-action:instrument":      g.ref(program),
 	}
 	if e.Actor != "" {
