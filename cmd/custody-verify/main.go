@@ -78,7 +78,12 @@ func run(args []string, stdout, stderr io.Writer) (verified bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s is not a trust file: %w", *trustPath, err)
 	}
-	v, err := verify(bundles[0], *artifact, trust)
+	in, err := os.Open(bundles[0]) //nolint:gosec // a file that whoever runs the program names
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	v, err := verify(in, *artifact, trust)
 	if err != nil {
 		return false, err
 	}
@@ -86,7 +91,7 @@ func run(args []string, stdout, stderr io.Writer) (verified bool, err error) {
 		return false, err
 	}
 	if v.Verified && *folder != "" {
-		err = writeExcerpts(bundles[0], *folder, v, stderr)
+		err = writeExcerpts(in, *folder, v, stderr)
 	}
 	return v.Verified, err
 }
@@ -108,12 +113,10 @@ func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-func writeExcerpts(path, folder string, v *bundle.Verdict, stderr io.Writer) (err error) {
-	in, err := os.Open(path)
-	if err != nil {
+func writeExcerpts(in io.ReadSeeker, folder string, v *bundle.Verdict, stderr io.Writer) error {
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
 	written, err := excerpts.Write(bufio.NewReaderSize(in, 1<<20), folder, v)
 	if err == nil && len(written) == 0 {
 		_, err = fmt.Fprintln(stderr, "no excerpts in it: nothing was written")
@@ -124,12 +127,7 @@ func writeExcerpts(path, folder string, v *bundle.Verdict, stderr io.Writer) (er
 	return err
 }
 
-func verify(path, artifact string, trust *custody.Trust) (v *bundle.Verdict, err error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
+func verify(in io.Reader, artifact string, trust *custody.Trust) (*bundle.Verdict, error) {
 	o := bundle.Options{Words: custody.Acts().With(investigate.Acts())}
 	if artifact != "" {
 		beside, err := os.Open(artifact)
