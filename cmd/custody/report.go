@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,11 @@ the same purpose, is not put there again: its receipt comes from the history.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if r.dir == "" {
 				return usagef("give -o: a folder to make")
+			}
+			for _, k := range r.kinds {
+				if !slices.Contains(custody.PaperKinds(), k) {
+					return usagef("%q is no kind of paper: %s", k, strings.Join(custody.PaperKinds(), ", "))
+				}
 			}
 			if len(args) == 0 {
 				return a.draftPapers(r)

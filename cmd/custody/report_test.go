@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/deploy/lossyfs"
 )
 
 // TestReport: papers are made and put on record, exactly those in the folder; from
@@ -28,6 +29,9 @@ func TestReport(t *testing.T) {
 	refused(t, exitUsage, lee, []string{"report", "-o", dir}, "--bundle and --trust")
 	refused(t, exitUsage, lee, []string{"report", id, "-o", dir, "--purpose", "x", "--kind", "poem"}, "no kind of paper")
 	require.NoDirExists(t, dir, "nothing is left of what was refused")
+	for _, r := range done(t, lee, "evidence", "history", id)["records"].([]any) {
+		require.NotEqual(t, string(custody.KindExportEvidence), r.(map[string]any)["kind"], "nor was anything exported for it")
+	}
 	refused(t, exitRefused, d.enrol(t, "fred", custody.RoleForensicEngineer), []string{"report", id, "-o", dir, "--purpose", "x"}, "not for you")
 	require.NoDirExists(t, dir)
 
@@ -304,4 +308,50 @@ func TestReportOfAnIncident(t *testing.T) {
 	require.Equal(t, exitDone, code)
 	require.Contains(t, told, "issued a paper about the incident and all its items")
 	require.Contains(t, told, "custody-report, "+strconv.Itoa(len(whole["custody-report.pdf"]))+" bytes, SHA-256 "+custody.Hash([]byte(whole["custody-report.pdf"])).Hex())
+}
+
+// TestReportAndPowerLoss: the papers and their proof are on the disk before anybody
+// signs for them, and what the command said that it wrote stays there.
+func TestReportAndPowerLoss(t *testing.T) {
+	top := t.TempDir()
+	backing, point := filepath.Join(top, "disk"), filepath.Join(top, "mnt")
+	require.NoError(t, os.Mkdir(backing, 0o700))
+	require.NoError(t, os.Mkdir(point, 0o700))
+	disk, err := lossyfs.Mount(backing, point, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = disk.Unmount() })
+	lose := func() {
+		require.NoError(t, disk.PowerLoss())
+		require.NoError(t, disk.Unmount())
+		disk, err = lossyfs.Mount(backing, point, 0)
+		require.NoError(t, err)
+	}
+	d := newDesk(t, filepath.Join(t.TempDir(), "service"))
+	file := filepath.Join(t.TempDir(), "web01.dd")
+	image(t, file, 1000)
+	id := word(t, done(t, d.eve, d.add(file, "EX-1")...), "id")
+	dir := filepath.Join(point, "EX-1")
+	command := []string{"report", id, "-o", dir, "--purpose", "disclosure"}
+
+	f := d.front(t)
+	f.hinder.Store(&hindrance{times: 1, of: "paper"})
+	refused(t, exitUnreachable, d.eve, command, "the same command again")
+	lose()
+	require.Len(t, folderOf(t, dir), 8, "the papers and the proof")
+	made := done(t, d.eve, command...)
+	lose()
+	require.Len(t, folderOf(t, dir), 15)
+	require.Len(t, issued(t, d.eve, id), 7)
+	proof, trust := filepath.Join(dir, "proof.bundle"), filepath.Join(d.dir, "trust.json")
+	b, err := os.ReadFile(proof)
+	require.NoError(t, err)
+	require.Equal(t, word(t, made, "bundle"), custody.Hash(b).String())
+
+	exported, drafts := filepath.Join(point, "EX-1.bundle"), filepath.Join(point, "drafts")
+	done(t, d.eve, "bundle", "export", id, "-o", exported, "--purpose", "disclosure")
+	lose()
+	done(t, t.TempDir(), "bundle", "verify", exported, "--trust", trust)
+	done(t, t.TempDir(), "report", "--bundle", proof, "--trust", trust, "-o", drafts)
+	lose()
+	require.Len(t, folderOf(t, drafts), 7)
 }
