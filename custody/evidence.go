@@ -22,8 +22,17 @@ const (
 
 // ArtifactTypes lists what an artifact can be.
 func ArtifactTypes() []string {
-	return []string{"disk", "memory", "log", "network", "mobile", "cloud", "document", TypePhysical, "other"}
+	return []string{"disk", "memory", "log", "network", "mobile", "cloud", "document", TypePhysical, TypePostMortem, "other"}
 }
+
+// TypePostMortem is the type of the text of a post-mortem: for those who learn from an
+// incident, and for auditors, and for nobody outside. Each reading is on record, as
+// that of any item.
+const TypePostMortem = "post-mortem"
+
+// images are the types whose examination takes legal clearance, once an incident has
+// left its first stage.
+var images = []string{"disk", "memory", "mobile"}
 
 // MaxArtifact is the largest artifact in bytes: 16 TiB.
 const MaxArtifact = 16 << 40
@@ -46,6 +55,11 @@ type Case interface {
 	Retention(kind string) uint64
 	// Open says whether the incident takes in evidence.
 	Open() bool
+	// MayBegin returns an Unlawful error when somebody may not begin an item.
+	MayBegin(by PrincipalID, item *BeginEvidence) error
+	// Cleared returns an Unlawful error when the images of an item may not be examined
+	// at a time: no legal advisor cleared it.
+	Cleared(item EvidenceID, at Time) error
 	// Motions returns what was moved about the incident and awaits a second.
 	Motions() Motions
 	// Shredding returns how far the destruction of the incident's keys has come.
@@ -102,7 +116,7 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	out := Outcome{
 		Stream:   a.Incident.Stream(),
 		Declares: []Stream{id.Stream()},
-		Resource: Resource{Type: "Incident", ID: string(a.Incident), Incident: a.Incident, Assigned: c.Assignees()},
+		Resource: Resource{Type: "Incident", ID: string(a.Incident), Incident: a.Incident, Assigned: c.Assignees(), Artifact: a.Type},
 	}
 	if !c.Open() {
 		return out, unlawful("incident %s is closed", a.Incident)
@@ -113,7 +127,7 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	if other, taken := c.Exhibit(a.Exhibit); taken {
 		return out, unlawful("exhibit number %q is %s already", a.Exhibit, other)
 	}
-	return out, nil
+	return out, c.MayBegin(s.Actor, a)
 }
 
 // WithdrawEvidence ends an upload that is not to be finished: of what was
@@ -368,6 +382,15 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	if slices.Contains(images, e.Begun.Type) {
+		c, err := stateOf[Case](v, e.Incident.Stream())
+		if err != nil {
+			return out, err
+		}
+		if err := c.Cleared(a.Evidence, v.Now()); err != nil {
+			return out, err
+		}
+	}
 	if err := e.going(a.Evidence); err != nil && e.Begun.Type != TypePhysical {
 		return out, err
 	}
@@ -582,7 +605,7 @@ func itemIn(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	}
 	return Item{e, begun, c.Shredding()}, Outcome{
 		Stream:   id.Stream(),
-		Resource: Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees()},
+		Resource: Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees(), Artifact: begun.Begun.Type},
 	}, nil
 }
 

@@ -22,6 +22,7 @@ const (
 	RoleExecutive        Role = "executive-incident-manager"
 	RoleLegalAdvisor     Role = "legal-advisor"
 	RoleExternalAuditor  Role = "external-auditor"
+	RoleServiceOwner     Role = "service-owner"
 	RoleService          Role = "service" // the service's own, from genesis; never granted
 )
 
@@ -29,7 +30,7 @@ const (
 func Roles() []Role {
 	return []Role{
 		RoleAdministrator, RoleOnCall, RoleIncidentManager, RoleForensicEngineer, RoleCommunications,
-		RoleServiceExpert, RoleCustomerSupport, RoleExecutive, RoleLegalAdvisor, RoleExternalAuditor,
+		RoleServiceExpert, RoleCustomerSupport, RoleExecutive, RoleLegalAdvisor, RoleExternalAuditor, RoleServiceOwner,
 	}
 }
 
@@ -115,11 +116,12 @@ type Standing struct {
 	roles      map[Role]bool // granted (true) or revoked (false) since enrolment
 	revoked    map[KeyID]bool
 	summarised map[Digest]bool // roots of refusals that a summary is on record of
+	qualified  map[Role]QualifyPrincipal
 }
 
 // NewStanding returns the fold of an empty principal stream.
 func NewStanding() *Standing {
-	return &Standing{roles: map[Role]bool{}, revoked: map[KeyID]bool{}, summarised: map[Digest]bool{}}
+	return &Standing{roles: map[Role]bool{}, revoked: map[KeyID]bool{}, summarised: map[Digest]bool{}, qualified: map[Role]QualifyPrincipal{}}
 }
 
 // Apply implements State.
@@ -138,6 +140,10 @@ func (s *Standing) Apply(r *Record, st *Statement) error {
 		s.Suspended = false
 	case *RevokeKey:
 		s.revoked[act.Key] = true
+	case *QualifyPrincipal:
+		s.qualified[act.Role] = *act
+	case *DisqualifyPrincipal:
+		delete(s.qualified, act.Role)
 	case *SummariseRefusals:
 		s.summarised[act.Root] = true
 	}

@@ -106,3 +106,26 @@ func escape(raw []byte) string {
 // CheckLine refuses a text that is empty, longer than 1,000 bytes, or that
 // would not show in a line of a report as what it is.
 func CheckLine(field, s string) error { return checkLine(field, s, true) }
+
+// CheckText refuses a text that is empty, longer than most bytes, or that would
+// not show as what it is. It may have several lines, each by the rules of
+// CheckLine but for its length; empty ones stand only between others.
+func CheckText(field, s string, most int) error {
+	if strings.TrimSpace(s) == "" {
+		return fmt.Errorf("%s is missing", field)
+	}
+	if len(s) > most {
+		return fmt.Errorf("%s is longer than %d bytes", field, most)
+	}
+	if s != strings.TrimSpace(s) {
+		return fmt.Errorf("%s begins or ends with white space", field)
+	}
+	for r := range strings.SplitSeq(s, "\n") {
+		for _, c := range r {
+			if !printable(c) {
+				return fmt.Errorf("%s contains the character %U, which cannot be shown", field, c)
+			}
+		}
+	}
+	return nil
+}

@@ -24,6 +24,49 @@ func Acts() custody.Vocabulary {
 		KindAssign:   func() custody.Act { return new(Assign) },
 		KindUnassign: func() custody.Act { return new(Unassign) },
 		KindRetain:   func() custody.Act { return new(Retain) },
+
+		KindRota: func() custody.Act { return new(Rota) },
+
+		KindMove:   func() custody.Act { return new(Move) },
+		KindClose:  func() custody.Act { return new(Close) },
+		KindReopen: func() custody.Act { return new(Reopen) },
+
+		KindAppoint:   func() custody.Act { return new(Appoint) },
+		KindHandOver:  func() custody.Act { return new(HandOver) },
+		KindDischarge: func() custody.Act { return new(Discharge) },
+		KindContact:   func() custody.Act { return new(Contact) },
+		KindTeams:     func() custody.Act { return new(Teams) },
+		KindShift:     func() custody.Act { return new(Shift) },
+		KindNote:      func() custody.Act { return new(Note) },
+
+		KindDetection: func() custody.Act { return new(Detection) },
+		KindClassify:  func() custody.Act { return new(Classify) },
+		KindScope:     func() custody.Act { return new(Scope) },
+		KindRequest:   func() custody.Act { return new(Request) },
+		KindTransfer:  func() custody.Act { return new(Transfer) },
+		KindDeclare:   func() custody.Act { return new(Declare) },
+
+		KindAssess:     func() custody.Act { return new(Assess) },
+		KindRate:       func() custody.Act { return new(Rate) },
+		KindDependency: func() custody.Act { return new(Dependency) },
+		KindConsult:    func() custody.Act { return new(Consult) },
+
+		KindPlan:          func() custody.Act { return new(Plan) },
+		KindMeasure:       func() custody.Act { return new(Measure) },
+		KindCarryOut:      func() custody.Act { return new(CarryOut) },
+		KindTest:          func() custody.Act { return new(Test) },
+		KindDrop:          func() custody.Act { return new(Drop) },
+		KindContainment:   func() custody.Act { return new(Containment) },
+		KindEmergency:     func() custody.Act { return new(Emergency) },
+		KindSignEmergency: func() custody.Act { return new(SignEmergency) },
+		KindOutageNotice:  func() custody.Act { return new(OutageNotice) },
+
+		KindPostMortem:     func() custody.Act { return new(PostMortem) },
+		KindSummary:        func() custody.Act { return new(Summary) },
+		KindApproveSummary: func() custody.Act { return new(ApproveSummary) },
+		KindRepair:         func() custody.Act { return new(Repair) },
+		KindReschedule:     func() custody.Act { return new(Reschedule) },
+		KindRepaired:       func() custody.Act { return new(Repaired) },
 	}
 }
 
@@ -120,7 +163,16 @@ func (a *Assign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 	case slices.Contains(i.Assignees(), a.Principal):
 		return out, custody.Unlawful{Why: fmt.Sprintf("%s is assigned already", a.Principal)}
 	}
-	return out, nil
+	return out, i.maySetTeam(s.Actor)
+}
+
+// maySetTeam returns an Unlawful error unless somebody may say who is of the team:
+// its manager or executive, once it has a manager.
+func (i *Incident) maySetTeam(by custody.PrincipalID) error {
+	if i.holder(custody.RoleIncidentManager) == "" || i.holds(custody.RoleExecutive, by) {
+		return nil
+	}
+	return i.led(by, false)
 }
 
 // Unassign ends a membership, at once.
@@ -145,12 +197,18 @@ func (a *Unassign) Detail() string { return string(a.Principal) }
 func (a *Unassign) Check(*custody.Statement) error { return checkIDs(a.Incident, a.Principal) }
 
 // Lawful implements custody.Act.
-func (a *Unassign) Lawful(v custody.View, _ *custody.Statement) (custody.Outcome, error) {
+func (a *Unassign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := onIncident(v, a.Incident)
-	if err == nil && !slices.Contains(i.Assignees(), a.Principal) {
-		err = custody.Unlawful{Why: fmt.Sprintf("%s is not assigned", a.Principal)}
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	if !slices.Contains(i.Assignees(), a.Principal) {
+		return out, no("%s is not assigned", a.Principal)
+	}
+	if n := slices.IndexFunc(i.Holders, func(h Holder) bool { return h.Principal == a.Principal && h.Ended == nil }); n >= 0 {
+		return out, no("%s is %s: hand that over, or discharge him, first", a.Principal, i.Holders[n].Role)
+	}
+	return out, i.maySetTeam(s.Actor)
 }
 
 func checkIDs(i custody.IncidentID, p custody.PrincipalID) error {
@@ -176,9 +234,10 @@ func onIncident(v custody.View, id custody.IncidentID) (*Incident, custody.Outco
 	}, nil
 }
 
-// Incidents is the fold of the stream incidents: which there are.
+// Incidents is the fold of the stream incidents: which there are, and who is on call.
 type Incidents struct {
 	Opened []Opened // in order of their records
+	Rota   []Entry[Rota]
 }
 
 // Opened is what the record says that opened an incident.
@@ -191,8 +250,14 @@ type Opened struct {
 
 // Apply implements custody.State.
 func (l *Incidents) Apply(r *custody.Record, s *custody.Statement) error {
-	if act, ok := s.Act.(*Open); ok && r.Decision.Permit {
+	if !r.Decision.Permit {
+		return nil
+	}
+	switch act := s.Act.(type) {
+	case *Open:
 		l.Opened = append(l.Opened, Opened{custody.NewIncidentID(s.Payload), *act, s.Actor, r.Recorded})
+	case *Rota:
+		l.Rota = append(l.Rota, Entry[Rota]{said(r, s), *act})
 	}
 	return nil
 }
@@ -206,6 +271,42 @@ type Incident struct {
 	days      map[string]uint64 // of retention, by type; "" for all
 	motions   custody.Motions
 	shredding custody.Shredding
+	labels    map[string]uint64 // how many entries of a letter there are
+	File
+}
+
+// File is what is on record of an incident beside its evidence: all that its team
+// said, in the order in which it was recorded. What was corrected stays.
+type File struct {
+	Definition uint64           `json:"definition"` // version of the stages; 0 while the incident is in the first
+	Stages     []Stage          `json:"stages"`     // that it entered after Detect, in order
+	Closed     *Entry[Close]    `json:"closed,omitempty"`
+	Reopened   []Entry[Close]   `json:"reopened,omitempty"` // how it was closed before
+	Holders    []Holder         `json:"holders"`            // of its roles, those of the past too
+	Contacts   []Entry[Contact] `json:"contacts"`
+	Teams      []Entry[Teams]   `json:"teams"`
+	Shifts     []Entry[Shift]   `json:"shifts"`
+	Notes      []Entry[Note]    `json:"notes"`
+
+	Detections      []Entry[Detection]  `json:"detections"`
+	Classifications []Entry[Classify]   `json:"classifications"`
+	Scopes          []Entry[Scope]      `json:"scopes"`
+	Requests        []Entry[Request]    `json:"requests"`
+	Transfers       []Entry[Transfer]   `json:"transfers"`
+	Declarations    []Entry[Declare]    `json:"declarations"`
+	Assessments     []Entry[Assess]     `json:"assessments"`
+	Ratings         []Entry[Rate]       `json:"ratings"`
+	Dependencies    []Entry[Dependency] `json:"dependencies"`
+	Consultations   []Entry[Consult]    `json:"consultations"`
+
+	Plans        []Entry[Plan]        `json:"plans"`
+	Measures     []Measured           `json:"measures"`
+	Containments []Entry[Containment] `json:"containments"`
+	Emergencies  []Mitigation         `json:"emergencies"`
+
+	PostMortems []Entry[PostMortem] `json:"postMortems"`
+	Summaries   []Summarised        `json:"summaries"`
+	Repairs     []RepairItem        `json:"repairs"`
 }
 
 var _ custody.Case = (*Incident)(nil)
@@ -213,7 +314,7 @@ var _ custody.Case = (*Incident)(nil)
 // NewIncident returns the fold of an empty incident stream.
 func NewIncident() *Incident {
 	return &Incident{items: map[custody.EvidenceID]custody.Beginning{}, exhibits: map[string]custody.EvidenceID{},
-		days: map[string]uint64{}, motions: custody.Motions{}}
+		days: map[string]uint64{}, motions: custody.Motions{}, labels: map[string]uint64{}}
 }
 
 // Apply implements custody.State.
@@ -242,10 +343,16 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		if _, carried := i.motions.Apply(s.Payload, act.Motion(s), r.Recorded); carried {
 			i.days[act.Type] = act.Days
 		}
+	case effect:
+		act.apply(i, said(r, s))
 	default:
 		i.shredding.Apply(r, s, i.motions)
 	}
 	return nil
+}
+
+func said(r *custody.Record, s *custody.Statement) Said {
+	return Said{ID: s.Payload, By: s.Actor, Signed: s.Time, Recorded: r.Recorded, Why: s.Purpose}
 }
 
 // fold makes exhibit numbers that look alike the same.
@@ -282,5 +389,20 @@ func (i *Incident) Motions() custody.Motions { return i.motions }
 // Shredding implements custody.Case.
 func (i *Incident) Shredding() custody.Disposal { return i.shredding.Order() }
 
-// Open implements custody.Case. An incident cannot be closed yet.
-func (i *Incident) Open() bool { return true }
+// Open implements custody.Case.
+func (i *Incident) Open() bool { return i.Closed == nil }
+
+// MayBegin implements custody.Case. A post-mortem is its manager's; what is in the
+// customer's area is taken at his request, or by another authority.
+func (i *Incident) MayBegin(by custody.PrincipalID, item *custody.BeginEvidence) error {
+	if item.Type == custody.TypePostMortem {
+		return i.led(by, false)
+	}
+	if s := current(i.Scopes); s != nil && s.Responsibility != ByProvider && s.Responsibility != Undetermined && len(i.Requests) == 0 {
+		return no("it lies in the customer's area: his request, or another authority, has to be on record first (incident.customer-request)")
+	}
+	return nil
+}
+
+// Cleared implements custody.Case.
+func (i *Incident) Cleared(item custody.EvidenceID, at custody.Time) error { return nil }

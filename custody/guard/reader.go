@@ -115,7 +115,12 @@ func (r *Reader) Resource(s custody.Stream) (custody.Resource, error) {
 			return custody.Resource{}, err
 		}
 		res, err := r.incident(declared.Stream)
+		if err != nil {
+			return custody.Resource{}, err
+		}
 		res.Type, res.ID = "Evidence", string(s[len("evidence/"):])
+		item, err := custody.ItemIn(r.view, res.Incident, custody.EvidenceID(res.ID))
+		res.Artifact = item.Begun.Type
 		return res, err
 	default:
 		return custody.Resource{Type: "Custody", ID: r.g.Origin}, nil

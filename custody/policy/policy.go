@@ -132,7 +132,7 @@ func (r Request) cedar() (cedar.EntityMap, cedar.Request) {
 	entities := cedar.EntityMap{}
 	entities[resource] = cedar.Entity{
 		UID:        resource,
-		Attributes: cedar.NewRecord(cedar.RecordMap{"assigned": cedar.NewSet(assigned...)}),
+		Attributes: cedar.NewRecord(cedar.RecordMap{"artifact": cedar.String(r.Resource.Artifact), "assigned": cedar.NewSet(assigned...)}),
 	}
 	if principal == resource {
 		entities[resource] = cedar.Entity{UID: resource, Parents: cedar.NewEntityUIDSet(roles...), Attributes: entities[resource].Attributes}

@@ -1,0 +1,309 @@
+package investigate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// The kinds of statement that move an incident through its stages.
+const (
+	KindMove   custody.Kind = "incident.stage"
+	KindClose  custody.Kind = "incident.close"
+	KindReopen custody.Kind = "incident.reopen"
+)
+
+// The stages, in the order in which an incident first enters them.
+const (
+	StageDetect    = "detect"
+	StageAssess    = "assess"
+	StageDiagnose  = "diagnose"
+	StageStabilize = "stabilize-recover"
+	StageClose     = "close-post-mortem"
+)
+
+// Definition is a version of the process: which stages there are, in order, and
+// between which two an incident goes back and forth as often as it takes. An
+// incident keeps the version by which it left its first stage.
+type Definition struct {
+	Version uint64
+	Stages  []string
+	Free    [2]string
+}
+
+// Definitions lists the versions of the process. A version never changes, and none
+// goes: incidents are decided by theirs.
+func Definitions() []Definition {
+	return []Definition{{
+		Version: 1,
+		Stages:  []string{StageDetect, StageAssess, StageDiagnose, StageStabilize, StageClose},
+		Free:    [2]string{StageDiagnose, StageStabilize},
+	}}
+}
+
+func definition(version uint64) (Definition, bool) {
+	for _, d := range Definitions() {
+		if d.Version == version {
+			return d, true
+		}
+	}
+	return Definition{}, false
+}
+
+// lawful returns an Unlawful error when an incident does not go from a stage to
+// another, or not without an exception.
+func (d Definition) lawful(from, to, exception string) error {
+	at, then := slices.Index(d.Stages, from), slices.Index(d.Stages, to)
+	free := slices.Contains(d.Free[:], from) && slices.Contains(d.Free[:], to)
+	switch {
+	case then < 0:
+		return no("there is no stage %q: %q", to, d.Stages)
+	case then == at:
+		return no("the incident is in stage %s", from)
+	case then > at+1:
+		return no("from %s the incident goes to %s first", from, d.Stages[at+1])
+	case then < at && !free && exception == "":
+		return no("from %s an incident does not go back to %s but by an exception on record: say why", from, to)
+	}
+	return nil
+}
+
+// Stage is a stretch of an incident in one stage.
+type Stage struct {
+	Said
+	Stage     string       `json:"stage"`
+	Entered   custody.Time `json:"entered"`
+	Exception string       `json:"exception,omitempty"`
+}
+
+// Move takes an incident into another stage. What the one that it leaves asks for
+// has to be on record.
+type Move struct {
+	On
+	Happened
+	Definition   uint64 `json:"definition" help:"version of the stages (default: the newest)"`
+	Exception    string `json:"exception,omitempty" help:"why the incident goes back out of order"`
+	Stage        string `json:"stage" help:"assess, diagnose, stabilize-recover or close-post-mortem; detect by an exception"`
+	Undocumented string `json:"undocumented,omitempty" help:"why diagnose is left without a finding"`
+}
+
+// Kind implements custody.Act.
+func (*Move) Kind() custody.Kind { return KindMove }
+
+// Detail says in a line what a history tells of it.
+func (a *Move) Detail() string {
+	text := "to stage " + a.Stage
+	if a.Exception != "" {
+		text += ", by exception: " + a.Exception
+	}
+	if a.Undocumented != "" {
+		text += ", without a finding: " + a.Undocumented
+	}
+	return text
+}
+
+// Check implements custody.Act.
+func (a *Move) Check(s *custody.Statement) error {
+	return a.names(a.past(s), custody.CheckLine("stage", a.Stage), optional("exception", a.Exception), optional("undocumented", a.Undocumented))
+}
+
+// Lawful implements custody.Act.
+func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
+	i, out, err := a.upon(v)
+	if err != nil {
+		return out, err
+	}
+	d, known := definition(a.Definition)
+	switch {
+	case !known, i.Definition != 0 && i.Definition != a.Definition:
+		return out, no("the incident is not by version %d of the stages", a.Definition)
+	case len(i.Stages) > 0 && a.At < i.Stages[len(i.Stages)-1].Entered:
+		return out, no("stage %s was entered at %s, later than %s", i.Stage(), i.Stages[len(i.Stages)-1].Entered, a.At)
+	}
+	if err := i.led(s.Actor, i.Stage() == StageDetect); err != nil {
+		return out, err
+	}
+	if err := d.lawful(i.Stage(), a.Stage, a.Exception); err != nil {
+		return out, err
+	}
+	missing, err := i.missing(v, a)
+	if err != nil {
+		return out, err
+	}
+	return out, several(fmt.Sprintf("stage %s is not left yet", i.Stage()), missing)
+}
+
+func (a *Move) apply(i *Incident, said Said) {
+	i.Definition = a.Definition
+	i.Stages = append(i.Stages, Stage{Said: said, Stage: a.Stage, Entered: a.At, Exception: a.Exception})
+}
+
+// missing lists what has to be on record before the stage is left for another.
+func (i *Incident) missing(v custody.View, a *Move) ([]string, error) {
+	var missing []string
+	lacks := func(is bool, what string) {
+		if is {
+			missing = append(missing, what)
+		}
+	}
+	switch i.Stage() {
+	case StageDetect:
+		lacks(len(i.Detections) == 0, "where the first indication came from (incident.detection)")
+		lacks(i.holder(custody.RoleOnCall) == "" && i.holder(custody.RoleIncidentManager) == "", "who is on call for it (incident.appoint)")
+	case StageAssess:
+		assessed := current(i.Assessments)
+		lacks(assessed == nil, "a preliminary assessment (incident.assess)")
+		lacks(assessed != nil && !assessed.Escalated, "an assessment that escalates it: one that does not ends in its closing")
+		lacks(current(i.Ratings) == nil, "severity and priority (incident.rate)")
+		lacks(i.holder(custody.RoleIncidentManager) == "", "an incident manager (incident.appoint)")
+		lacks(current(i.Scopes) == nil, "whose responsibility it is, be it undetermined (incident.scope)")
+	case StageDiagnose:
+		return i.undiagnosed(v, a)
+	case StageStabilize:
+		if a.Stage == StageClose {
+			missing = i.unstable()
+		}
+	}
+	return missing, nil
+}
+
+// The ways in which an incident ends.
+const (
+	EndResolved  = "resolved"
+	EndNot       = "not-a-security-incident"
+	EndFalse     = "false-positive"
+	EndCustomer  = "customer-responsibility"
+	EndOperation = "transferred"
+	EndNotRaised = "not-escalated"
+)
+
+func ends() []string {
+	return []string{EndResolved, EndNot, EndFalse, EndCustomer, EndOperation, EndNotRaised}
+}
+
+// Close ends an incident. What was resolved has come through all stages and has its
+// post-mortem; what turned out to be none of ours says what it was.
+type Close struct {
+	On
+	Happened
+	End          string       `json:"end" help:"resolved, not-a-security-incident, false-positive, customer-responsibility, transferred or not-escalated"`
+	Notification string       `json:"notification" help:"that customers were notified, and where that stands, or why that was not triggered"`
+	Restored     custody.Time `json:"restored,omitzero" help:"when normal security and operations were restored"`
+	Uncovered    string       `json:"uncovered,omitempty" help:"why nobody was on shift for a while although customer data was at risk"`
+}
+
+// Kind implements custody.Act.
+func (*Close) Kind() custody.Kind { return KindClose }
+
+// Detail says in a line what a history tells of it.
+func (a *Close) Detail() string { return a.End + "; notification: " + a.Notification }
+
+// Check implements custody.Act.
+func (a *Close) Check(s *custody.Statement) error {
+	var err error
+	if a.Restored > s.Time {
+		err = errors.New("restored is in the future")
+	}
+	return a.names(a.past(s), err, oneOf("end", a.End, ends()), optional("notification", a.Notification), optional("uncovered", a.Uncovered))
+}
+
+// Lawful implements custody.Act.
+func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
+	i, out, err := a.upon(v)
+	if err != nil {
+		return out, err
+	}
+	if err := i.led(s.Actor, a.End == EndNotRaised); err != nil {
+		return out, err
+	}
+	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), i.unclosed(a, v.Now()))
+}
+
+// unclosed lists what has to be on record before the incident is closed.
+func (i *Incident) unclosed(a *Close, now custody.Time) []string {
+	var missing []string
+	lacks := func(is bool, what string) {
+		if is {
+			missing = append(missing, what)
+		}
+	}
+	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
+	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
+	switch a.End {
+	case EndResolved:
+		lacks(i.Stage() != StageClose, "stage "+StageClose)
+		lacks(class == nil, "whether it is a security incident (incident.classify)")
+		lacks(scope == nil || scope.Responsibility == Undetermined, "whose responsibility it was (incident.scope)")
+		lacks(a.Restored == 0, "when normal security and operations were restored")
+		lacks(current(i.PostMortems) == nil, "the post-mortem (postmortem.issue)")
+		lacks(a.Uncovered == "" && len(i.UncoveredRisk(now)) > 0,
+			"shifts without a gap while customer data was at risk (incident.shift), or why there were gaps")
+	case EndNot, EndFalse:
+		lacks(class == nil || class.Incident, "a classification by which it is no security incident (incident.classify)")
+		lacks(a.End == EndFalse && class != nil && !class.Facts.FalsePositive, "a classification that says that the alarm was false")
+	case EndCustomer:
+		lacks(scope == nil || scope.Responsibility != ByCustomer, "that the customer alone is responsible (incident.scope)")
+		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+	case EndOperation:
+		lacks(!slices.ContainsFunc(i.Transfers, func(t Entry[Transfer]) bool { return t.Act.Direction == TransferTo && t.Act.Accepted != "" }),
+			"who accepted it (incident.transfer)")
+		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+	case EndNotRaised:
+		lacks(i.Stage() != StageAssess, "stage "+StageAssess)
+		lacks(assessed == nil || assessed.Escalated, "an assessment that does not escalate it (incident.assess)")
+		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+	}
+	return missing
+}
+
+func (a *Close) apply(i *Incident, said Said) { i.Closed = &Entry[Close]{said, *a} }
+
+// Reopen takes a closed incident into stage Diagnose again.
+type Reopen struct {
+	On
+	Happened
+}
+
+// Kind implements custody.Act.
+func (*Reopen) Kind() custody.Kind { return KindReopen }
+
+// Detail says in a line what a history tells of it.
+func (a *Reopen) Detail() string { return "reopened" }
+
+// Check implements custody.Act.
+func (a *Reopen) Check(s *custody.Statement) error { return a.names(a.past(s)) }
+
+// Lawful implements custody.Act.
+func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
+	i, out, err := onIncident(v, a.Incident)
+	switch {
+	case err != nil:
+		return out, err
+	case i.Closed == nil:
+		return out, no("incident %s is not closed", a.Incident)
+	}
+	return out, i.led(s.Actor, true)
+}
+
+func (a *Reopen) apply(i *Incident, said Said) {
+	i.Reopened = append(i.Reopened, *i.Closed)
+	i.Closed = nil
+	if i.Definition != 0 {
+		i.Stages = append(i.Stages, Stage{Said: said, Stage: StageDiagnose, Entered: a.At, Exception: "reopened: " + said.Why})
+	}
+}
+
+// Stage returns the stage that the incident is in.
+func (i *Incident) Stage() string {
+	if len(i.Stages) == 0 {
+		return StageDetect
+	}
+	return i.Stages[len(i.Stages)-1].Stage
+}
+
+// entered says whether the incident has ever been in a stage.
+func (i *Incident) entered(stage string) bool {
+	return stage == StageDetect || slices.ContainsFunc(i.Stages, func(s Stage) bool { return s.Stage == stage })
+}
