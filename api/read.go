@@ -18,20 +18,21 @@ import (
 
 // Principal is somebody, as others may see him.
 type Principal struct {
-	ID        custody.PrincipalID `json:"id"`
-	Name      string              `json:"name"`
-	Title     string              `json:"title"`
-	Contact   string              `json:"contact"`
-	Roles     []custody.Role      `json:"roles"`
-	Keys      []custody.KeyID     `json:"keys"` // live ones
-	Suspended bool                `json:"suspended"`
-	Enrolled  custody.Time        `json:"enrolled"`
+	ID        custody.PrincipalID        `json:"id"`
+	Name      string                     `json:"name"`
+	Title     string                     `json:"title"`
+	Contact   string                     `json:"contact"`
+	Roles     []custody.Role             `json:"roles"`
+	Keys      []custody.KeyID            `json:"keys"` // live ones
+	Suspended bool                       `json:"suspended"`
+	Enrolled  custody.Time               `json:"enrolled"`
+	Qualified []custody.QualifyPrincipal `json:"qualified"` // what is on record of his readiness, by role
 }
 
 func showPrincipal(p custody.Principal) Principal {
 	return Principal{
 		ID: p.ID, Name: p.Name, Title: p.Title, Contact: p.Contact, Roles: p.Roles(),
-		Keys: p.Keys(), Suspended: p.Suspended, Enrolled: p.At,
+		Keys: p.Keys(), Suspended: p.Suspended, Enrolled: p.At, Qualified: p.Qualified(),
 	}
 }
 
@@ -77,6 +78,8 @@ type Incident struct {
 	ID         custody.IncidentID    `json:"id"`
 	Title      string                `json:"title"`
 	Class      string                `json:"class"`
+	Stage      string                `json:"stage"`
+	Closed     string                `json:"closed,omitempty"` // how it ended
 	DetectedAt custody.Time          `json:"detectedAt"`
 	OpenedAt   custody.Time          `json:"openedAt"`
 	OpenedBy   custody.PrincipalID   `json:"openedBy"`
@@ -99,7 +102,7 @@ func (a *API) incidents(_ *http.Request, read *guard.Reader) (any, error) {
 	list := []Incident{}
 	for _, o := range opened {
 		shown, _, err := a.showIncident(read, o)
-		if errors.Is(err, custody.ErrUnknown) {
+		if isUnknown(err) {
 			continue
 		}
 		if err != nil {
@@ -111,13 +114,9 @@ func (a *API) incidents(_ *http.Request, read *guard.Reader) (any, error) {
 }
 
 func incidentsOf(read *guard.Reader) ([]investigate.Opened, error) {
-	state, err := read.View().State(custody.IncidentsStream)
+	l, err := register(read)
 	if err != nil {
 		return nil, err
-	}
-	l, ok := state.(*investigate.Incidents)
-	if !ok {
-		return nil, fmt.Errorf("incidents stream is folded as %T", state)
 	}
 	return l.Opened, nil
 }
@@ -135,8 +134,11 @@ func (a *API) showIncident(read *guard.Reader, o investigate.Opened) (Incident, 
 		return Incident{}, nil, fmt.Errorf("incident stream is folded as %T", state)
 	}
 	shown := Incident{
-		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: o.Act.DetectedAt,
+		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, Stage: i.Stage(), DetectedAt: o.Act.DetectedAt,
 		OpenedAt: o.Recorded, OpenedBy: o.By, Assigned: append([]custody.PrincipalID{}, i.Assignees()...),
+	}
+	if i.Closed != nil {
+		shown.Closed = i.Closed.Act.End
 	}
 	shown.Shredding = showDisposal(i.Shredding())
 	return shown, i, nil
@@ -173,6 +175,8 @@ func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
 	}
 	return shown, nil
 }
+
+func isUnknown(err error) bool { return errors.Is(err, custody.ErrUnknown) }
 
 // Evidence is an item as its readers see it. An item that is neither sealed nor
 // withdrawn is listed nowhere; asked for by its begetter, it shows how far it is.

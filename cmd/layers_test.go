@@ -67,7 +67,7 @@ var rows = map[string]row{
 	"storage/sqlite":     {"", "github.com/ncruces/go-sqlite3 golang.org/x/sys"},
 
 	"api":                {"custody custody/guard custody/policy investigate", "github.com/go-chi github.com/go-json-experiment/json github.com/prometheus/client_golang"},
-	"api/client":         {"api custody", "github.com/go-json-experiment/json golang.org/x/sync"},
+	"api/client":         {"api custody investigate", "github.com/go-json-experiment/json golang.org/x/sync"},
 	"api/client/keyring": {"custody", "github.com/sigstore/sigstore/pkg/cryptoutils golang.org/x/crypto/ssh"},
 
 	"cmd/house": {"api custody custody/bundle custody/guard custody/policy custody/replay custody/stamp investigate ledger ledger/authority ledger/keep ledger/trillian ledger/witness " +

@@ -38,6 +38,7 @@ import (
 
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // Config is what a Client needs to know.
@@ -350,6 +351,28 @@ func (c *Client) Incidents(ctx context.Context) (l api.Incidents, err error) {
 // Incident returns one incident with its items.
 func (c *Client) Incident(ctx context.Context, id custody.IncidentID) (i api.Incident, err error) {
 	return i, c.get(ctx, "/v1/incidents/"+string(id), &i)
+}
+
+// File returns an incident's file, and what follows from it.
+func (c *Client) File(ctx context.Context, id custody.IncidentID) (p investigate.Picture, err error) {
+	return p, c.get(ctx, "/v1/incidents/"+string(id)+"/file", &p)
+}
+
+// Repairs returns the inventory of repair items over all incidents that the session
+// may read.
+func (c *Client) Repairs(ctx context.Context) (l api.Repairs, err error) {
+	return l, c.get(ctx, "/v1/repairs", &l)
+}
+
+// Team returns who is on call, and when nobody is.
+func (c *Client) Team(ctx context.Context) (t api.Team, err error) {
+	return t, c.get(ctx, "/v1/team", &t)
+}
+
+// Programme returns how the response did over the incidents that the session may
+// read.
+func (c *Client) Programme(ctx context.Context) (p investigate.Programme, err error) {
+	return p, c.get(ctx, "/v1/programme", &p)
 }
 
 // Evidence returns one item.

@@ -1,0 +1,158 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// file answers with an incident's file and what follows from it. It is written out
+// here, since it shares what the fold holds.
+func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
+	opened, err := incidentsOf(read)
+	if err != nil {
+		return nil, err
+	}
+	n := slices.IndexFunc(opened, func(o investigate.Opened) bool { return string(o.ID) == chi.URLParam(r, "incident") })
+	if n < 0 {
+		return nil, custody.ErrUnknown
+	}
+	p, err := a.picture(read, opened[n])
+	if err != nil {
+		return nil, err
+	}
+	return written(p)
+}
+
+func (a *API) picture(read *guard.Reader, o investigate.Opened) (investigate.Picture, error) {
+	_, i, err := a.showIncident(read, o)
+	if err != nil {
+		return investigate.Picture{}, err
+	}
+	return i.Picture(read.View(), o)
+}
+
+func written(v any) (jsontext.Value, error) {
+	b, err := custody.Encode(v)
+	return b, err
+}
+
+// RepairItem is an item of the inventory, and of which incident it is.
+type RepairItem struct {
+	Incident custody.IncidentID     `json:"incident"`
+	Overdue  bool                   `json:"overdue"`
+	Item     investigate.RepairItem `json:"item"`
+}
+
+// Repairs is the inventory of repair items over all incidents that a reader may
+// know of, closed ones too.
+type Repairs struct {
+	Repairs []RepairItem `json:"repairs"` // what is not done first, in order of the day by which it is
+}
+
+func (a *API) repairs(_ *http.Request, read *guard.Reader) (any, error) {
+	list := Repairs{Repairs: []RepairItem{}}
+	err := a.each(read, func(p investigate.Picture) {
+		for _, r := range p.File.Repairs {
+			list.Repairs = append(list.Repairs, RepairItem{p.ID, r.Overdue(read.View().Now()), r})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list.Repairs, func(x, y RepairItem) int {
+		if done := x.Item.Done != nil; done != (y.Item.Done != nil) {
+			if done {
+				return 1
+			}
+			return -1
+		}
+		return int(x.Item.Due - y.Item.Due)
+	})
+	return written(list)
+}
+
+// each goes through the incidents that the reader may read.
+func (a *API) each(read *guard.Reader, do func(investigate.Picture)) error {
+	opened, err := incidentsOf(read)
+	if err != nil {
+		return err
+	}
+	for _, o := range opened {
+		switch p, err := a.picture(read, o); {
+		case isUnknown(err):
+		case err != nil:
+			return err
+		default:
+			do(p)
+		}
+	}
+	return nil
+}
+
+// rotaAhead is for how long the programme looks for times without anybody on call.
+const rotaAhead = 14 * 24 * time.Hour
+
+// Team is who is on call, and when nobody is.
+type Team struct {
+	Rota     []investigate.Entry[investigate.Rota] `json:"rota"`
+	Unmanned []investigate.Span                    `json:"unmanned"` // within the next 14 days
+}
+
+func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
+	if !read.May(policy.ReadDirectory, custody.Resource{Type: "Custody", ID: a.Guard.Origin}) {
+		return nil, custody.ErrUnknown
+	}
+	l, err := register(read)
+	if err != nil {
+		return nil, err
+	}
+	now := read.View().Now()
+	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: l.Unmanned(now, now.Add(rotaAhead))}
+	for _, d := range l.Rota {
+		if d.Act.To > now {
+			t.Rota = append(t.Rota, d)
+		}
+	}
+	if t.Unmanned == nil {
+		t.Unmanned = []investigate.Span{}
+	}
+	return written(t)
+}
+
+func (a *API) programme(_ *http.Request, read *guard.Reader) (any, error) {
+	l, err := register(read)
+	if err != nil {
+		return nil, err
+	}
+	var all []investigate.Picture
+	if err := a.each(read, func(p investigate.Picture) { all = append(all, p) }); err != nil {
+		return nil, err
+	}
+	now := read.View().Now()
+	p := investigate.NewProgramme(all, now)
+	p.Unmanned = append(p.Unmanned, l.Unmanned(now, now.Add(rotaAhead))...)
+	return written(p)
+}
+
+// register returns the fold of the stream incidents.
+func register(read *guard.Reader) (*investigate.Incidents, error) {
+	state, err := read.View().State(custody.IncidentsStream)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := state.(*investigate.Incidents)
+	if !ok {
+		return nil, fmt.Errorf("incidents stream is folded as %T", state)
+	}
+	return l, nil
+}

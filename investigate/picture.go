@@ -1,0 +1,168 @@
+package investigate
+
+import (
+	"time"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// Picture is an incident as its team sees it: its file, and what follows from it at
+// a time.
+type Picture struct {
+	ID         custody.IncidentID `json:"id"`
+	Title      string             `json:"title"`
+	Class      string             `json:"class"`
+	DetectedAt custody.Time       `json:"detectedAt"` // the first indication that is on record
+	OpenedAt   custody.Time       `json:"openedAt"`
+	Stage      string             `json:"stage"`
+	Next       string             `json:"next,omitempty"` // stage, in order
+	Missing    []string           `json:"missing"`        // what has to be on record before the incident goes on, or is closed
+	Open       []string           `json:"open"`           // what is not known, or not done
+	Uncovered  []Span             `json:"uncovered"`      // when customer data was at risk and nobody on shift
+	Times      Times              `json:"times"`
+	File       File               `json:"file"`
+}
+
+// Times are how long it took, in whole seconds from the first indication; absent
+// where it has not come to that.
+type Times struct {
+	Engaged   *int64 `json:"engaged,omitempty"`   // until somebody on call was
+	Diagnosed *int64 `json:"diagnosed,omitempty"` // until the investigation began
+	Contained *int64 `json:"contained,omitempty"` // until both risks were verified as contained, the first time
+	Restored  *int64 `json:"restored,omitempty"`  // until normal security and operations were restored
+	Repaired  *int64 `json:"repaired,omitempty"`  // from the beginning of the investigation until then
+}
+
+// Picture returns the incident's picture. It shares the fold's lists: it is read
+// before the fold goes on.
+func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
+	p := Picture{
+		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.since(o), OpenedAt: o.Recorded,
+		Stage: i.Stage(), Missing: []string{}, Open: i.open(v.Now()), Uncovered: i.UncoveredRisk(v.Now()),
+		Times: i.times(o), File: i.File,
+	}
+	if p.Uncovered == nil {
+		p.Uncovered = []Span{}
+	}
+	if i.Closed != nil {
+		return p, nil
+	}
+	missing, err := i.next(v, &p)
+	if missing != nil {
+		p.Missing = missing
+	}
+	return p, err
+}
+
+// next notes the stage that comes next, and returns what it takes to get there.
+func (i *Incident) next(v custody.View, p *Picture) ([]string, error) {
+	version := i.Definition
+	if version == 0 {
+		version = Newest().Version
+	}
+	d, _ := definition(version)
+	for n, s := range d.Stages {
+		if s == p.Stage && n+1 < len(d.Stages) {
+			p.Next = d.Stages[n+1]
+			return i.missing(v, &Move{Stage: p.Next, Definition: version})
+		}
+	}
+	return i.unclosed(&Close{End: EndResolved, Notification: "-", Restored: v.Now()}, v.Now()), nil
+}
+
+// Newest returns the newest version of the process.
+func Newest() Definition {
+	all := Definitions()
+	return all[len(all)-1]
+}
+
+// since returns when the first indication was.
+func (i *Incident) since(o Opened) custody.Time {
+	if at := i.Detected(); at != 0 && at < o.Act.DetectedAt {
+		return at
+	}
+	return o.Act.DetectedAt
+}
+
+// open lists what is not known, or not done, whatever stage the incident is in.
+func (i *Incident) open(now custody.Time) []string {
+	list := []string{}
+	is := func(open bool, what string) {
+		if open {
+			list = append(list, what)
+		}
+	}
+	if s := current(i.Scopes); s != nil {
+		is(s.Responsibility == Undetermined, "whose responsibility it is")
+	}
+	if a := current(i.Assessments); a != nil {
+		is(a.Security == "unknown", "whether it is a security risk")
+		is(a.Privacy == "unknown", "whether it is a privacy risk")
+	}
+	for _, e := range i.Emergencies {
+		is(!e.Approved(), "emergency mitigation "+e.Label+" lacks signatures")
+		is(e.Approved() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label)
+	}
+	for _, r := range i.Repairs {
+		is(r.Overdue(now), "repair item "+r.Label+" is overdue")
+	}
+	return append(list, i.unknown()...)
+}
+
+func (i *Incident) times(o Opened) Times {
+	since := i.since(o)
+	var t Times
+	after := func(from, at custody.Time) *int64 {
+		seconds := int64(at.Time().Sub(from.Time()) / time.Second)
+		return &seconds
+	}
+	for _, h := range i.Holders {
+		if h.Role == custody.RoleOnCall && !h.Shadow && t.Engaged == nil {
+			t.Engaged = after(since, h.From)
+		}
+	}
+	var began custody.Time
+	for _, s := range i.Stages {
+		if s.Stage == StageDiagnose && t.Diagnosed == nil {
+			began, t.Diagnosed = s.Entered, after(since, s.Entered)
+		}
+	}
+	contained := map[string]bool{}
+	for _, c := range i.Containments {
+		contained[c.Act.Risk] = c.Act.Contained
+		if contained[RiskCustomer] && contained[RiskBusiness] && t.Contained == nil {
+			t.Contained = after(since, c.Act.At)
+		}
+	}
+	if i.Closed != nil && i.Closed.Act.Restored != 0 {
+		t.Restored = after(since, i.Closed.Act.Restored)
+		if began != 0 {
+			t.Repaired = after(began, i.Closed.Act.Restored)
+		}
+	}
+	return t
+}
+
+// Programme is how the response did, over incidents: so that it can be shown, and
+// tuned. Exercises are counted apart.
+type Programme struct {
+	Incidents Tally            `json:"incidents"`
+	Exercises Tally            `json:"exercises"`
+	Sources   map[string]Tally `json:"sources"` // by where the first indication came from; no exercises
+	Overdue   int              `json:"overdueRepairs"`
+	Unmanned  []Span           `json:"unmanned"` // when nobody is on call, within the next days
+}
+
+// Tally counts incidents, and has the middle of their times in seconds: 0 where
+// there are none.
+type Tally struct {
+	Opened         int            `json:"opened"`
+	Closed         map[string]int `json:"closed"` // by how they ended
+	FalsePositives int            `json:"falsePositives"`
+	Security       int            `json:"securityIncidents"`
+	Engaged        int64          `json:"medianEngaged"`
+	Contained      int64          `json:"medianContained"`
+	Restored       int64          `json:"medianRestored"`
+
+	engaged, contained, restored []int64
+}
