@@ -166,3 +166,38 @@ type Tally struct {
 
 	engaged, contained, restored []int64
 }
+
+// Newest returns the entry that a new act of its kind corrects, by the name of the
+// field that says so; zero when there is none, or none is meant.
+func (f *File) Newest(act custody.Act, field string) custody.Digest {
+	if field != "replaces" {
+		if _, ok := act.(*Summary); ok && field == "post-mortem" {
+			return newest(f.PostMortems)
+		}
+		return custody.Digest{}
+	}
+	switch act.(type) {
+	case *Teams:
+		return newest(f.Teams)
+	case *Classify:
+		return newest(f.Classifications)
+	case *Scope:
+		return newest(f.Scopes)
+	case *Assess:
+		return newest(f.Assessments)
+	case *Rate:
+		return newest(f.Ratings)
+	case *Plan:
+		return newest(f.Plans)
+	case *PostMortem:
+		return newest(f.PostMortems)
+	}
+	return custody.Digest{}
+}
+
+func newest[A any](list []Entry[A]) custody.Digest {
+	if len(list) == 0 {
+		return custody.Digest{}
+	}
+	return list[len(list)-1].ID
+}

@@ -3,6 +3,8 @@ package investigate
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -35,13 +37,23 @@ type Heading struct {
 	Heading string `json:"heading"`
 }
 
+// Set reads a heading from its name, ":", and found or none.
+func (h *Heading) Set(text string) error {
+	name, found, ok := strings.Cut(text, ":")
+	if !ok || !slices.Contains(Headings(), name) || found != "found" && found != "none" {
+		return fmt.Errorf("%q is none of %s, with :found or :none", text, strings.Join(Headings(), ", "))
+	}
+	h.Heading, h.Found = name, found == "found"
+	return nil
+}
+
 // PostMortem issues a post-mortem. Its text is an item of type post-mortem: no record
 // has a word of it, so that no bundle and no list gives it away, and whoever reads it
 // is on record.
 type PostMortem struct {
 	On
 	Evidence custody.EvidenceID `json:"evidence" help:"the item that is its text"`
-	Headings []Heading          `json:"headings"`
+	Headings []Heading          `json:"headings" help:"a heading, with :found or :none (repeat for each)"`
 	SHA256   custody.Digest     `json:"sha256" help:"of its text (default: as sealed)"`
 	Replaces
 }

@@ -13,14 +13,16 @@ import (
 )
 
 func (a *app) incidentCommand() *cobra.Command {
-	return group("incident", "Incidents: open, list, assign people",
-		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentRetain(), a.incidentShred(),
+	c := group("incident", "Incidents: open, list, assign people, go through the stages",
+		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentRetain(), a.incidentShred(),
 		a.onTeam("assign", "Make somebody a member of an incident's team", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
 			return &investigate.Assign{Incident: i, Principal: p}
 		}),
 		a.onTeam("unassign", "End a membership, at once", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
 			return &investigate.Unassign{Incident: i, Principal: p}
 		}))
+	c.AddCommand(a.verbsOf("incident")...)
+	return c
 }
 
 func (a *app) incidentOpen() *cobra.Command {
@@ -85,7 +87,11 @@ func showIncident(i api.Incident) string {
 	for n, p := range i.Assigned {
 		people[n] = string(p)
 	}
-	return fmt.Sprintf("%s  %s  %s  [%s]\n", i.ID, i.DetectedAt, i.Title, strings.Join(people, " "))
+	stage := i.Stage
+	if i.Closed != "" {
+		stage = "closed: " + i.Closed
+	}
+	return fmt.Sprintf("%s  %s  %s  (%s)  [%s]\n", i.ID, i.DetectedAt, i.Title, stage, strings.Join(people, " "))
 }
 
 func (a *app) incidentShow() *cobra.Command {

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+func (a *app) mitigationCommand() *cobra.Command {
+	return group("mitigation", "Recovery plan, measures, containment", a.verbsOf("mitigation")...)
+}
+
+func (a *app) emergencyCommand() *cobra.Command {
+	return group("emergency", "Emergency mitigation: three signatures", a.verbsOf("emergency")...)
+}
+
+func (a *app) postmortemCommand() *cobra.Command {
+	return group("postmortem", "Post-mortem, and what of it may be told", a.verbsOf("postmortem")...)
+}
+
+func (a *app) repairCommand() *cobra.Command {
+	return group("repair", "Inventory of repair items, over all incidents", append(a.verbsOf("repair"), a.repairList())...)
+}
+
+func (a *app) teamCommand() *cobra.Command {
+	return group("team", "Who is on call, who is ready for which role, how the response does",
+		a.teamRota(), a.teamList(), a.teamQualify(), a.teamDisqualify(), a.teamReport())
+}
+
+// showing is a command that shows what the service answers.
+func showing[T any](a *app, c *cobra.Command, ask func(c *cobra.Command, cl *client.Client, args []string) (T, error), show func(T) string) *cobra.Command {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		cl, _, err := a.dial(c.Context())
+		if err != nil {
+			return err
+		}
+		v, err := ask(c, cl, args)
+		if err != nil {
+			return err
+		}
+		if err := a.answer(v, show(v)); err != nil {
+			return err
+		}
+		return a.keep(c.Context(), cl)
+	}
+	return c
+}
+
+func (a *app) incidentStatus() *cobra.Command {
+	c := &cobra.Command{
+		Use: "status i-…", Short: "Show where an incident stands, and what it lacks to go on", Args: exactly(1),
+		Example: "  custody incident status i-abcdefghijklmnop",
+	}
+	return showing(a, c, func(c *cobra.Command, cl *client.Client, args []string) (investigate.Picture, error) {
+		id, err := custody.ParseIncidentID(args[0])
+		if err != nil {
+			return investigate.Picture{}, usageError{err}
+		}
+		return cl.File(c.Context(), id)
+	}, showPicture)
+}
+
+func showPicture(p investigate.Picture) string {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s%s\n", what, fmt.Sprintf(format, args...))
+	}
+	line(string(p.ID), "  %s", p.Title)
+	line("class", "%s", p.Class)
+	line("detected", "%s", p.DetectedAt)
+	switch c := p.File.Closed; {
+	case c != nil:
+		line("closed", "%s at %s by %s; notification: %s", c.Act.End, c.Act.At, c.By, c.Act.Notification)
+	case p.Next == "":
+		line("stage", "%s", p.Stage)
+	default:
+		line("stage", "%s; next: %s", p.Stage, p.Next)
+	}
+	if n := len(p.File.Ratings); n > 0 {
+		r := p.File.Ratings[n-1].Act
+		line("rated", "severity %d, priority %d, risk to customer data: %s", r.Severity, r.Priority, r.DataRisk)
+	}
+	if n := len(p.File.Classifications); n > 0 {
+		line("classified", "%s", p.File.Classifications[n-1].Act.Detail())
+	}
+	if n := len(p.File.Scopes); n > 0 {
+		line("scope", "%s", p.File.Scopes[n-1].Act.Detail())
+	}
+	for _, h := range p.File.Holders {
+		if h.Ended == nil {
+			line("role", "%s: %s since %s", h.Role, h.Principal, h.From)
+		}
+	}
+	for _, m := range p.File.Measures {
+		line("measure", "%s", showMeasure(m))
+	}
+	for _, m := range p.File.Emergencies {
+		line("emergency", "%s  %s  (%d of 3 signatures)", m.Label, m.Act.Detail(), len(m.Signatures))
+	}
+	for _, r := range p.File.Repairs {
+		line("repair", "%s", showRepair(r))
+	}
+	for _, t := range []struct {
+		what string
+		is   *int64
+	}{{"engaged", p.Times.Engaged}, {"diagnosed", p.Times.Diagnosed}, {"contained", p.Times.Contained}, {"restored", p.Times.Restored}} {
+		if t.is != nil {
+			line(t.what, "%s after the first indication", time.Duration(*t.is)*time.Second)
+		}
+	}
+	for _, s := range p.Uncovered {
+		line("uncovered", "nobody on shift from %s to %s, with customer data at risk", s.From, s.To)
+	}
+	for _, o := range p.Open {
+		line("open", "%s", o)
+	}
+	for _, m := range p.Missing {
+		line("missing", "%s", m)
+	}
+	return b.String()
+}
+
+func showMeasure(m investigate.Measured) string {
+	how := "not carried out"
+	switch {
+	case m.Dropped != nil:
+		how = "dropped"
+	case m.Effective():
+		how = "carried out and tested"
+	case m.CarriedOut != nil:
+		how = "carried out, not tested with success"
+	}
+	return fmt.Sprintf("%s  %s  (%s; %s)", m.Label, m.Act.Detail(), m.Act.Owner, how)
+}
+
+func showRepair(r investigate.RepairItem) string {
+	done := "by " + r.Due.String()
+	if r.Done != nil {
+		done = "done at " + r.Done.Act.At.String()
+	}
+	return fmt.Sprintf("%s  %s  (%s; %s)", r.Label, r.Act.Text, r.Owner, done)
+}
+
+func (a *app) repairList() *cobra.Command {
+	var overdue bool
+	c := &cobra.Command{
+		Use: "list [--overdue]", Short: "List repair items of all incidents that you may see, closed ones too", Args: exactly(0),
+		Example: "  custody repair list --overdue",
+	}
+	c.Flags().BoolVar(&overdue, "overdue", false, "only those that should be done, and are not")
+	return showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (api.Repairs, error) {
+		l, err := cl.Repairs(c.Context())
+		if overdue {
+			l.Repairs = slices.DeleteFunc(l.Repairs, func(r api.RepairItem) bool { return !r.Overdue })
+		}
+		return l, err
+	}, func(l api.Repairs) string {
+		text := ""
+		for _, r := range l.Repairs {
+			mark := ""
+			if r.Overdue {
+				mark = "OVERDUE  "
+			}
+			text += fmt.Sprintf("%s  %s%s\n", r.Incident, mark, showRepair(r.Item))
+		}
+		return text
+	})
+}
+
+func (a *app) teamRota() *cobra.Command {
+	var act investigate.Rota
+	c := &cobra.Command{
+		Use: "rota p-… --from TIME --to TIME", Short: "Put somebody on call", Args: exactly(1),
+		Example: "  custody team rota p-abcdefghijklmnop --from 2026-11-23T08:00:00Z --to 2026-11-24T08:00:00Z",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if act.Principal, err = custody.ParsePrincipalID(args[0]); err != nil {
+				return usageError{err}
+			}
+			return a.speak(c, "", &act)
+		},
+	}
+	c.Flags().Var(timeFlag{&act.From}, "from", "when it begins")
+	c.Flags().Var(timeFlag{&act.To}, "to", "when it ends")
+	return c
+}
+
+// speak says an act and prints that it is on record.
+func (a *app) speak(c *cobra.Command, why string, act custody.Act) error {
+	cl, _, err := a.dial(c.Context())
+	if err != nil {
+		return err
+	}
+	said, err := cl.Say(c.Context(), why, act)
+	if err != nil {
+		return err
+	}
+	return a.saidOf(said, said.Payload.String(), fmt.Sprintf("%s: %s", act.Kind(), detailOf(act)))
+}
+
+func (a *app) teamList() *cobra.Command {
+	c := &cobra.Command{
+		Use: "list", Short: "Show who is on call, and when nobody is", Args: exactly(0), Example: "  custody team list",
+		Long: `Shows who is on call, and when nobody is within the next 14 days.
+Exit code 1 when there is such a time.`,
+	}
+	shown := showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (api.Team, error) { return cl.Team(c.Context()) },
+		func(t api.Team) string {
+			text := ""
+			for _, d := range t.Rota {
+				text += fmt.Sprintf("%s  %s  %s\n", d.Act.From, d.Act.To, d.Act.Principal)
+			}
+			return text + showUnmanned(t.Unmanned)
+		})
+	run := shown.RunE
+	shown.RunE = func(c *cobra.Command, args []string) error {
+		if err := run(c, args); err != nil {
+			return err
+		}
+		cl, _, err := a.dial(c.Context())
+		if err != nil {
+			return err
+		}
+		if t, err := cl.Team(c.Context()); err != nil || len(t.Unmanned) > 0 {
+			return errors.Join(err, failure{exitRefused})
+		}
+		return nil
+	}
+	return shown
+}
+
+func showUnmanned(spans []investigate.Span) string {
+	text := ""
+	for _, s := range spans {
+		text += fmt.Sprintf("NOBODY ON CALL from %s to %s\n", s.From, s.To)
+	}
+	return text
+}
+
+func (a *app) teamQualify() *cobra.Command {
+	var act custody.QualifyPrincipal
+	var role string
+	c := &cobra.Command{
+		Use: "qualify p-… --role ROLE --training T --experience E --authority A --until TIME", Args: exactly(1),
+		Short: "Put on record that somebody is ready for a role",
+		Example: `  custody team qualify p-abcdefghijklmnop --role forensic-engineer --training "GCFA 2025" \
+    --experience "four years" --authority "head of response" --until 2027-12-31T00:00:00Z`,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if act.Principal, err = custody.ParsePrincipalID(args[0]); err != nil {
+				return usageError{err}
+			}
+			act.Role = custody.Role(role)
+			return a.speak(c, "", &act)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&role, "role", "", "which role")
+	f.StringVar(&act.Training, "training", "", "what was learned, where and when")
+	f.StringVar(&act.Experience, "experience", "", "what was done")
+	f.StringVar(&act.Authority, "authority", "", "by whom, or what, the authority is given")
+	f.StringVar(&act.Apprenticeship, "apprenticeship", "", "of an incident manager: where, when and under whom")
+	f.Var(timeFlag{&act.Until}, "until", "when it has to be said anew")
+	return c
+}
+
+func (a *app) teamDisqualify() *cobra.Command {
+	var why, role string
+	c := &cobra.Command{
+		Use: "disqualify p-… --role ROLE --purpose WHY", Short: "Take back that somebody is ready for a role, at once", Args: exactly(1),
+		Example: `  custody team disqualify p-abcdefghijklmnop --role on-call --purpose "moved to another team"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := custody.ParsePrincipalID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if why == "" {
+				return usagef("give --purpose")
+			}
+			return a.speak(c, why, &custody.DisqualifyPrincipal{Principal: p, Role: custody.Role(role)})
+		},
+	}
+	c.Flags().StringVar(&role, "role", "", "which role")
+	c.Flags().StringVar(&why, "purpose", "", "why")
+	return c
+}
+
+func (a *app) teamReport() *cobra.Command {
+	c := &cobra.Command{
+		Use: "report", Short: "Count incidents, how they ended and how long it took", Args: exactly(0), Example: "  custody team report",
+		Long: `Counts the incidents that you may see, by where the first indication came from and
+how they ended, with the middle of the times from it. Exercises are counted apart.`,
+	}
+	return showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (investigate.Programme, error) {
+		return cl.Programme(c.Context())
+	}, func(p investigate.Programme) string {
+		text := showTally("incidents", p.Incidents) + showTally("exercises", p.Exercises)
+		for _, s := range slices.Sorted(maps.Keys(p.Sources)) {
+			text += showTally("  from "+s, p.Sources[s])
+		}
+		return text + fmt.Sprintf("repair items overdue: %d\n", p.Overdue) + showUnmanned(p.Unmanned)
+	})
+}
+
+func showTally(what string, t investigate.Tally) string {
+	of := func(s int64) time.Duration { return time.Duration(s) * time.Second }
+	return fmt.Sprintf("%s: %d opened, %d closed, %d security incidents, %d false alarms; engaged after %s, contained %s, restored %s\n",
+		what, t.Opened, sum(t.Closed), t.Security, t.FalsePositives, of(t.Engaged), of(t.Contained), of(t.Restored))
+}
+
+func sum(m map[string]int) (n int) {
+	for _, c := range m {
+		n += c
+	}
+	return n
+}
