@@ -236,6 +236,9 @@ func (a *Classify) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 	if err != nil {
 		return out, err
 	}
+	if err := i.led(s.Actor, true); err != nil {
+		return out, err
+	}
 	incident, example := a.Facts.Decide()
 	switch scope := current(i.Scopes); {
 	case a.Incident != incident:
@@ -246,7 +249,7 @@ func (a *Classify) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 	case a.Incident && scope != nil && scope.Responsibility == ByCustomer:
 		return out, no("what the customer alone is responsible for is no incident of the provider: scope it anew first")
 	}
-	return out, first(i.led(s.Actor, true), replaces(i.Classifications, a.Replaces.Replaces))
+	return out, replaces(i.Classifications, a.Replaces.Replaces)
 }
 
 func (a *Classify) apply(i *Incident, said Said) { amend(&i.Classifications, said, *a) }
@@ -304,6 +307,9 @@ func (a *Scope) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	if err != nil {
 		return out, err
 	}
+	if err := i.led(s.Actor, true); err != nil {
+		return out, err
+	}
 	class := current(i.Classifications)
 	switch by := ResponsibilityFor(a.Model, a.Layer); {
 	case a.Responsibility != Undetermined && a.Responsibility != by && a.Override == "":
@@ -311,7 +317,7 @@ func (a *Scope) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	case a.Responsibility == ByCustomer && class != nil && class.Incident:
 		return out, no("it is classified as a security incident of the provider: classify it anew first")
 	}
-	return out, first(i.led(s.Actor, true), replaces(i.Scopes, a.Replaces.Replaces))
+	return out, replaces(i.Scopes, a.Replaces.Replaces)
 }
 
 func (a *Scope) apply(i *Incident, said Said) { amend(&i.Scopes, said, *a) }
