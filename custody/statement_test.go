@@ -291,7 +291,12 @@ func TestPurposes(t *testing.T) {
 		custody.KindExportIncident, custody.KindReportIncident,
 		custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindVerifyEvidence, custody.KindHoldEvidence, custody.KindLiftHold, custody.KindDisposeEvidence,
 		custody.KindShredIncident, custody.KindLoseKeys, custody.KindEraseRecord, custody.KindAdoptWitnesses,
-		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
+		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain, custody.KindDisqualifyPrincipal,
+	}
+	for _, act := range incidentActs(s) {
+		if k := act.Kind(); k != investigate.KindRota && k != custody.KindQualifyPrincipal && k != custody.KindDisqualifyPrincipal {
+			need = append(need, k)
+		}
 	}
 	for kind, act := range actVectors(t, s) {
 		require.Equal(t, act.NeedsPurpose(), contains(need, kind), kind)

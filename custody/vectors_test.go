@@ -208,7 +208,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 		&investigate.Unassign{Incident: s.Incident, Principal: s.Engineer.ID},
 	}
 	acts := map[custody.Kind]custody.Act{}
-	for _, a := range list {
+	for _, a := range append(list, incidentActs(s)...) {
 		acts[a.Kind()] = a
 	}
 	for kind := range words() {

@@ -80,6 +80,10 @@ func (c *check) belongs(e *entry) bool {
 		return r.Stream == a.Principal.Stream()
 	case *custody.ReinstatePrincipal:
 		return r.Stream == a.Principal.Stream()
+	case *custody.QualifyPrincipal:
+		return r.Stream == a.Principal.Stream()
+	case *custody.DisqualifyPrincipal:
+		return r.Stream == a.Principal.Stream()
 	case *custody.RevokeKey:
 		return r.Stream == a.Principal.Stream()
 	case *custody.SummariseRefusals:

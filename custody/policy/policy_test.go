@@ -30,6 +30,7 @@ var columns = []struct {
 	{"exe", custody.RoleExecutive},
 	{"leg", custody.RoleLegalAdvisor},
 	{"aud", custody.RoleExternalAuditor},
+	{"own", custody.RoleServiceOwner},
 	{"svc", custody.RoleService},
 	{"new", policy.RoleNewcomer},
 	{"nob", ""},
@@ -38,64 +39,81 @@ var columns = []struct {
 // matrix says who may what under the default policy: "yes" always, "team" only
 // when assigned to the incident, "." never.
 const matrix = `
-what                        on         adm  onc  mgr  eng  com  exp  cus  exe  leg  aud  svc  new  nob
-principal.enrol             somebody   yes  .    .    .    .    .    .    .    .    .    .    yes  .
-principal.suspend           somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .
-principal.suspend           himself    yes  .    .    .    .    .    .    .    .    .    .    .    .
-principal.reinstate         somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .
-role.grant                  somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .
-role.grant                  himself    yes  .    .    .    .    .    .    .    .    .    .    .    .
-role.revoke                 somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .
-key.enrol                   somebody   .    .    .    .    .    .    .    .    .    .    .    .    .
-key.enrol                   himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
-key.revoke                  somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .
-key.revoke                  himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
-session.open                somebody   .    .    .    .    .    .    .    .    .    .    .    .    .
-session.open                himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
-refusals.summary            somebody   .    .    .    .    .    .    .    .    .    .    yes  .    .
-refusals.summary            himself    .    .    .    .    .    .    .    .    .    .    yes  .    .
-witness.adopt               custody    yes  .    .    .    .    .    .    .    .    .    .    .    .
-store.prove                 custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
-time.notice                 custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
-log.rekey                   custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
-incident.open               custody    .    yes  yes  yes  .    .    .    .    .    .    .    .    .
-incident.assign             incident   .    yes  yes  .    .    .    .    .    .    .    .    .    .
-incident.unassign           incident   .    yes  yes  .    .    .    .    .    .    .    .    .    .
-evidence.begin              incident   .    team .    team .    .    team .    .    .    .    .    .
-evidence.seal               evidence   .    team .    team .    .    team .    .    .    .    .    .
-evidence.withdraw           evidence   .    team yes  team .    .    team .    .    .    .    .    .
-evidence.check              evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
-evidence.retrieve           evidence   .    .    .    team .    .    .    .    .    .    .    .    .
-evidence.release            evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
-evidence.receive            evidence   .    .    .    team .    .    .    .    .    .    .    .    .
-evidence.export             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
-evidence.report             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
-evidence.verify             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .
-evidence.hold               evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-evidence.lift-hold          evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-evidence.dispose            evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-evidence.disposed           evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
-evidence.shredded           evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
-evidence.keys-lost          evidence   .    .    .    .    .    .    .    .    .    .    yes  .    .
-record.erase                evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-record.erase                incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-record.erase                somebody   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-record.erase                himself    .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-record.erase                custody    .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-record.erased               custody    .    .    .    .    .    .    .    .    .    .    yes  .    .
-incident.export             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .
-incident.report             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .
-incident.retain             incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-incident.shred              incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .
-incident.shredded           incident   .    .    .    .    .    .    .    .    .    .    yes  .    .
-evidence.destroy            evidence   .    .    .    .    .    .    .    .    .    .    .    .    .
-record.read                 incident   team team yes  team team team team yes  yes  yes  team team team
-record.read                 evidence   team team yes  team team team team yes  yes  yes  team team team
-record.read                 somebody   yes  .    yes  .    .    .    .    yes  yes  yes  .    .    .
-record.read                 himself    yes  .    yes  .    .    .    .    yes  yes  yes  .    .    .
-record.read                 custody    .    .    yes  .    .    .    .    yes  yes  yes  .    .    .
-directory.read              custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    yes
-genesis                     custody    .    .    .    .    .    .    .    .    .    .    .    .    .
+what                        on         adm  onc  mgr  eng  com  exp  cus  exe  leg  aud  own  svc  new  nob
+principal.enrol             somebody   yes  .    .    .    .    .    .    .    .    .    .    .    yes  .
+principal.suspend           somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+principal.suspend           himself    yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+principal.reinstate         somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+role.grant                  somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+role.grant                  himself    yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+role.revoke                 somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+key.enrol                   somebody   .    .    .    .    .    .    .    .    .    .    .    .    .    .
+key.enrol                   himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
+key.revoke                  somebody   yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+key.revoke                  himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
+session.open                somebody   .    .    .    .    .    .    .    .    .    .    .    .    .    .
+session.open                himself    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes
+refusals.summary            somebody   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+refusals.summary            himself    .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+witness.adopt               custody    yes  .    .    .    .    .    .    .    .    .    .    .    .    .
+store.prove                 custody    .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+time.notice                 custody    .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+log.rekey                   custody    .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+incident.open               custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    .    yes
+incident.assign             incident   .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
+incident.unassign           incident   .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
+evidence.begin              incident   .    team .    team .    .    team .    .    .    .    .    .    .
+evidence.seal               evidence   .    team .    team .    .    team .    .    .    .    .    .    .
+evidence.withdraw           evidence   .    team yes  team .    .    team .    .    .    .    .    .    .
+evidence.check              evidence   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+evidence.retrieve           evidence   .    .    .    team .    .    .    .    .    .    .    .    .    .
+evidence.release            evidence   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+evidence.receive            evidence   .    .    .    team .    .    .    .    .    .    .    .    .    .
+evidence.export             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .    .
+evidence.report             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .    .
+evidence.verify             evidence   .    .    yes  team .    .    .    .    yes  yes  .    .    .    .
+evidence.hold               evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+evidence.lift-hold          evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+evidence.dispose            evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+evidence.disposed           evidence   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+evidence.shredded           evidence   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+evidence.keys-lost          evidence   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+record.erase                evidence   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+record.erase                incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+record.erase                somebody   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+record.erase                himself    .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+record.erase                custody    .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+record.erased               custody    .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+incident.export             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .    .
+incident.report             incident   .    .    yes  team .    .    .    .    yes  yes  .    .    .    .
+incident.retain             incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+incident.shred              incident   .    .    yes  .    .    .    .    yes  yes  .    .    .    .    .
+incident.shredded           incident   .    .    .    .    .    .    .    .    .    .    .    yes  .    .
+evidence.destroy            evidence   .    .    .    .    .    .    .    .    .    .    .    .    .    .
+record.read                 incident   team team yes  team team team team yes  yes  yes  team team team team
+record.read                 evidence   team team yes  team team team team yes  yes  yes  team team team team
+record.read                 somebody   yes  .    yes  .    .    .    .    yes  yes  yes  .    .    .    .
+record.read                 himself    yes  .    yes  .    .    .    .    yes  yes  yes  .    .    .    .
+record.read                 custody    .    .    yes  .    .    .    .    yes  yes  yes  .    .    .    .
+directory.read              custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    yes
+genesis                     custody    .    .    .    .    .    .    .    .    .    .    .    .    .    .
+incident.appoint            incident   team yes  yes  team team team team team team team team team team team
+incident.stage              incident   team team team team team team team team team team team team team team
+incident.close              incident   team team team team team team team team team team team team team team
+incident.note               incident   team team team team team team team team team team team team team team
+incident.clear              incident   team team team team team team team team team team team team team team
+finding.record              incident   team team team team team team team team team team team team team team
+mitigation.measure          incident   team team team team team team team team team team team team team team
+emergency.sign              incident   team team team team team team team team team team team team team team
+postmortem.issue            incident   team team team team team team team team team team team team team team
+repair.done                 incident   team team team team team team team team team team team team team team
+team.rota                   custody    .    .    yes  .    .    .    .    .    .    .    .    .    .    .
+principal.qualify           somebody   .    .    yes  .    .    .    .    yes  .    .    .    .    .    .
+principal.disqualify        himself    .    .    yes  .    .    .    .    yes  .    .    .    .    .    .
+evidence.begin              beginning  .    team team team .    .    team .    .    .    .    .    .    .
+evidence.seal               post-mortem  .    team team team .    .    team .    .    .    .    .    .    .
+evidence.retrieve           post-mortem  .    .    team team .    .    .    yes  yes  yes  .    .    .    .
+evidence.receive            post-mortem  .    .    team team .    .    .    yes  yes  yes  .    .    .    .
 `
 
 func resource(on string, assigned ...custody.PrincipalID) custody.Resource {
@@ -109,6 +127,10 @@ func resource(on string, assigned ...custody.PrincipalID) custody.Resource {
 		return custody.Resource{Type: "Incident", ID: string(incident), Incident: incident, Assigned: assigned}
 	case "evidence":
 		return custody.Resource{Type: "Evidence", ID: "e-aaaaaaaaaaaaaaaa", Incident: incident, Assigned: assigned}
+	case "beginning":
+		return custody.Resource{Type: "Incident", ID: string(incident), Incident: incident, Assigned: assigned, Artifact: custody.TypePostMortem}
+	case "post-mortem":
+		return custody.Resource{Type: "Evidence", ID: "e-aaaaaaaaaaaaaaaa", Incident: incident, Assigned: assigned, Artifact: custody.TypePostMortem}
 	default:
 		return custody.Resource{Type: "Custody", ID: "custody.example/test"}
 	}
