@@ -336,7 +336,7 @@ func (e *Evidence) recall(a *EraseRecord) {
 	}
 	switch a.Was {
 	case KindReleaseEvidence:
-		g.released = true
+		g.released, g.withheld = true, false // nobody knows any more that none was handed over
 	case KindReceiveEvidence:
 		g.received = true
 	}

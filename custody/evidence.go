@@ -637,8 +637,25 @@ type Evidence struct {
 
 type grant struct {
 	actor              PrincipalID
+	at                 Time // when it was recorded
 	length             uint64
 	released, received bool
+	withheld           bool // none of its bytes were handed over
+}
+
+// HadBy says whether somebody had an item in hand before a time: he sealed it, or
+// took it at the scene, or was granted some of its bytes, which were not withheld
+// from him.
+func (e *Evidence) HadBy(p PrincipalID, before Time) bool {
+	if e.Sealed && e.SealedAt < before && (e.SealedBy == p || e.Scene != nil && e.Scene.Actor == p) {
+		return true
+	}
+	for _, g := range e.grants {
+		if g.actor == p && g.at < before && !g.withheld {
+			return true
+		}
+	}
+	return false
 }
 
 // NewEvidence returns the fold of an empty evidence stream.
@@ -664,10 +681,10 @@ func (e *Evidence) Apply(r *Record, s *Statement) error {
 		e.Damaged, e.KeysLost = !act.Intact, ""
 		e.CheckedAt, e.CheckAsked = r.Recorded, false
 	case *RetrieveEvidence:
-		e.grants[s.Payload] = &grant{actor: s.Actor, length: act.Span(e.Artifact.Size)}
+		e.grants[s.Payload] = &grant{actor: s.Actor, at: r.Recorded, length: act.Span(e.Artifact.Size)}
 	case *ReleaseEvidence:
 		if g := e.grants[act.Grant]; g != nil {
-			g.released = true
+			g.released, g.withheld = true, act.Outcome == ReleaseWithheld
 		}
 	case *ReceiveEvidence:
 		if g := e.grants[act.Grant]; g != nil {

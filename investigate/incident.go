@@ -51,6 +51,17 @@ func Acts() custody.Vocabulary {
 		KindDependency: func() custody.Act { return new(Dependency) },
 		KindConsult:    func() custody.Act { return new(Consult) },
 
+		KindFinding:           func() custody.Act { return new(Finding) },
+		KindReview:            func() custody.Act { return new(Review) },
+		KindWithdrawFinding:   func() custody.Act { return new(WithdrawFinding) },
+		KindProcess:           func() custody.Act { return new(Process) },
+		KindCatalogue:         func() custody.Act { return new(Catalogue) },
+		KindEvent:             func() custody.Act { return new(Event) },
+		KindCustomers:         func() custody.Act { return new(Customers) },
+		KindClear:             func() custody.Act { return new(Clear) },
+		KindWithdrawClearance: func() custody.Act { return new(WithdrawClearance) },
+		KindIntelligence:      func() custody.Act { return new(Intelligence) },
+
 		KindPlan:          func() custody.Act { return new(Plan) },
 		KindMeasure:       func() custody.Act { return new(Measure) },
 		KindCarryOut:      func() custody.Act { return new(CarryOut) },
@@ -299,6 +310,8 @@ type File struct {
 	Dependencies    []Entry[Dependency] `json:"dependencies"`
 	Consultations   []Entry[Consult]    `json:"consultations"`
 
+	Examination
+
 	Plans        []Entry[Plan]        `json:"plans"`
 	Measures     []Measured           `json:"measures"`
 	Containments []Entry[Containment] `json:"containments"`
@@ -403,6 +416,3 @@ func (i *Incident) MayBegin(by custody.PrincipalID, item *custody.BeginEvidence)
 	}
 	return nil
 }
-
-// Cleared implements custody.Case.
-func (i *Incident) Cleared(item custody.EvidenceID, at custody.Time) error { return nil }

@@ -240,7 +240,9 @@ func TestReadiness(t *testing.T) {
 	}
 	c.tries("lena", rota(), "is not on record")
 	c.does("exa", &q)
-	c.does("lena", with(func(x *custody.QualifyPrincipal) { x.Principal, x.Role, x.Apprenticeship = c.id("olga"), custody.RoleOnCall, "" }))
+	c.does("lena", with(func(x *custody.QualifyPrincipal) {
+		x.Principal, x.Role, x.Apprenticeship = c.id("olga"), custody.RoleOnCall, ""
+	}))
 	c.does("lena", with(func(x *custody.QualifyPrincipal) { x.Principal = c.id("mia") }))
 	c.tries("olga", rota(), hidden)
 	c.does("lena", rota())
@@ -432,4 +434,3 @@ func TestNotEscalated(t *testing.T) {
 	c.does("olga", &investigate.Reopen{On: c.on, Happened: c.now()})
 	c.tries("olga", &investigate.Reopen{On: c.on, Happened: c.now()}, "is not closed")
 }
-

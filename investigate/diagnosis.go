@@ -1,0 +1,99 @@
+package investigate
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/forensic-custody/custody/custody"
+)
+
+// undiagnosed lists what has to be on record before Diagnose is left, in whatever
+// direction: that all evidence is kept in a forensically sound manner, that all
+// there is was gone into, what was found, and whom it affects.
+func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
+	var l lacking
+	for _, id := range i.order {
+		begun := i.items[id]
+		if begun.Withdrawn {
+			continue
+		}
+		name := fmt.Sprintf("%s (%s)", begun.Begun.Exhibit, id)
+		if t := begun.Begun.Type; t != custody.TypePostMortem && t != "document" {
+			l.is(i.marked(id) == "", "not catalogued (incident.catalogue)", name)
+		}
+		if i.marked(id) == MarkLost {
+			continue
+		}
+		if err := l.unsound(v, begun.Begun.Incident, id, name); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range i.Catalogued() {
+		l.is(c.Act.Mark == MarkOpen, "catalogued as open (incident.catalogue)", fmt.Sprintf("%s, %s%s", c.Label, c.Act.Evidence, c.Act.Reference))
+	}
+	missing := l.list()
+	if len(i.FindingsStanding()) == 0 && a.Undocumented == "" {
+		missing = append(missing, "a finding (finding.record), or why the stage is left without one")
+	}
+	if len(i.Customers) == 0 {
+		missing = append(missing, "whether customer data is affected, be it unknown (incident.customers)")
+	}
+	return missing, nil
+}
+
+// unsound notes what an item lacks of being kept in a forensically sound manner:
+// sealed, and with that in somebody's custody; read back and found to be what was
+// sealed; and neither to be altered nor deleted. A thing lies in its bag.
+func (l *lacking) unsound(v custody.View, in custody.IncidentID, id custody.EvidenceID, name string) error {
+	item, err := custody.ItemIn(v, in, id)
+	if err != nil {
+		return err
+	}
+	rules, err := custody.PolicyOf(v)
+	if err != nil {
+		return err
+	}
+	locked := len(item.Holds) > 0 || rules.Store != nil && rules.Store.Lock
+	thing := item.Begun.Type == custody.TypePhysical
+	switch {
+	case !item.Sealed:
+		l.is(true, "not sealed, nor catalogued as lost (evidence.seal)", name)
+	case thing:
+	case item.Disposal.Approved() || item.Shredding.Approved():
+		l.is(true, "destroyed, and not catalogued as lost", name)
+	case item.Damaged:
+		l.is(true, "damaged, and not catalogued as lost", name)
+	default:
+		l.is(!item.Confirmed, "not read back yet, as a check (evidence.verify) finds it to be what was sealed", name)
+		l.is(!locked, "neither on legal hold (evidence.hold) nor in a store that was proven to lock", name)
+	}
+	return nil
+}
+
+// lacking is what things lack, and which things lack it, both in the order in which
+// they were found.
+type lacking struct {
+	what []string
+	who  map[string][]string
+}
+
+func (l *lacking) is(lacks bool, what, who string) {
+	if !lacks {
+		return
+	}
+	if l.who == nil {
+		l.who = map[string][]string{}
+	}
+	if l.who[what] == nil {
+		l.what = append(l.what, what)
+	}
+	l.who[what] = append(l.who[what], who)
+}
+
+func (l *lacking) list() []string {
+	var list []string
+	for _, what := range l.what {
+		list = append(list, what+": "+strings.Join(l.who[what], ", "))
+	}
+	return list
+}
