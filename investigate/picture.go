@@ -20,7 +20,16 @@ type Picture struct {
 	Open       []string           `json:"open"`           // what is not known, or not done
 	Uncovered  []Span             `json:"uncovered"`      // when customer data was at risk and nobody on shift
 	Times      Times              `json:"times"`
+	Timeline   []Moment           `json:"timeline"` // what happened, by when it happened
+	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
 	File       File               `json:"file"`
+}
+
+// UnseenItem is an item that a finding cites, and that its author never had in hand
+// before he recorded it.
+type UnseenItem struct {
+	Finding  string             `json:"finding"` // its label
+	Evidence custody.EvidenceID `json:"evidence"`
 }
 
 // Times are how long it took, in whole seconds from the first indication; absent
@@ -39,10 +48,22 @@ func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.since(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(v.Now()), Uncovered: i.UncoveredRisk(v.Now()),
-		Times: i.times(o), File: i.File,
+		Times: i.times(o), Timeline: i.Timeline(), Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}
+	}
+	if p.Timeline == nil {
+		p.Timeline = []Moment{}
+	}
+	for _, f := range i.Findings {
+		unseen, err := Unseen(v, f)
+		if err != nil {
+			return p, err
+		}
+		for _, e := range unseen {
+			p.Unseen = append(p.Unseen, UnseenItem{f.Label, e})
+		}
 	}
 	if i.Closed != nil {
 		return p, nil
@@ -189,6 +210,8 @@ func (f *File) Newest(act custody.Act, field string) custody.Digest {
 		return newest(f.Ratings)
 	case *Plan:
 		return newest(f.Plans)
+	case *Customers:
+		return newest(f.Customers)
 	case *PostMortem:
 		return newest(f.PostMortems)
 	}

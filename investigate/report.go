@@ -58,7 +58,7 @@ func (a *Intelligence) Lawful(v custody.View, s *custody.Statement) (custody.Out
 
 // NextVersion returns the number of the version of an intelligence report that
 // comes next.
-func (i *Incident) NextVersion(title string) uint64 {
+func (i *File) NextVersion(title string) uint64 {
 	next := uint64(1)
 	for _, r := range i.Reports {
 		if r.Act.Title == title {

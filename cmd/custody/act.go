@@ -51,8 +51,24 @@ var verbs = []struct {
 		{investigate.KindDependency, "dependency", "Decide on another service at risk", `--service mail --team "mail team" --decision watch`},
 		{investigate.KindConsult, "consult", "Put on record what another team answered", `--party operations --who "B. Lee" --question "…" --answer "…"`},
 		{investigate.KindDeclare, "declare", "Declare a breach, or say why not", `--declared --limb "unauthorized access, disclosure"`},
+		{investigate.KindCatalogue, "catalogue", "Catalogue an alert, event or item, and whether it was gone into", `--evidence e-… --what forensic-data --mark investigated`},
+		{investigate.KindEvent, "event", "Put something that happened on the incident's timeline", `--at 2026-11-23T03:12:00Z --title "first login" --source "the gateway's clock" --citations e-…:for:line=120-140`},
+		{investigate.KindCustomers, "customers", "Say whether customer data is affected, how, and whose", `--impacted yes --results disclosure --how "mailboxes were read" --customers Contoso --findings F-1`},
+		{investigate.KindClear, "clear", "Clear the examination of images, as legal advisor", `--authority "works agreement 7" --conditions "no private mail"`},
+		{investigate.KindWithdrawClearance, "withdraw-clearance", "End a clearance, at once", `--clearance L-1`},
 		{investigate.KindClose, "close", "Close the incident", `--end resolved --restored 2026-11-25T10:00:00Z --notification "not triggered: no customer data left"`},
 		{investigate.KindReopen, "reopen", "Take a closed incident into stage diagnose again", ""},
+	}},
+	{"finding", "Findings", []verb{
+		{investigate.KindFinding, "add", "Record a finding", `--title "a web shell" --fact "…" --interpretation "…" --limits "…" --alternatives "…" --confidence high --status established --citations e-…:for:file=/var/www/x.php`},
+		{investigate.KindReview, "review", "Review somebody else's finding", `--finding F-1 --verdict agrees --text "read the file myself"`},
+		{investigate.KindWithdrawFinding, "withdraw", "Take a finding back", `--finding F-1 --reason "the file is older"`},
+	}},
+	{"process", "What was done with evidence, so that others can do it again", []verb{
+		{investigate.KindProcess, "add", "Put on record what was done with evidence", `--tool fls --version 4.12 --parameters "-r -m /" --environment "Debian 13, UTC" --inputs e-… --output sha256:HEX:SIZE`},
+	}},
+	{"intelligence", "Intelligence reports", []verb{
+		{investigate.KindIntelligence, "issue", "Issue an intelligence report, whose text is an item of type document", `--evidence e-… --title "the intruder" --status finished`},
 	}},
 	{"mitigation", "Recovery plan, measures, containment", []verb{
 		{investigate.KindPlan, "plan", "Say how normal security and operations are restored", `--text "…" --findings F-1`},
@@ -126,6 +142,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 		if p, err := cl.File(c.Context(), id); err == nil {
 			if label := labelOf(reflect.ValueOf(p.File), said.Payload); label != "" {
 				text = label + " " + text
+				a.warnUnseen(p, label)
 			}
 		}
 		return a.saidOf(said, said.Payload.String(), text)
@@ -311,6 +328,14 @@ func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.Inci
 		if act.Definition == 0 {
 			act.Definition = investigate.Newest().Version
 		}
+	case *investigate.Intelligence:
+		if act.Version == 0 {
+			p, err := cl.File(ctx, id)
+			if err != nil {
+				return err
+			}
+			act.Version = p.File.NextVersion(act.Title)
+		}
 	case *investigate.Classify:
 		incident, example := act.Facts.Decide()
 		if !f.c.Flags().Changed("security-incident") {
@@ -459,5 +484,8 @@ func ownDigest(ctx context.Context, cl *client.Client, v reflect.Value) error {
 		return errors.New("item " + string(e.ID) + " is not sealed")
 	}
 	sum.Set(reflect.ValueOf(e.Artifact.SHA256))
+	if size := v.FieldByName("Size"); size.IsValid() && size.IsZero() {
+		size.SetUint(e.Artifact.Size)
+	}
 	return nil
 }

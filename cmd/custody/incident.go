@@ -14,7 +14,7 @@ import (
 
 func (a *app) incidentCommand() *cobra.Command {
 	c := group("incident", "Incidents: open, list, assign people, go through the stages",
-		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentRetain(), a.incidentShred(),
+		a.incidentOpen(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentTimeline(), a.incidentRetain(), a.incidentShred(),
 		a.onTeam("assign", "Make somebody a member of an incident's team", func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
 			return &investigate.Assign{Incident: i, Principal: p}
 		}),

@@ -57,16 +57,9 @@ func showing[T any](a *app, c *cobra.Command, ask func(c *cobra.Command, cl *cli
 }
 
 func (a *app) incidentStatus() *cobra.Command {
-	c := &cobra.Command{
+	return a.fileCommand(&cobra.Command{
 		Use: "status i-…", Short: "Show where an incident stands, and what it lacks to go on", Args: exactly(1),
 		Example: "  custody incident status i-abcdefghijklmnop",
-	}
-	return showing(a, c, func(c *cobra.Command, cl *client.Client, args []string) (investigate.Picture, error) {
-		id, err := custody.ParseIncidentID(args[0])
-		if err != nil {
-			return investigate.Picture{}, usageError{err}
-		}
-		return cl.File(c.Context(), id)
 	}, showPicture)
 }
 
