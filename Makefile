@@ -12,7 +12,7 @@ MODULE  := github.com/forensic-custody/custody
 FOLDERS := api cmd custody deploy investigate ledger storage
 TIMEOUT ?= 10m
 
-.PHONY: help build page demo run test lint bench bench-audit bench-storage bench-memory chaos fuzz vuln clean
+.PHONY: help build page demo demo-incident run test lint bench bench-audit bench-storage bench-memory chaos fuzz vuln clean
 .NOTPARALLEL:
 
 help: ## List the targets
@@ -27,6 +27,10 @@ page: ## The verifier as one web page, bin/custody-verify.html: no network, no o
 demo: build ## The main job from end to end; FILE is the artifact, STORE=s3 keeps it on an S3 server (optional)
 	@deploy/tools.sh e2fsprogs $(if $(filter s3,$(STORE)),minio)
 	@FILE='$(FILE)' STORE='$(STORE)' deploy/demo.sh
+
+demo-incident: build ## A whole invented incident, from the first indication to the post-mortem and the auditor's replay
+	@deploy/tools.sh e2fsprogs
+	@deploy/demo-incident.sh
 
 run: build ## Set up on first use, then serve, from the folder DIR (optional)
 	@DIR='$(DIR)' deploy/run.sh

@@ -28,7 +28,7 @@ for d in web mail; do
 done
 # The heap of a shell, by its own /proc: a real piece of memory.
 bash -c 'secret="c2 203.0.113.9:443"; exec 3</proc/self/mem
-  read -r from to < <(sed -n "s/^\([0-9a-f]*\)-\([0-9a-f]*\) .*\[heap\]/\1 \2/p" /proc/self/maps)
+  read -r from to < <(sed -n "s/^\([0-9a-f]*\)-\([0-9a-f]*\) .*\[heap\]/\1 \2/p" /proc/$$/maps)
   dd bs=4096 skip=$((16#$from / 4096)) count=$(((16#$to - 16#$from) / 4096)) of=web01.mem status=none <&3'
 for n in $(seq 1 400); do printf '198.51.100.%d - - [23/Nov/2026:03:%02d:%02d +0000] "GET / HTTP/1.1" 200 612\n' $((n % 250)) $((n / 60 % 60)) $((n % 60)); done >access.log
 printf '203.0.113.9 - - [23/Nov/2026:03:12:07 +0000] "GET /x.php?c=id HTTP/1.1" 200 54\n' >>access.log
@@ -86,8 +86,8 @@ as lena team list
 step "Detect: an engineer of the web tier notices something, and sees nothing of other incidents by saying so"
 as stef incident open --title "web01 talks to an unknown host" --detected "$(ago '3 hours')"
 i=$(grep -o 'i-[a-z2-7]\{16\}' out | head -n 1)
-refused 'no such thing, or not for you' custody --home stef incident status "$i"
-for p in exa mia olga emil fay carl stef owen cleo lex; do why="the incident's team" incident lena assign "$(id $p)" 2>/dev/null || as lena incident assign "$i" "$(id $p)" --purpose "the incident's team"; done
+refused 'o such thing, or not for you' custody --home stef incident status "$i"
+for p in exa mia olga emil fay carl stef owen cleo lex; do as lena incident assign "$i" "$(id $p)" --purpose "the incident's team"; done
 as olga incident assign "$i" "$(id lena)" --purpose "senior incident manager"
 incident lena appoint --principal "$(id olga)" --role on-call
 refused 'incident.detection' custody --home olga incident stage "$i" --stage assess --purpose "it is real"
@@ -130,7 +130,7 @@ source=mail01 take emil mail01.dd EX-2 disk --method dead --write-blocker "none:
 take emil web01.mem EX-3 memory --method live --changes "the shell that copied itself" --unread 0; mem=$item
 take fay access.log EX-4 log --method logical "${span[@]}"; access=$item
 take fay auth.log EX-5 log --method logical "${span[@]}"; auth=$item
-source=gateway take fay gateway.log EX-6 log --method logical "${span[@]}"; gateway=$item
+source=gateway take emil gateway.log EX-6 log --method logical "${span[@]}"; gateway=$item
 source=gateway take fay capture.pcap EX-7 network --method logical
 source="the provider's console" take cleo cloud-audit.json EX-8 cloud --method remote
 source="the EDR's console" take olga edr-alert.json EX-9 document --method remote
@@ -224,9 +224,9 @@ as lena mitigation containment "$i" --risk customer --contained --how "no mail p
 refused 'business' custody --home lena incident stage "$i" --stage close-post-mortem --purpose "done"
 as stef mitigation containment "$i" --risk business --contained --how "web01 and mail01 are rebuilt" --purpose recovery
 incident lena rate --severity 3 --priority 2 --data-risk none --finding F-4
+incident carl note --type draft --contributors "$(id lena)" --contributors "$(id lex)" --text "what Contoso is to be told"
 incident carl note --type customer-update --audience Contoso --contributors "$(id lena)" --text "your outgoing mail of 23 November was read"
 as lena repair add "$i" --type engineering --text "the relay comes from the repository alone" --owner "mail team" --due "$(in_ '30 days')" --purpose "so that it does not happen again"
-for e in "${items[@]}"; do as fay incident catalogue "$i" --evidence "$e" --what forensic-data --mark investigated --reason "looked at" --purpose catalogue >/dev/null; done
 why="recovered" incident lena stage --stage close-post-mortem
 
 step "Hand-over: Mia leads it to its end, in one act with both names"
@@ -244,13 +244,15 @@ for h in communication-lapses procedural-failures manual-errors process-flaws en
 refused 'the heading revisions is missing' custody --home mia postmortem issue "$i" --evidence "$pm" "${headings[@]}" --purpose "lessons"
 as mia postmortem issue "$i" --evidence "$pm" "${headings[@]}" --headings revisions:none --purpose "lessons"
 as carl postmortem summarise "$i" --evidence "$summary" --purpose "for Contoso"
-sum=$(grep -o 'sha256:[0-9a-f]\{64\}' out | head -n 1 || true)
+refused 'nobody approves' custody --home carl postmortem approve "$i" --summary S-1 --purpose "for Contoso"
+as lex postmortem approve "$i" --summary S-1 --purpose "for Contoso"
 refused 'no such thing, or not for you' custody --home cleo evidence get "$pm" -o pm.copy --purpose curiosity
 as aude evidence get "$pm" -o pm.copy --purpose "routine audit"
 run cmp postmortem.txt pm.copy
 incident mia close --end resolved --restored "$(ago '1 minute')" --notification "Contoso was told on the day"
 as mia incident status "$i"
 must 'closed'
+refused 'is closed' custody --home fay finding add "$i" --title late --fact f --interpretation i --limits l --alternatives a --confidence low --status tentative --purpose late
 as mia repair done "$i" --repair R-1 --how "version 2.1 is out" --purpose "done"
 as mia repair list
 as mia team report
@@ -261,6 +263,6 @@ stop
 run custody bundle verify incident.bundle --trust trust.json
 must '^VERIFIED'
 run custody audit --dir service
-must '^AUDITED\|^the log'
+must '^AGREES'
 
 printf '\ndemo: done, every step did what it says\n'

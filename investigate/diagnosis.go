@@ -90,10 +90,18 @@ func (l *lacking) is(lacks bool, what, who string) {
 	l.who[what] = append(l.who[what], who)
 }
 
+// mostNamed is how many things a refusal names that lack the same.
+const mostNamed = 20
+
 func (l *lacking) list() []string {
 	var list []string
 	for _, what := range l.what {
-		list = append(list, what+": "+strings.Join(l.who[what], ", "))
+		who := l.who[what]
+		more := ""
+		if n := len(who) - mostNamed; n > 0 {
+			who, more = who[:mostNamed], fmt.Sprintf(" and %d more", n)
+		}
+		list = append(list, what+": "+strings.Join(who, ", ")+more)
 	}
 	return list
 }

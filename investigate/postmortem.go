@@ -178,7 +178,7 @@ func (a *Summary) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 }
 
 func (a *Summary) apply(i *Incident, said Said) {
-	i.Summaries = append(i.Summaries, Summarised{Entry: Entry[Summary]{said, *a}})
+	i.Summaries = append(i.Summaries, Summarised{Entry: Entry[Summary]{i.label(said, "S"), *a}})
 }
 
 // Summarised is a summary, and whether it may be given out.
@@ -190,7 +190,7 @@ type Summarised struct {
 // ApproveSummary approves a summary: from then on it may be given to customers.
 type ApproveSummary struct {
 	On
-	Summary custody.Digest `json:"summary" help:"the summary"`
+	Summary custody.Digest `json:"summary" help:"the summary, S-1"`
 }
 
 // Kind implements custody.Act.

@@ -130,7 +130,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		reflect.ValueOf(act).Elem().FieldByName("Incident").Set(reflect.ValueOf(id))
+		reflect.ValueOf(act).Elem().FieldByName("On").Set(reflect.ValueOf(investigate.On{Incident: id}))
 		if err := f.complete(c.Context(), cl, id, act); err != nil {
 			return err
 		}

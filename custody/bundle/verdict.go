@@ -194,9 +194,6 @@ func (e Event) What() string {
 		custody.KindWithdrawEvidence: "withdrew an item that was announced",
 		custody.KindShreddedIncident: "DESTROYED the keys of the incident, and with them the bytes of its items",
 		kindOpenIncident:             "opened the incident",
-		"incident.assign":            "made somebody a member of the incident's team",
-		"incident.unassign":          "ended somebody's membership of the incident's team",
-		"incident.retain":            "moved how long items are kept",
 		custody.KindVerifyEvidence:   "asked for a check of the item",
 		custody.KindHoldEvidence:     "put the item on legal hold",
 		custody.KindLiftHold:         "moved to lift a legal hold",
@@ -209,6 +206,9 @@ func (e Event) What() string {
 		custody.KindLoseKeys:         "could NOT READ the item: the keys of its incident are lost",
 	}
 	what := words[e.Kind]
+	if what == "" {
+		what = deeds[e.Kind]
+	}
 	if what == "" {
 		what = string(e.Kind)
 	}
