@@ -1,0 +1,659 @@
+package investigate_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// nothing names what is not there.
+var nothing = custody.Hash([]byte("nothing"))
+
+// TestMeasures: from what is found follows what is done; it is carried out by its
+// owner, tested by somebody else, and given up on record (WP-58, WP-60, WP-80, WP-85,
+// WP-88).
+func TestMeasures(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	plan := &investigate.Plan{On: s.on, Text: "rebuild the host\nthen watch it"}
+	measure := &investigate.Measure{On: s.on, Owner: s.id("stef"), Text: "quarantine the host", Type: investigate.MeasureContainment}
+	s.tries("lena", plan, "that is for the stages")
+	s.tries("stef", measure, "that is for the stages")
+	s.tries("emil", s.contains(investigate.RiskCustomer, true), "that is for the stages")
+	s.to(investigate.StageDiagnose)
+	quarantine := s.does("stef", measure) // beside the diagnosis, and before anything is found
+	s.diagnosed()
+
+	plan.Findings = []custody.Digest{nothing}
+	s.tries("lena", plan, "there is no finding")
+	plan.Findings = []custody.Digest{s.finding, s.finding}
+	s.malformed("lena", plan, "named twice")
+	plan.Findings = []custody.Digest{s.finding}
+	s.tries("emil", plan, "alone decides")
+	s.malformed("lena", changed(plan, func(p *investigate.Plan) { p.Text = "" }), "text is missing")
+	first := s.does("lena", plan)
+	s.tries("lena", plan, "say that it replaces")
+	s.tries("lena", changed(plan, func(p *investigate.Plan) { p.Replaces.Replaces = nothing }), "say that it replaces")
+	s.does("lena", changed(plan, func(p *investigate.Plan) { p.Replaces.Replaces = first }))
+
+	fix := &investigate.Measure{On: s.on, Findings: plan.Findings, Owner: s.id("emil"), Text: "patch", Type: investigate.MeasureCorrective}
+	s.tries("stef", changed(fix, func(m *investigate.Measure) { m.Findings = nil }), "cites the findings")
+	s.tries("stef", changed(fix, func(m *investigate.Measure) { m.Findings = []custody.Digest{nothing} }), "there is no finding")
+	s.tries("stef", changed(fix, func(m *investigate.Measure) { m.Owner = s.id("nina") }), "is not assigned to the incident")
+	s.tries("carl", fix, "none of the roles")
+	s.malformed("stef", changed(fix, func(m *investigate.Measure) { m.Type = "prayer" }), "is none of")
+	s.malformed("stef", changed(fix, func(m *investigate.Measure) { m.Owner = "emil" }), "emil")
+	patch := s.does("stef", fix)
+	for _, kind := range []string{investigate.MeasureMitigation, investigate.MeasureWorkaround} {
+		s.does("cleo", changed(fix, func(m *investigate.Measure) { m.Type = kind }))
+	}
+	drop := func(m custody.Digest) *investigate.Drop { return &investigate.Drop{On: s.on, Measure: m} }
+	later := s.does("lena", changed(fix, func(m *investigate.Measure) { m.Type = investigate.MeasureLongTerm }))
+
+	carry := func(m custody.Digest) *investigate.CarryOut {
+		return &investigate.CarryOut{On: s.on, Happened: s.now(), How: "done at night", Measure: m}
+	}
+	test := func(m custody.Digest, passed bool) *investigate.Test {
+		return &investigate.Test{On: s.on, Happened: s.now(), How: "tried again", Measure: m, Passed: passed}
+	}
+	s.tries("emil", carry(nothing), "there is no measure")
+	s.tries("stef", carry(patch), "carries out measure M-2")
+	s.tries("fay", test(patch, true), "was not carried out by then")
+	early := test(patch, true)
+	early.At = s.in(-time.Minute)
+	s.does("emil", carry(patch))
+	s.tries("fay", early, "was not carried out by then")
+	s.tries("emil", test(patch, true), "somebody else tests it")
+	s.tries("nina", test(patch, true), hidden)
+	s.tries("fay", test(nothing, true), "there is no measure")
+	s.malformed("fay", changed(test(patch, true), func(x *investigate.Test) { x.How = "" }), "how is missing")
+	effective := func(want bool) {
+		t.Helper()
+		s.looks(func(_ custody.View, i *investigate.Incident) {
+			require.Equal(t, "M-2", i.Measures[1].Label)
+			require.Equal(t, want, i.Measures[1].Effective())
+		})
+	}
+	effective(false)
+	s.does("fay", test(patch, true))
+	effective(true)
+	s.does("fay", test(patch, false))
+	effective(false)
+	s.does("fay", test(patch, true))
+	s.does("lena", carry(patch)) // again, by the manager: what was tested is not what runs now
+	effective(false)
+	s.tries("lena", test(patch, true), "somebody else tests it")
+	s.does("emil", test(patch, true))
+	effective(true)
+
+	s.tries("emil", drop(quarantine), "alone decides")
+	s.tries("lena", drop(nothing), "there is no measure")
+	s.tries("lena", drop(later), "becomes a repair item")
+	s.tries("lena", changed(drop(later), func(d *investigate.Drop) { d.Repair = nothing }), "there is no repair item")
+	repair := s.does("lena", s.repair())
+	s.does("lena", changed(drop(later), func(d *investigate.Drop) { d.Repair = repair }))
+	s.does("lena", drop(quarantine))
+	s.tries("lena", drop(quarantine), "was dropped")
+	s.tries("stef", carry(quarantine), "was dropped")
+	s.tries("fay", test(quarantine, true), "was dropped")
+}
+
+func (s *story) repair() *investigate.Repair {
+	return &investigate.Repair{On: s.on, Due: s.in(90 * 24 * time.Hour), Owner: "Ben of the mail team", Text: "rotate the keys by themselves", Type: "engineering"}
+}
+
+// TestContainment: of both risks the last word counts, each by itself (WP-87).
+func TestContainment(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.malformed("emil", s.contains("reputation", true), "is none of")
+	s.tries("carl", s.contains(investigate.RiskCustomer, true), "none of the roles")
+	s.does("lena", &investigate.Plan{On: s.on, Text: "rebuild"})
+	missing := func(has, not string) {
+		t.Helper()
+		s.tries("lena", s.move(investigate.StageClose), has)
+		p := s.picture()
+		require.Len(t, p.Missing, 1)
+		require.NotContains(t, p.Missing[0], not)
+	}
+	s.tries("lena", s.move(investigate.StageClose), "the risk to customers is contained")
+	s.tries("lena", s.move(investigate.StageClose), "the risk to the business is contained")
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+	missing("the risk to the business is contained", "customers")
+	s.does("stef", s.contains(investigate.RiskBusiness, true))
+	s.does("fay", s.contains(investigate.RiskCustomer, false))
+	missing("the risk to customers is contained", "business")
+	s.does("lena", s.contains(investigate.RiskCustomer, true))
+	s.does("lena", s.move(investigate.StageClose))
+}
+
+// TestEmergency: three people sign one statement, each in his role; it says what it
+// does, what else was thought of, and why; and the outage has a notice of its own
+// (WP-86, WP-89 to WP-91).
+func TestEmergency(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	x := &investigate.Emergency{
+		On: s.on, Alternatives: []string{"block the address: he has others"}, Impact: "mail is down for an hour", Outage: true,
+		Rationale: "he is exfiltrating now", Text: "cut the mail tier off",
+	}
+	s.tries("emil", x, "that is for the stages")
+	s.to(investigate.StageDiagnose)
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Alternatives = nil }), "not taken lightly")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Impact = "" }), "not taken lightly")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Rationale = "" }), "not taken lightly")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Findings = []custody.Digest{nothing} }), "there is no finding")
+	s.tries("nina", x, hidden)
+	s.malformed("emil", changed(x, func(e *investigate.Emergency) { e.Text = "" }), "text is missing")
+	id := s.does("emil", x)
+	other := s.does("emil", changed(x, func(e *investigate.Emergency) { e.Outage = false }))
+
+	sign := func(id custody.Digest, as custody.Role) *investigate.SignEmergency {
+		return &investigate.SignEmergency{On: s.on, As: as, Proposal: id}
+	}
+	notice := func(id custody.Digest) *investigate.OutageNotice {
+		return &investigate.OutageNotice{On: s.on, Happened: s.now(), Proposal: id, Reference: "status page 77"}
+	}
+	approved := func(want bool) {
+		t.Helper()
+		s.looks(func(_ custody.View, i *investigate.Incident) { require.Equal(t, want, i.Emergencies[0].Approved()) })
+	}
+	s.malformed("emil", sign(id, custody.RoleForensicEngineer), "is none of")
+	s.tries("emil", sign(id, custody.RoleIncidentManager), "is not incident-manager")
+	s.tries("lena", sign(id, custody.RoleExecutive), "is not executive-incident-manager")
+	s.tries("lena", sign(nothing, custody.RoleIncidentManager), "there is no proposal")
+	s.does("lena", sign(id, custody.RoleIncidentManager))
+	s.tries("lena", sign(id, custody.RoleIncidentManager), "signed X-1 as incident-manager")
+	approved(false)
+	require.Contains(t, s.picture().Open, "emergency mitigation X-1 lacks signatures")
+	s.tries("carl", notice(id), "no approved emergency mitigation")
+
+	// Who holds two of the roles signs in one of them.
+	s.does("ada", &custody.GrantRole{Principal: s.id("exa"), Role: custody.RoleServiceOwner})
+	owner := s.appoint("exa", custody.RoleServiceOwner)
+	owner.Service = "web"
+	s.does("lena", owner)
+	s.does("exa", sign(id, custody.RoleServiceOwner))
+	s.tries("exa", sign(id, custody.RoleExecutive), "it takes three people")
+	approved(false)
+	s.tries("owen", sign(id, custody.RoleServiceOwner), "as service-owner") // one owner has signed
+	s.does("ada", &custody.GrantRole{Principal: s.id("mia"), Role: custody.RoleExecutive})
+	s.does("lena", &custody.QualifyPrincipal{
+		Principal: s.id("mia"), Role: custody.RoleExecutive, Training: "t", Experience: "e", Authority: "a", Until: s.in(time.Hour),
+	})
+	s.does("exa", &investigate.HandOver{On: s.on, Happened: s.now(), From: s.id("exa"), To: s.id("mia"), Role: custody.RoleExecutive})
+	s.does("mia", sign(id, custody.RoleExecutive))
+	approved(true)
+
+	require.Contains(t, s.picture().Open, "the outage notice for X-1")
+	s.to(investigate.StageStabilize)
+	s.does("lena", &investigate.Plan{On: s.on, Text: "rebuild"})
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+	s.does("emil", s.contains(investigate.RiskBusiness, true))
+	s.tries("lena", s.move(investigate.StageClose), "the outage notice for X-1")
+	s.tries("emil", notice(id), "none of the roles")
+	s.does("carl", notice(id))
+	s.tries("carl", notice(id), "is on record")
+	require.NotContains(t, s.picture().Open, "the outage notice for X-1")
+
+	s.does("lena", sign(other, custody.RoleIncidentManager))
+	s.does("owen", sign(other, custody.RoleServiceOwner))
+	s.does("mia", sign(other, custody.RoleExecutive))
+	s.tries("carl", notice(other), "that causes an outage")
+	late := s.does("emil", x)
+	s.does("lena", s.move(investigate.StageClose))
+	s.tries("lena", sign(late, custody.RoleIncidentManager), "that is for the stages")
+	s.tries("emil", x, "that is for the stages")
+}
+
+// TestStabilizeIsNotLeft for the closing before all of it is done; back to Diagnose it
+// is left at any time (WP-55, WP-60, WP-85, WP-88).
+func TestStabilizeIsNotLeft(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.tries("lena", s.move(investigate.StageClose), "a recovery plan")
+	for range 3 {
+		s.does("lena", s.move(investigate.StageDiagnose))
+		s.does("lena", s.move(investigate.StageStabilize))
+	}
+	s.tries("lena", s.move(investigate.StageAssess), "an exception")
+	s.does("lena", &investigate.Plan{On: s.on, Text: "rebuild"})
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+	s.does("emil", s.contains(investigate.RiskBusiness, true))
+
+	fix := &investigate.Measure{On: s.on, Findings: []custody.Digest{s.finding}, Owner: s.id("emil"), Text: "patch", Type: investigate.MeasureCorrective}
+	id := s.does("lena", fix)
+	s.tries("lena", s.move(investigate.StageClose), "measure M-1 carried out and tested, or dropped")
+	s.does("emil", &investigate.CarryOut{On: s.on, Happened: s.now(), How: "x", Measure: id})
+	s.tries("lena", s.move(investigate.StageClose), "measure M-1 carried out and tested, or dropped")
+	s.does("fay", &investigate.Test{On: s.on, Happened: s.now(), How: "x", Measure: id, Passed: true})
+	long := s.does("lena", changed(fix, func(m *investigate.Measure) { m.Type = investigate.MeasureLongTerm }))
+	s.tries("lena", s.move(investigate.StageClose), "a repair item for the long-term measure M-2")
+	s.does("lena", &investigate.Drop{On: s.on, Measure: long, Repair: s.does("lena", s.repair())})
+
+	rated := s.does("lena", s.rate(1, investigate.RiskConfirmed))
+	s.tries("lena", s.move(investigate.StageClose), "at risk no more")
+	calm := s.rate(2, investigate.RiskNone)
+	require.Equal(t, rated, calm.Replaces.Replaces)
+	s.does("lena", calm)
+	s.tries("emil", s.move(investigate.StageClose), "alone decides")
+	s.tries("exa", s.move(investigate.StageClose), "alone decides")
+	s.does("lena", s.move(investigate.StageClose))
+	for _, act := range []custody.Act{
+		fix, &investigate.Plan{On: s.on, Text: "x"}, s.contains(investigate.RiskCustomer, true),
+		&investigate.CarryOut{On: s.on, Happened: s.now(), How: "x", Measure: id},
+	} {
+		s.tries("lena", act, "that is for the stages")
+	}
+	s.tries("fay", &investigate.Test{On: s.on, Happened: s.now(), How: "x", Measure: id}, "that is for the stages")
+}
+
+// rate rates anew, by the story's finding.
+func (s *story) rate(severity uint64, risk string) *investigate.Rate {
+	s.t.Helper()
+	a := &investigate.Rate{On: s.on, DataRisk: risk, Finding: s.finding, Priority: 1, Severity: severity}
+	s.looks(func(_ custody.View, i *investigate.Incident) { a.Replaces.Replaces = i.Ratings[len(i.Ratings)-1].ID })
+	return a
+}
+
+// TestRatingsFollowFindings: from Diagnose on severity and priority change by what was
+// found, and each change keeps what was before (WP-68 to WP-70).
+func TestRatingsFollowFindings(t *testing.T) {
+	s := newStory(t)
+	s.tries("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 1, Priority: 1}, "an incident is rated in stage assess")
+	s.to(investigate.StageDiagnose)
+	rate := s.rate(1, investigate.RiskConfirmed) // by no finding yet
+	s.tries("lena", rate, "change by a finding: name it")
+	s.diagnosed()
+	rate.Finding = nothing
+	s.tries("lena", rate, "there is no finding")
+	rate.Finding = s.finding
+	s.tries("carl", rate, "none of the roles")
+	s.tries("lena", changed(rate, func(r *investigate.Rate) { r.Severity = 2 }), "severity is 1")
+	s.tries("lena", changed(rate, func(r *investigate.Rate) { r.DataRisk, r.Severity = investigate.RiskImminent, 4 }), "severity is 1")
+	s.malformed("lena", changed(rate, func(r *investigate.Rate) { r.DataRisk = "some" }), "is none of")
+	s.malformed("lena", changed(rate, func(r *investigate.Rate) { r.Priority = 0 }), "is not from 1 to 4")
+	s.does("olga", rate)
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		require.Len(t, i.Ratings, 2)
+		before, now := i.Ratings[0], i.Ratings[1]
+		require.EqualValues(t, 2, before.Act.Severity)
+		require.Equal(t, now.ID, *before.Replaced)
+		require.EqualValues(t, 1, now.Act.Severity)
+		require.Equal(t, s.finding, now.Act.Finding)
+		require.Equal(t, s.id("olga"), now.By)
+		require.Equal(t, "because", now.Why)
+	})
+}
+
+// TestWhoElseIsAsked: other services at risk are the manager's decision, and what
+// other teams answered is on record (WP-65, WP-72, WP-74).
+func TestWhoElseIsAsked(t *testing.T) {
+	s := newStory(t)
+	d := &investigate.Dependency{On: s.on, Decision: "include", Service: "calendar", Team: "calendar team"}
+	s.malformed("lena", changed(d, func(d *investigate.Dependency) { d.Decision = "perhaps" }), "is none of")
+	s.malformed("lena", changed(d, func(d *investigate.Dependency) { d.Service = "" }), "service is missing")
+	s.tries("olga", d, "alone decides")
+	s.does("lena", d)
+	q := &investigate.Consult{On: s.on, Happened: s.now(), Answer: "a tenth of the tenants", Party: "engineering", Question: "who is affected?", Who: "Ben of mail"}
+	s.malformed("lena", changed(q, func(q *investigate.Consult) { q.Party = "press" }), "is none of")
+	s.malformed("lena", changed(q, func(q *investigate.Consult) { q.Answer = "" }), "answer is missing")
+	s.malformed("lena", changed(q, func(q *investigate.Consult) { q.At = s.in(time.Hour) }), "what has not happened")
+	s.tries("emil", q, "alone decides")
+	s.does("lena", q)
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		require.Equal(t, "include", i.Dependencies[0].Act.Decision)
+		require.Equal(t, s.id("lena"), i.Dependencies[0].By)
+		require.Equal(t, "a tenth of the tenants", i.Consultations[0].Act.Answer)
+	})
+}
+
+// TestAssessmentsAreMadeAgain, and what was thought before stays (WP-37, WP-57, WP-67).
+func TestAssessmentsAreMadeAgain(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	a := &investigate.Assess{On: s.on, Escalated: true, Impact: "all of mail", Privacy: "yes", Security: "unknown"}
+	s.malformed("olga", changed(a, func(a *investigate.Assess) { a.Privacy = "perhaps" }), "privacy")
+	s.malformed("olga", changed(a, func(a *investigate.Assess) { a.Security = "" }), "security")
+	s.tries("olga", a, "say that it replaces")
+	s.looks(func(_ custody.View, i *investigate.Incident) { a.Replaces.Replaces = i.Assessments[0].ID })
+	s.does("olga", a)
+	p := s.picture()
+	require.Contains(t, p.Open, "whether it is a security risk")
+	require.NotContains(t, p.Open, "whether it is a privacy risk")
+	require.Len(t, p.File.Assessments, 2)
+	require.NotNil(t, p.File.Assessments[0].Replaced)
+}
+
+// TestTeamsAndContacts: which teams work on it, where, as a part of what; and who of
+// outside has to do with it (WP-25 to WP-28).
+func TestTeamsAndContacts(t *testing.T) {
+	s := newStory(t)
+	parent := custody.NewIncidentID(s.does("nina", &investigate.Open{Class: investigate.Security, DetectedAt: s.in(-time.Hour), Title: "the larger one"}))
+	teams := &investigate.Teams{On: s.on, Location: "bridge 4", Owner: "cloud response", Parent: parent, Participating: []string{"mail response"}}
+	s.tries("emil", changed(teams, func(x *investigate.Teams) { x.Parent = "" }), "alone decides")
+	s.tries("lena", teams, "you are not assigned to an incident")
+	s.tries("lena", changed(teams, func(x *investigate.Teams) { x.Parent = custody.NewIncidentID(nothing) }), "you are not assigned to an incident")
+	s.tries("lena", changed(teams, func(x *investigate.Teams) { x.Parent = s.incident }), "no part of itself")
+	s.malformed("lena", changed(teams, func(x *investigate.Teams) { x.Owner = "" }), "owner is missing")
+	s.malformed("lena", changed(teams, func(x *investigate.Teams) { x.Parent = "the larger one" }), "the larger one")
+	s.does("mia", &investigate.Assign{Incident: parent, Principal: s.id("lena")})
+	first := s.does("lena", teams)
+	s.tries("lena", teams, "say that it replaces")
+	s.does("lena", changed(teams, func(x *investigate.Teams) { x.Parent, x.Replaces.Replaces = "", first }))
+
+	contact := &investigate.Contact{On: s.on, Instrument: "request 9/26", Name: "KHK Müller", Organisation: "LKA", Party: investigate.ContactLaw, Reach: "+49 30 1"}
+	s.malformed("lena", changed(contact, func(x *investigate.Contact) { x.Party = "press" }), "is none of")
+	s.malformed("lena", changed(contact, func(x *investigate.Contact) { x.Reach = "" }), "reach is missing")
+	s.tries("emil", contact, "alone decides")
+	s.does("lena", contact)
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		require.Equal(t, "KHK Müller", i.Contacts[0].Act.Name)
+		require.Len(t, i.Teams, 2)
+		require.Equal(t, "bridge 4", i.Teams[1].Act.Location)
+	})
+}
+
+// TestShifts: while customer data is at risk somebody is on shift at all times; that
+// nobody was shows, and is no silent end (WP-70).
+func TestShifts(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	s.diagnosed()
+	shift := func(who string, from, to time.Duration) *investigate.Shift {
+		return &investigate.Shift{On: s.on, From: s.in(from), Principal: s.id(who), To: s.in(to)}
+	}
+	s.malformed("lena", shift("emil", time.Hour, time.Hour), "is no time of at most")
+	s.malformed("lena", shift("emil", 0, 8*24*time.Hour), "is no time of at most")
+	s.tries("lena", shift("nina", 0, time.Hour), "is not assigned")
+	s.tries("lena", shift("emil", -25*time.Hour, time.Hour), "not afterwards")
+	s.tries("emil", shift("emil", 0, time.Hour), "alone decides")
+	s.does("lena", shift("emil", -23*time.Hour, time.Hour))
+	s.does("lena", shift("fay", 2*time.Hour, 3*time.Hour))
+	require.Empty(t, s.picture().Uncovered, "nothing is at risk")
+
+	s.does("lena", s.rate(1, investigate.RiskImminent))
+	from := s.in(0)
+	s.Pass(30 * time.Minute)
+	require.Empty(t, s.picture().Uncovered)
+	s.Pass(60 * time.Minute)
+	gap := s.picture().Uncovered
+	require.Len(t, gap, 1, "an hour after it began emil went home")
+	s.Pass(4 * time.Hour)
+	s.does("lena", s.rate(2, investigate.RiskNone))
+	gap = s.picture().Uncovered
+	require.Len(t, gap, 2, "between two shifts, and after the last")
+	require.Equal(t, time.Hour, gap[0].To.Time().Sub(gap[0].From.Time()).Round(time.Minute))
+	require.Less(t, from, gap[0].From)
+	s.Pass(time.Hour)
+	require.Equal(t, gap, s.picture().Uncovered, "it is at risk no more")
+
+	s.does("lena", s.move(investigate.StageStabilize))
+	s.to(investigate.StageClose)
+	s.postMortem()
+	class := &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })}
+	s.does("lena", class)
+	end := s.end()
+	s.tries("lena", end, "shifts without a gap while customer data was at risk")
+	end.Uncovered = "the bridge was staffed by Contoso"
+	s.does("lena", end)
+}
+
+// end closes the incident as resolved.
+func (s *story) end() *investigate.Close {
+	return &investigate.Close{On: s.on, Happened: s.now(), End: investigate.EndResolved, Notification: "not triggered: no customer data", Restored: s.in(-time.Minute)}
+}
+
+// TestNotes: what was done, advised, decided and told, by whom that is, and with whom
+// (WP-35, WP-43 to WP-46, WP-48, WP-50, WP-51, WP-76).
+func TestNotes(t *testing.T) {
+	s := newStory(t)
+	note := func(kind string) *investigate.Note {
+		return &investigate.Note{On: s.on, Happened: s.now(), Contributors: []custody.PrincipalID{}, Text: "we looked at it", Type: kind}
+	}
+	told := func(kind string) *investigate.Note {
+		n := note(kind)
+		n.Audience, n.Contributors = "all tenants", []custody.PrincipalID{s.id("lena"), s.id("emil")}
+		return n
+	}
+	s.malformed("lena", note("rumour"), "no kind of note")
+	s.malformed("lena", changed(note(investigate.NoteActivity), func(n *investigate.Note) { n.Text = "" }), "text is missing")
+	s.tries("nina", note(investigate.NoteActivity), hidden)
+	for _, who := range []string{"stef", "cleo", "emil"} {
+		s.does(who, note(investigate.NoteActivity))
+	}
+	s.does("lex", note(investigate.NoteAdvice))
+	s.tries("emil", note(investigate.NoteDecision), "none of the roles")
+	s.does("lena", note(investigate.NoteDecision))
+	s.does("exa", note(investigate.NoteDecision))
+	for _, kind := range []string{investigate.NoteCustomers, investigate.NoteSupport} {
+		s.tries("carl", note(kind), "say who was told")
+		s.tries("carl", changed(told(kind), func(n *investigate.Note) { n.Contributors = nil }), "names who contributed")
+		s.tries("carl", changed(told(kind), func(n *investigate.Note) { n.Contributors = []custody.PrincipalID{s.id("nina")} }), "is not assigned")
+		s.tries("lena", told(kind), "none of the roles")
+		s.does("carl", told(kind))
+	}
+	s.tries("carl", note(investigate.NoteDraft), "names who contributed")
+	s.tries("stef", told(investigate.NoteDraft), "none of the roles")
+	s.does("carl", told(investigate.NoteDraft))
+	s.tries("lex", told(investigate.NoteExecutive), "none of the roles")
+	s.does("exa", told(investigate.NoteExecutive))
+	s.looks(func(_ custody.View, i *investigate.Incident) { require.Len(t, i.Notes, 10) })
+}
+
+// TestHandOversByOthers: the manager or the executive lets somebody hand over, who
+// himself decides; nobody takes a role by himself, and nobody gets it who is not ready
+// (WP-24, WP-29, WP-34, WP-120).
+func TestHandOversByOthers(t *testing.T) {
+	s := newStory(t)
+	hand := func(from, to string, r custody.Role) *investigate.HandOver {
+		return &investigate.HandOver{On: s.on, Happened: s.now(), From: s.id(from), To: s.id(to), Role: r}
+	}
+	s.tries("mia", hand("olga", "mia", custody.RoleOnCall), "hands over himself")
+	s.tries("emil", hand("olga", "mia", custody.RoleOnCall), "hands over himself")
+	s.does("ada", &custody.GrantRole{Principal: s.id("lena"), Role: custody.RoleOnCall})
+	s.tries("lena", hand("olga", "lena", custody.RoleOnCall), "nobody takes a role by himself")
+	s.tries("lena", hand("emil", "fay", custody.RoleForensicEngineer), "already")
+	s.does("exa", hand("olga", "mia", custody.RoleOnCall)) // the executive
+	s.does("lena", hand("mia", "olga", custody.RoleOnCall))
+	s.does("ada", &custody.SuspendPrincipal{Principal: s.id("mia")})
+	s.tries("olga", hand("olga", "mia", custody.RoleOnCall), "is suspended")
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("fay"), Role: custody.RoleForensicEngineer})
+	s.tries("emil", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("cleo"), Role: custody.RoleCustomerSupport}, "alone decides")
+	apprentice := s.appoint("olga", custody.RoleIncidentManager)
+	apprentice.Shadow = true
+	s.does("lena", apprentice)
+	s.tries("olga", s.repair(), "alone decides")
+}
+
+// TestBackByAnException: otherwise than between Diagnose and Stabilize & Recover an
+// incident goes back for a reason on record, and comes forward again by the same gates
+// (WP-53, WP-55).
+func TestBackByAnException(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	for _, stage := range order[:4] {
+		s.tries("lena", s.move(stage), "by an exception")
+	}
+	back := s.move(investigate.StageDetect)
+	back.Exception = "it is another incident"
+	s.tries("emil", back, "alone decides")
+	s.does("lena", back)
+	s.tries("lena", s.move(investigate.StageDiagnose), "goes to assess first")
+	for _, stage := range order[1:3] {
+		s.does("lena", s.move(stage))
+	}
+	open := s.takes("emil", "EX-9", "log", logBytes)
+	s.tries("lena", s.move(investigate.StageStabilize), "not catalogued")
+	s.sound(open, logBytes)
+	s.does("lena", s.move(investigate.StageStabilize))
+	s.does("lena", s.move(investigate.StageClose))
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		require.Len(t, i.Stages, 9)
+		require.Equal(t, "it is another incident", i.Stages[4].Exception)
+		require.EqualValues(t, 1, i.Definition)
+	})
+}
+
+// TestTheEnds: an incident is closed as what it was, by its manager, once that is on
+// record; and how customers were notified, or why not (WP-18, WP-20, WP-38, WP-84,
+// WP-92).
+func TestTheEnds(t *testing.T) {
+	s := newStory(t)
+	end := s.end()
+	s.malformed("lena", changed(end, func(c *investigate.Close) { c.End = "forgotten" }), "is none of")
+	s.malformed("lena", changed(end, func(c *investigate.Close) { c.Restored = s.in(time.Hour) }), "restored is in the future")
+	s.tries("lena", end, "stage close-post-mortem")
+	s.to(investigate.StageDiagnose)
+	s.does("lena", s.unscoped())
+	s.to(investigate.StageClose)
+	lacks := func(why string) {
+		t.Helper()
+		end.Happened = s.now()
+		s.tries("lena", end, why)
+	}
+	lacks("whether it is a security incident")
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
+	lacks("whose responsibility it was")
+	require.Contains(t, s.picture().Open, "whose responsibility it is")
+	scope := s.unscoped()
+	scope.Responsibility = investigate.ByProvider
+	s.does("lena", scope)
+	lacks("the post-mortem")
+	s.postMortem()
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Restored = 0 }), "when normal security and operations were restored")
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Notification = "" }), "why that was not triggered")
+	for _, c := range []struct{ end, why string }{
+		{investigate.EndFalse, "says that the alarm was false"}, {investigate.EndCustomer, "the customer alone is responsible"},
+		{investigate.EndOperation, "who accepted it"}, {investigate.EndNotRaised, "stage assess"},
+	} {
+		s.tries("lena", changed(s.end(), func(x *investigate.Close) { x.End = c.end }), c.why)
+	}
+	for _, who := range []string{"emil", "olga", "exa"} {
+		s.tries(who, s.end(), "alone decides")
+	}
+	s.does("lena", s.end())
+	s.tries("lena", s.end(), "is closed")
+}
+
+// unscoped says anew that nobody knows yet whose responsibility it is.
+func (s *story) unscoped() *investigate.Scope {
+	s.t.Helper()
+	a := &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.Undetermined}
+	s.looks(func(_ custody.View, i *investigate.Incident) { a.Replaces.Replaces = i.Scopes[len(i.Scopes)-1].ID })
+	return a
+}
+
+// TestNoSecurityIncident: what is classified as a security incident does not end as
+// none, whatever else is said (WP-1, WP-2, WP-18, WP-92).
+func TestNoSecurityIncident(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "no", Security: "no"})
+	s.does("lena", &investigate.Transfer{
+		On: s.on, Happened: s.now(), Accepted: "Ben", Direction: investigate.TransferTo, Reference: "BCP-1", Team: "business-continuity",
+	})
+	class := &investigate.Classify{On: s.on, Basis: "the log", Example: "h", Incident: true, Facts: fact(func(f *investigate.Facts) {
+		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
+	})}
+	first := s.does("lena", class)
+	for _, end := range []string{investigate.EndNot, investigate.EndFalse, investigate.EndOperation, investigate.EndNotRaised, investigate.EndCustomer} {
+		s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.End = end }), "no security incident")
+	}
+	s.does("lena", &investigate.Classify{
+		On: s.on, Basis: "the log, again", Example: "f", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseDenial }), Replaces: investigate.Replaces{Replaces: first},
+	})
+	s.does("lena", changed(s.end(), func(c *investigate.Close) { c.End = investigate.EndOperation }))
+	s.looks(func(_ custody.View, i *investigate.Incident) { require.Empty(t, i.Declarations) })
+}
+
+// TestReopened: whoever led it takes it up again, in Diagnose; how it was closed stays
+// (WP-53).
+func TestReopened(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.closed()
+	reopen := &investigate.Reopen{On: s.on, Happened: s.now()}
+	s.tries("emil", reopen, "alone decides")
+	s.does("lena", reopen)
+	s.tries("lena", reopen, "is not closed")
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		require.Equal(t, investigate.StageDiagnose, i.Stage())
+		require.Len(t, i.Reopened, 1)
+		require.Equal(t, investigate.EndResolved, i.Reopened[0].Act.End)
+		require.Contains(t, i.Stages[len(i.Stages)-1].Exception, "because")
+	})
+	s.tries("lena", s.end(), "stage close-post-mortem")
+	s.does("lena", s.move(investigate.StageStabilize))
+	s.does("lena", s.move(investigate.StageClose))
+	s.does("lena", s.end())
+}
+
+// closed closes the incident as resolved.
+func (s *story) closed() {
+	s.t.Helper()
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
+	s.postMortem()
+	s.does("lena", s.end())
+}
+
+// TestAClosedIncident takes nothing in but what is left to do after it: repair items,
+// summaries, a hand-over, clearances; and its reopening.
+func TestAClosedIncident(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.closed()
+	for kind, create := range investigate.Acts() {
+		act := create()
+		switch kind {
+		case investigate.KindOpen, investigate.KindRota, investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
+			investigate.KindReopen, investigate.KindHandOver, investigate.KindSummary, investigate.KindApproveSummary,
+			investigate.KindRepair, investigate.KindReschedule, investigate.KindRepaired, investigate.KindClear, investigate.KindWithdrawClearance:
+			continue
+		}
+		s.looks(func(v custody.View, i *investigate.Incident) {
+			reflect.ValueOf(act).Elem().FieldByName("On").Set(reflect.ValueOf(s.on))
+			_, err := act.Lawful(v, &custody.Statement{Act: act, Header: custody.Header{Actor: s.id("lena"), Time: s.in(0)}})
+			require.ErrorContains(t, err, "reopen it first", kind)
+		})
+	}
+	s.does("lena", s.repair())
+	s.does("lena", &investigate.HandOver{On: s.on, Happened: s.now(), From: s.id("lena"), To: s.id("mia"), Role: custody.RoleIncidentManager})
+	s.tries("lena", s.repair(), "alone decides")
+	s.does("mia", s.repair())
+}
+
+// TestPicture: what is missing for the next stage, what is open, and how long it took,
+// by when it happened and not by when it was said (WP-7, WP-54, WP-56, WP-66).
+func TestPicture(t *testing.T) {
+	s := newStory(t)
+	p := s.picture()
+	require.Equal(t, investigate.StageDetect, p.Stage)
+	require.Equal(t, investigate.StageAssess, p.Next)
+	require.Equal(t, []string{"where the first indication came from (incident.detection)"}, p.Missing)
+	require.Nil(t, p.Times.Diagnosed)
+	began := s.in(-3 * time.Hour)
+	s.does("emil", &investigate.Detection{
+		On: s.on, Happened: investigate.Happened{At: began}, Properties: []string{"integrity"}, Reference: "an old log", Source: "employee",
+	})
+	s.to(investigate.StageDiagnose)
+	diagnosed := s.picture()
+	require.Equal(t, began, diagnosed.DetectedAt, "the first indication, whenever it was put on record")
+	require.NotEmpty(t, diagnosed.Missing)
+	s.to(investigate.StageClose)
+	p = s.picture()
+	require.Empty(t, p.Next)
+	require.Len(t, p.Missing, 2, "%q", p.Missing)
+	s.Pass(time.Hour)
+	s.closed()
+	p = s.picture()
+	require.Empty(t, p.Missing)
+	since := func(at custody.Time) int64 { return int64(at.Time().Sub(began.Time()) / time.Second) }
+	require.Equal(t, since(p.File.Holders[0].From), *p.Times.Engaged)
+	require.Equal(t, since(p.File.Stages[1].Entered), *p.Times.Diagnosed)
+	require.Equal(t, since(p.File.Containments[1].Act.At), *p.Times.Contained)
+	require.Equal(t, since(p.File.Closed.Act.Restored), *p.Times.Restored)
+	require.Equal(t, *p.Times.Restored-*p.Times.Diagnosed, *p.Times.Repaired)
+
+	all := investigate.NewProgramme([]investigate.Picture{p, p, diagnosed}, s.in(0))
+	require.Equal(t, *p.Times.Restored, all.Incidents.Restored)
+	require.Equal(t, *p.Times.Contained, all.Incidents.Contained)
+	require.Equal(t, *p.Times.Engaged, all.Incidents.Engaged)
+	require.Equal(t, map[string]int{investigate.EndResolved: 2}, all.Incidents.Closed)
+	require.Equal(t, 3, all.Sources["employee"].Opened)
+}
