@@ -13,16 +13,6 @@ import (
 
 func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
 
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
-
 // examined is a world, by the default policy, with an incident that a team of people
 // who are ready for their roles examines.
 type examined struct {
