@@ -1,7 +1,13 @@
 package custody_test
 
 import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
@@ -21,6 +27,8 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		headings = append(headings, investigate.Heading{Found: n == 0, Heading: h})
 	}
 	findings := []custody.Digest{before}
+	cited := investigate.Citation{Evidence: s.Evidence, SHA256: custody.Hash(s.Artifact), Stance: investigate.StanceFor}
+	_ = cited.Place.Set("range=4+8,file=/var/www/html/x.php") // a text form; whether it is one the statement's check says
 	return []custody.Act{
 		&custody.QualifyPrincipal{
 			Apprenticeship: "2025, under M. Senior", Authority: "head of response", Experience: "four years", Principal: lead,
@@ -51,6 +59,24 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.Rate{On: on, DataRisk: investigate.RiskImminent, Finding: before, Priority: 2, Severity: 1, Replaces: again},
 		&investigate.Dependency{On: on, Decision: "watch", Service: "mail", Team: "mail team"},
 		&investigate.Consult{On: on, Happened: at, Answer: "no", Party: "operations", Question: "is it in production?", Who: "B. Lee, operations"},
+		&investigate.Finding{
+			On: on, Alternatives: []string{"an update: none was due"}, Citations: []investigate.Citation{cited}, Confidence: "moderate", EventAt: now.Add(-time.Hour),
+			Fact: "x.php passes a parameter to system()", Indicators: []investigate.Indicator{{Type: "ip", Value: "203.0.113.7"}}, Interpretation: "it is a web shell",
+			Limits: "one image", Replaces: before, Status: investigate.FindingEstablished, Techniques: []string{"T1505.003"}, Title: "a web shell",
+		},
+		&investigate.Review{On: on, Finding: before, Text: "read it myself", Verdict: investigate.VerdictAgrees},
+		&investigate.WithdrawFinding{On: on, Finding: before, Reason: "the file is older"},
+		&investigate.Process{
+			On: on, Happened: at, Deterministic: true, Difference: "another version of the library", Environment: "Debian 13, UTC",
+			Inputs: []investigate.Input{{Evidence: s.Evidence, SHA256: custody.Hash(s.Artifact)}}, Output: investigate.Output{Evidence: s.Evidence, SHA256: custody.Hash(s.Artifact), Size: 21},
+			Parameters: "-r", Repeats: before, Tool: "fls", Validation: "test report 3", Version: "4.12",
+		},
+		&investigate.Catalogue{On: on, Evidence: s.Evidence, Mark: investigate.MarkInvestigated, Reason: "F-1", What: "forensic-data"},
+		&investigate.Event{On: on, Happened: at, Citations: []investigate.Citation{cited}, Precision: "±5 minutes", Replaces: before, Source: "the gateway's clock", Title: "first login"},
+		&investigate.Customers{On: on, Customers: []string{"Contoso"}, Findings: findings, How: "mail was read", Impacted: "yes", Replaces: again, Results: []string{investigate.ResultDisclosure}},
+		&investigate.Clear{On: on, Authority: "works agreement 7", Conditions: "no private mail", Evidence: s.Evidence, Until: now.Add(720 * time.Hour)},
+		&investigate.WithdrawClearance{On: on, Clearance: before},
+		&investigate.Intelligence{On: on, Evidence: s.Evidence, SHA256: custody.Hash(s.Artifact), Status: "finished", Title: "the intruder", Version: 2},
 		&investigate.Plan{On: on, Findings: findings, Text: "first this,\nthen that", Replaces: again},
 		&investigate.Measure{On: on, Findings: findings, Owner: engineer, Text: "quarantine the host", Type: investigate.MeasureContainment},
 		&investigate.CarryOut{On: on, Happened: at, How: "port 443 is shut", Measure: before},
@@ -70,4 +96,37 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.Reschedule{On: on, Due: now.Add(1440 * time.Hour), Owner: "mail team", Repair: before},
 		&investigate.Repaired{On: on, Happened: at, How: "version 2.1 is out", Repair: before},
 	}
+}
+
+// TestFormatNamesWhatIncidentsSay: FORMAT.md has a row for each act about incidents,
+// with each of its members.
+func TestFormatNamesWhatIncidentsSay(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	require.NoError(t, err)
+	for _, act := range incidentActs(newStory(t)) {
+		row := ""
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "| `"+string(act.Kind())+"`") {
+				row = line
+			}
+		}
+		require.NotEmpty(t, row, "FORMAT.md has no row of %s", act.Kind())
+		require.Equal(t, act.NeedsPurpose(), strings.Contains(row, "` † |"), "the mark of %s", act.Kind())
+		for _, m := range membersOf(reflect.TypeOf(act).Elem()) {
+			require.Contains(t, row, "`"+m+"`", "%s has a member that FORMAT.md does not name", act.Kind())
+		}
+	}
+}
+
+func membersOf(t reflect.Type) (list []string) {
+	for n := range t.NumField() {
+		f := t.Field(n)
+		if f.Anonymous {
+			list = append(list, membersOf(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		list = append(list, name)
+	}
+	return list
 }
