@@ -46,7 +46,7 @@ type Times struct {
 // before the fold goes on.
 func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	p := Picture{
-		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.since(o), OpenedAt: o.Recorded,
+		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(v.Now()), Uncovered: i.UncoveredRisk(v.Now()),
 		Times: i.times(o), Timeline: i.Timeline(), Unseen: []UnseenItem{}, File: i.File,
 	}
@@ -97,8 +97,8 @@ func Newest() Definition {
 	return all[len(all)-1]
 }
 
-// since returns when the first indication was.
-func (i *Incident) since(o Opened) custody.Time {
+// indicated returns when the first indication was.
+func (i *Incident) indicated(o Opened) custody.Time {
 	if at := i.Detected(); at != 0 && at < o.Act.DetectedAt {
 		return at
 	}
@@ -131,7 +131,7 @@ func (i *Incident) open(now custody.Time) []string {
 }
 
 func (i *Incident) times(o Opened) Times {
-	since := i.since(o)
+	since := i.indicated(o)
 	var t Times
 	after := func(from, at custody.Time) *int64 {
 		seconds := int64(at.Time().Sub(from.Time()) / time.Second)

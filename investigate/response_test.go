@@ -657,3 +657,35 @@ func TestPicture(t *testing.T) {
 	require.Equal(t, map[string]int{investigate.EndResolved: 2}, all.Incidents.Closed)
 	require.Equal(t, 3, all.Sources["employee"].Opened)
 }
+
+// TestNothingEndsBeforeItBegan: neither a stage nor somebody's time in a role; and two
+// people have a role of one after each other (WP-29, WP-38, WP-53).
+func TestNothingEndsBeforeItBegan(t *testing.T) {
+	s := newStory(t)
+	before := investigate.Happened{At: s.in(-30 * time.Minute)}
+	s.tries("lena", &investigate.HandOver{On: s.on, Happened: before, From: s.id("lena"), To: s.id("mia"), Role: custody.RoleIncidentManager}, "which is later than")
+	s.tries("lena", &investigate.Discharge{On: s.on, Happened: before, Principal: s.id("olga"), Role: custody.RoleOnCall}, "which is later than")
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("olga"), Role: custody.RoleOnCall})
+	again := s.appoint("olga", custody.RoleOnCall)
+	again.Happened = before
+	s.tries("lena", again, "which is later than")
+	s.does("lena", s.appoint("olga", custody.RoleOnCall))
+
+	s.to(investigate.StageClose)
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
+	s.postMortem()
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Happened = before }), "was entered at")
+	s.does("lena", s.end())
+	s.tries("lena", &investigate.Reopen{On: s.on, Happened: before}, "was closed at")
+}
+
+// TestReopenedBeforeTheDiagnosis: what was closed in Assess is there again, and passes
+// its gate before anything else (WP-53, WP-71).
+func TestReopenedBeforeTheDiagnosis(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "no", Security: "no"})
+	s.does("lena", changed(s.end(), func(c *investigate.Close) { c.End = investigate.EndNotRaised }))
+	s.does("lena", &investigate.Reopen{On: s.on, Happened: s.now()})
+	s.looks(func(_ custody.View, i *investigate.Incident) { require.Equal(t, investigate.StageAssess, i.Stage()) })
+	s.tries("lena", s.move(investigate.StageDiagnose), "an assessment that escalates it")
+}

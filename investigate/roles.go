@@ -162,7 +162,7 @@ func (a *Appoint) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	case owner != (a.Service != ""):
 		return out, no("an expert or owner is of a service, and nobody else is: say of which")
 	}
-	return out, qualified(v, i, a.Principal, a.Role, a.Shadow)
+	return out, first(i.free(a), qualified(v, i, a.Principal, a.Role, a.Shadow))
 }
 
 // mayAppoint returns an Unlawful error unless the actor may appoint somebody to the
@@ -241,12 +241,33 @@ func (a *HandOver) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 	case s.Actor == a.To:
 		return out, no("nobody takes a role by himself")
 	}
-	return out, qualified(v, i, a.To, a.Role, false)
+	return out, first(i.ends(a.Role, a.From, a.At), qualified(v, i, a.To, a.Role, false))
 }
 
 func (a *HandOver) apply(i *Incident, said Said) {
 	service := i.end(a.Role, a.From, a.At, said)
 	i.Holders = append(i.Holders, Holder{Said: said, Role: a.Role, Principal: a.To, Service: service, From: a.At})
+}
+
+// ends returns an Unlawful error when somebody came into a role only after a time.
+func (i *Incident) ends(r custody.Role, p custody.PrincipalID, at custody.Time) error {
+	for _, h := range i.Holders {
+		if h.Role == r && h.Principal == p && h.Ended == nil && at < h.From {
+			return no("%s is %s since %s, which is later than %s", p, r, h.From, at)
+		}
+	}
+	return nil
+}
+
+// free returns an Unlawful error when somebody had a role of one person still after a
+// time.
+func (i *Incident) free(a *Appoint) error {
+	for _, h := range i.Holders {
+		if h.Role == a.Role && slices.Contains(single, a.Role) && !a.Shadow && !h.Shadow && a.At < h.Until {
+			return no("%s was %s until %s, which is later than %s", h.Principal, h.Role, h.Until, a.At)
+		}
+	}
+	return nil
 }
 
 // end ends somebody's time in a role, and returns of which service he spoke.
@@ -290,7 +311,7 @@ func (a *Discharge) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 	case a.Role == custody.RoleIncidentManager && i.holds(a.Role, a.Principal):
 		return out, no("an open incident always has a manager: he hands over to another")
 	}
-	return out, i.led(s.Actor, true)
+	return out, first(i.led(s.Actor, true), i.ends(a.Role, a.Principal, a.At))
 }
 
 func (a *Discharge) apply(i *Incident, said Said) { i.end(a.Role, a.Principal, a.At, said) }

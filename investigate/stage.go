@@ -119,13 +119,8 @@ func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 	switch {
 	case !known, i.Definition != 0 && i.Definition != a.Definition:
 		return out, no("the incident is not by version %d of the stages", a.Definition)
-	case len(i.Stages) > 0 && a.At < i.Stages[len(i.Stages)-1].Entered:
-		return out, no("stage %s was entered at %s, later than %s", i.Stage(), i.Stages[len(i.Stages)-1].Entered, a.At)
 	}
-	if err := i.led(s.Actor, i.Stage() == StageDetect); err != nil {
-		return out, err
-	}
-	if err := d.lawful(i.Stage(), a.Stage, a.Exception); err != nil {
+	if err := first(i.led(s.Actor, i.Stage() == StageDetect), i.since(a.At), d.lawful(i.Stage(), a.Stage, a.Exception)); err != nil {
 		return out, err
 	}
 	missing, err := i.missing(v, a)
@@ -133,6 +128,15 @@ func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 		return out, err
 	}
 	return out, several(fmt.Sprintf("stage %s is not left yet", i.Stage()), missing)
+}
+
+// since returns an Unlawful error when the incident's stage was entered only after a
+// time: what ends a stage does not lie before its beginning.
+func (i *Incident) since(at custody.Time) error {
+	if n := len(i.Stages); n > 0 && at < i.Stages[n-1].Entered {
+		return no("stage %s was entered at %s, later than %s", i.Stage(), i.Stages[n-1].Entered, at)
+	}
+	return nil
 }
 
 func (a *Move) apply(i *Incident, said Said) {
@@ -215,7 +219,7 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	if err != nil {
 		return out, err
 	}
-	if err := i.led(s.Actor, a.End == EndNotRaised); err != nil {
+	if err := first(i.led(s.Actor, a.End == EndNotRaised), i.since(a.At)); err != nil {
 		return out, err
 	}
 	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), i.unclosed(a, v.Now()))
@@ -260,7 +264,8 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 
 func (a *Close) apply(i *Incident, said Said) { i.Closed = &Entry[Close]{said, *a} }
 
-// Reopen takes a closed incident into stage Diagnose again.
+// Reopen takes a closed incident up again: in stage Diagnose, or where it was closed
+// if it never came so far. What that stage asks for was not on record then.
 type Reopen struct {
 	On
 	Happened
@@ -283,6 +288,8 @@ func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 		return out, err
 	case i.Closed == nil:
 		return out, no("incident %s is not closed", a.Incident)
+	case a.At < i.Closed.Act.At:
+		return out, no("incident %s was closed at %s, later than %s", a.Incident, i.Closed.Act.At, a.At)
 	}
 	return out, i.led(s.Actor, true)
 }
@@ -290,7 +297,7 @@ func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 func (a *Reopen) apply(i *Incident, said Said) {
 	i.Reopened = append(i.Reopened, *i.Closed)
 	i.Closed = nil
-	if i.Definition != 0 {
+	if i.entered(StageDiagnose) {
 		i.Stages = append(i.Stages, Stage{Said: said, Stage: StageDiagnose, Entered: a.At, Exception: "reopened: " + said.Why})
 	}
 }
