@@ -105,6 +105,7 @@ func TestPlacesHaveTheirOwnMembers(t *testing.T) {
 	require.ErrorContains(t, check(investigate.Place{Kind: "file", File: file, Offset: 1}), "at least a byte")
 	require.ErrorContains(t, check(investigate.Place{Kind: "file", File: &custody.Name{Display: "a\nb"}}), "not shown as it must be")
 	require.ErrorContains(t, check(investigate.Place{Kind: "file", File: &custody.Name{Display: "ab", Bytes: []byte("ab")}}), "not shown as it must be")
+	require.ErrorContains(t, check(investigate.Place{Kind: "file", File: &custody.Name{Display: "ab", Bytes: []byte("a\nb")}}), "not shown as it must be")
 }
 
 // TestIndicatorsInText: what an indicator is, and what is none.

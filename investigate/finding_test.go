@@ -462,6 +462,10 @@ func TestWhoNeverHadTheEvidence(t *testing.T) {
 		require.True(t, item.HadBy(x.eve.ID, item.SealedAt+1))
 		require.False(t, item.HadBy(x.eve.ID, item.SealedAt), "not before he had sealed it")
 		require.False(t, item.HadBy(x.fritz.ID, x.now()))
+		item, err = custody.ItemIn(v, x.incident, others)
+		require.NoError(t, err)
+		require.True(t, item.HadBy(x.eve.ID, x.now()))
+		require.False(t, item.HadBy(x.mona.ID, x.now()), "what another was given")
 		_, err = investigate.Unseen(v, investigate.Reviewed{Entry: investigate.Entry[investigate.Finding]{
 			Act: investigate.Finding{On: x.on, Citations: []investigate.Citation{{Evidence: custody.NewEvidenceID(custody.Hash(nil))}}},
 		}})
