@@ -26,19 +26,15 @@ func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
 	if n < 0 {
 		return nil, custody.ErrUnknown
 	}
-	p, err := a.picture(read, opened[n])
+	_, i, err := a.showIncident(read, opened[n])
+	if err != nil {
+		return nil, err
+	}
+	p, err := i.Picture(read.View(), opened[n])
 	if err != nil {
 		return nil, err
 	}
 	return written(p)
-}
-
-func (a *API) picture(read *guard.Reader, o investigate.Opened) (investigate.Picture, error) {
-	_, i, err := a.showIncident(read, o)
-	if err != nil {
-		return investigate.Picture{}, err
-	}
-	return i.Picture(read.View(), o)
 }
 
 func written(v any) (jsontext.Value, error) {
@@ -81,19 +77,19 @@ func (a *API) repairs(_ *http.Request, read *guard.Reader) (any, error) {
 	return written(list)
 }
 
-// each goes through the incidents that the reader may read.
+// each goes through the outlines of the incidents that the reader may read.
 func (a *API) each(read *guard.Reader, do func(investigate.Picture)) error {
 	opened, err := incidentsOf(read)
 	if err != nil {
 		return err
 	}
 	for _, o := range opened {
-		switch p, err := a.picture(read, o); {
+		switch _, i, err := a.showIncident(read, o); {
 		case isUnknown(err):
 		case err != nil:
 			return err
 		default:
-			do(p)
+			do(i.Outline(o, read.View().Now()))
 		}
 	}
 	return nil

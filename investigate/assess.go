@@ -104,12 +104,20 @@ func (a *Rate) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 		return out, err
 	case !i.entered(StageAssess):
 		return out, no("an incident is rated in stage %s", StageAssess)
+	case a.DataRisk == RiskNone && i.affected():
+		return out, no("customer data is affected, and it is not verified that the risk to customers is contained: it is at risk")
 	case a.DataRisk != RiskNone && a.Severity != Highest:
 		return out, no("while customer data is at risk severity is %d", Highest)
 	case len(i.Ratings) > 0 && i.entered(StageDiagnose) && a.Finding.IsZero():
 		return out, no("since stage %s severity and priority change by a finding: name it", StageDiagnose)
 	}
 	return out, first(i.found(a.Finding), i.among(s.Actor, custody.RoleOnCall, custody.RoleIncidentManager), replaces(i.Ratings, a.Replaces.Replaces))
+}
+
+// affected says whether customer data is affected, and the risk not contained.
+func (i *Incident) affected() bool {
+	c := current(i.Customers)
+	return c != nil && c.Impacted == impactYes && !i.contained(RiskCustomer)
 }
 
 // found returns an Unlawful error when an identifier that is not zero names no

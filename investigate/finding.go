@@ -60,7 +60,11 @@ func (*Finding) Kind() custody.Kind { return KindFinding }
 
 // Detail says in a line what a history tells of it.
 func (a *Finding) Detail() string {
-	return fmt.Sprintf("%s, confidence %s: %s", a.Status, a.Confidence, a.Title)
+	text := fmt.Sprintf("%s, confidence %s: %s; fact: %s; taken to mean: %s", a.Status, a.Confidence, a.Title, firstLine(a.Fact), firstLine(a.Interpretation))
+	for _, c := range a.Citations {
+		text += "; cites " + c.String()
+	}
+	return text
 }
 
 // Check implements custody.Act.

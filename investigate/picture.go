@@ -45,17 +45,8 @@ type Times struct {
 // Picture returns the incident's picture. It shares the fold's lists: it is read
 // before the fold goes on.
 func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
-	p := Picture{
-		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
-		Stage: i.Stage(), Missing: []string{}, Open: i.open(v.Now()), Uncovered: i.UncoveredRisk(v.Now()),
-		Times: i.times(o), Timeline: i.Timeline(), Unseen: []UnseenItem{}, File: i.File,
-	}
-	if p.Uncovered == nil {
-		p.Uncovered = []Span{}
-	}
-	if p.Timeline == nil {
-		p.Timeline = []Moment{}
-	}
+	p := i.Outline(o, v.Now())
+	p.Timeline = i.Timeline()
 	for _, f := range i.Findings {
 		unseen, err := Unseen(v, f)
 		if err != nil {
@@ -73,6 +64,20 @@ func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 		p.Missing = missing
 	}
 	return p, err
+}
+
+// Outline is a picture without what takes a look at the incident's evidence: what is
+// missing, and what findings cite that their authors never had.
+func (i *Incident) Outline(o Opened, now custody.Time) Picture {
+	p := Picture{
+		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
+		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
+		Times: i.times(o), Timeline: []Moment{}, Unseen: []UnseenItem{}, File: i.File,
+	}
+	if p.Uncovered == nil {
+		p.Uncovered = []Span{}
+	}
+	return p
 }
 
 // next notes the stage that comes next, and returns what it takes to get there.
@@ -119,6 +124,9 @@ func (i *Incident) open(now custody.Time) []string {
 	if a := current(i.Assessments); a != nil {
 		is(a.Security == "unknown", "whether it is a security risk")
 		is(a.Privacy == "unknown", "whether it is a privacy risk")
+	}
+	if r := current(i.Ratings); r != nil {
+		is(i.affected() && r.DataRisk == RiskNone, "the rating says that no customer data is at risk, although it is affected and not contained")
 	}
 	for _, e := range i.Emergencies {
 		is(!e.Approved(), "emergency mitigation "+e.Label+" lacks signatures")
