@@ -1,0 +1,92 @@
+package main
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// TestEveryActHasAVerb, and each of its flags says what it is for.
+func TestEveryActHasAVerb(t *testing.T) {
+	said := map[custody.Kind]int{
+		investigate.KindOpen: 1, investigate.KindAssign: 1, investigate.KindUnassign: 1, investigate.KindRetain: 1, investigate.KindRota: 1, // commands of their own
+	}
+	a := new(app)
+	for _, n := range verbs {
+		for _, v := range n.verbs {
+			said[v.kind]++
+			c := a.verbCommand(n.noun, v)
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				require.NotEmpty(t, f.Usage, "%s --%s", v.kind, f.Name)
+			})
+			for word := range strings.FieldsSeq(v.example) {
+				if name, ok := strings.CutPrefix(word, "--"); ok {
+					require.NotNil(t, c.Flags().Lookup(name), "the example of %s has --%s", v.kind, name)
+				}
+			}
+		}
+	}
+	for kind := range investigate.Acts() {
+		require.Equal(t, 1, said[kind], "verbs of %s", kind)
+	}
+}
+
+// TestFlagsFillAnAct: words, times, lists, and what reads itself.
+func TestFlagsFillAnAct(t *testing.T) {
+	act := new(investigate.Finding)
+	c := new(cobra.Command)
+	f := flags{c: c}
+	f.of(reflect.ValueOf(act).Elem())
+	item := custody.NewEvidenceID(custody.Hash([]byte("item")))
+	require.NoError(t, c.ParseFlags([]string{
+		"--title", "a web shell", "--alternatives", "an update", "--alternatives", "a test", "--event-at", "2026-11-23T03:12:07+01:00",
+		"--citations", string(item) + ":against:line=120-140", "--indicators", "ip:203.0.113.9", "--replaces", "F-1",
+	}))
+	require.Equal(t, "a web shell", act.Title)
+	require.Equal(t, []string{"an update", "a test"}, act.Alternatives)
+	require.Equal(t, "2026-11-23T02:12:07.000000Z", act.EventAt.String())
+	require.Len(t, act.Citations, 1)
+	require.Equal(t, item, act.Citations[0].Evidence)
+	require.Equal(t, investigate.StanceAgainst, act.Citations[0].Stance)
+	require.EqualValues(t, 140, act.Citations[0].Place.To)
+	require.Equal(t, []string{}, act.Techniques, "what was not given is there and empty")
+
+	first := custody.Hash([]byte("first"))
+	file := investigate.File{}
+	file.Findings = []investigate.Reviewed{{Entry: investigate.Entry[investigate.Finding]{Said: investigate.Said{ID: first, Label: "F-1"}}}}
+	require.NoError(t, f.look(file, act))
+	require.Equal(t, first, act.Replaces)
+	for _, wrong := range [][]string{
+		{"--citations", "e-nothing:for"}, {"--citations", string(item) + ":perhaps"}, {"--indicators", "203.0.113.9"}, {"--event-at", "yesterday"},
+	} {
+		require.Error(t, c.ParseFlags(wrong))
+	}
+}
+
+// TestEntries are named by label, by digest, or by enough of it.
+func TestEntries(t *testing.T) {
+	one, two := custody.Hash([]byte("one")), custody.Hash([]byte("two"))
+	file := investigate.File{}
+	file.Measures = []investigate.Measured{{Entry: investigate.Entry[investigate.Measure]{Said: investigate.Said{ID: one, Label: "M-1"}}}}
+	file.Repairs = []investigate.RepairItem{{Entry: investigate.Entry[investigate.Repair]{Said: investigate.Said{ID: two, Label: "R-1"}}}}
+	for _, name := range []string{"M-1", "m-1", one.String(), one.String()[:len("sha256:")+8], one.Hex()[:12]} {
+		found, err := entryOf(file, name)
+		require.NoError(t, err, name)
+		require.Equal(t, one, found)
+	}
+	for _, name := range []string{"M-2", "F-1", one.Hex()[:4], ""} {
+		_, err := entryOf(file, name)
+		require.ErrorContains(t, err, "has no entry", name)
+	}
+	unknown := custody.Hash([]byte("unknown"))
+	found, err := entryOf(file, unknown.String())
+	require.NoError(t, err, "whether there is such an entry says the service")
+	require.Equal(t, unknown, found)
+}
