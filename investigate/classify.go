@@ -449,6 +449,12 @@ func (a *Declare) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	return out, nil
 }
 
+// declared says whether the executive's last word is that there was a breach.
+func (i *Incident) declared() bool {
+	d := current(i.Declarations)
+	return d != nil && d.Declared
+}
+
 func (a *Declare) apply(i *Incident, said Said) {
 	i.Declarations = append(i.Declarations, Entry[Declare]{said, *a})
 }

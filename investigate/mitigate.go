@@ -64,7 +64,8 @@ const (
 	MeasureMitigation  = "mitigation"
 	MeasureWorkaround  = "workaround"
 	MeasureCorrective  = "corrective"
-	MeasureLongTerm    = "long-term" // planned for after the immediate risk
+	MeasureDeployment  = "customer-deployment" // with a customer, in what he runs
+	MeasureLongTerm    = "long-term"           // planned for after the immediate risk
 )
 
 // Measure is a strategy by which the incident is contained, worked around or put
@@ -74,7 +75,7 @@ type Measure struct {
 	Findings []custody.Digest    `json:"findings" help:"a finding that it rests on, F-1 (repeat for several)"`
 	Owner    custody.PrincipalID `json:"owner" help:"who carries it out"`
 	Text     string              `json:"text" help:"what is done"`
-	Type     string              `json:"type" help:"containment, mitigation, workaround, corrective or long-term"`
+	Type     string              `json:"type" help:"containment, mitigation, workaround, corrective, customer-deployment or long-term"`
 }
 
 // Kind implements custody.Act.
@@ -87,7 +88,7 @@ func (a *Measure) Detail() string { return a.Type + ": " + firstLine(a.Text) }
 func (a *Measure) Check(*custody.Statement) error {
 	_, err := custody.ParsePrincipalID(string(a.Owner))
 	return a.names(err, checkFindings(a.Findings), text("text", a.Text),
-		oneOf("type", a.Type, []string{MeasureContainment, MeasureMitigation, MeasureWorkaround, MeasureCorrective, MeasureLongTerm}))
+		oneOf("type", a.Type, []string{MeasureContainment, MeasureMitigation, MeasureWorkaround, MeasureCorrective, MeasureDeployment, MeasureLongTerm}))
 }
 
 // Lawful implements custody.Act. Containment does not wait for a finding.

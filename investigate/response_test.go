@@ -15,8 +15,8 @@ import (
 var nothing = custody.Hash([]byte("nothing"))
 
 // TestMeasures: from what is found follows what is done; it is carried out by its
-// owner, tested by somebody else, and given up on record (WP-58, WP-60, WP-80, WP-85,
-// WP-88).
+// owner, tested by somebody else, and given up on record (WP-49, WP-58, WP-60, WP-80,
+// WP-85, WP-88).
 func TestMeasures(t *testing.T) {
 	s := newStory(t).to(investigate.StageAssess)
 	plan := &investigate.Plan{On: s.on, Text: "rebuild the host\nthen watch it"}
@@ -48,7 +48,7 @@ func TestMeasures(t *testing.T) {
 	s.malformed("stef", changed(fix, func(m *investigate.Measure) { m.Type = "prayer" }), "is none of")
 	s.malformed("stef", changed(fix, func(m *investigate.Measure) { m.Owner = "emil" }), "emil")
 	patch := s.does("stef", fix)
-	for _, kind := range []string{investigate.MeasureMitigation, investigate.MeasureWorkaround} {
+	for _, kind := range []string{investigate.MeasureMitigation, investigate.MeasureWorkaround, investigate.MeasureDeployment} {
 		s.does("cleo", changed(fix, func(m *investigate.Measure) { m.Type = kind }))
 	}
 	drop := func(m custody.Digest) *investigate.Drop { return &investigate.Drop{On: s.on, Measure: m} }
@@ -427,12 +427,13 @@ func TestNotes(t *testing.T) {
 	s.does("exa", note(investigate.NoteDecision))
 	for _, kind := range []string{investigate.NoteCustomers, investigate.NoteSupport} {
 		s.tries("carl", note(kind), "say who was told")
-		s.tries("carl", changed(told(kind), func(n *investigate.Note) { n.Contributors = nil }), "names who contributed")
+		s.tries("carl", changed(told(kind), func(n *investigate.Note) { n.Contributors = nil }), "names who else contributed")
 		s.tries("carl", changed(told(kind), func(n *investigate.Note) { n.Contributors = []custody.PrincipalID{s.id("nina")} }), "is not assigned")
 		s.tries("lena", told(kind), "none of the roles")
 		s.does("carl", told(kind))
 	}
-	s.tries("carl", note(investigate.NoteDraft), "names who contributed")
+	s.tries("carl", note(investigate.NoteDraft), "names who else contributed")
+	s.tries("carl", changed(told(investigate.NoteDraft), func(n *investigate.Note) { n.Contributors = []custody.PrincipalID{s.id("carl")} }), "names who else contributed")
 	s.tries("stef", told(investigate.NoteDraft), "none of the roles")
 	s.does("carl", told(investigate.NoteDraft))
 	s.tries("lex", told(investigate.NoteExecutive), "none of the roles")
@@ -562,6 +563,41 @@ func TestNoSecurityIncident(t *testing.T) {
 	})
 	s.does("lena", changed(s.end(), func(c *investigate.Close) { c.End = investigate.EndOperation }))
 	s.looks(func(_ custody.View, i *investigate.Incident) { require.Empty(t, i.Declarations) })
+}
+
+// TestADeclaredBreach is taken back by whoever declared it before the incident ends as
+// none (WP-1, WP-52).
+func TestADeclaredBreach(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	first := s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "h", Incident: true, Facts: fact(func(f *investigate.Facts) {
+		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
+	})})
+	s.does("exa", &investigate.Declare{On: s.on, Happened: s.now(), Declared: true, Limb: "unauthorized access, disclosure"})
+	s.does("lena", &investigate.Classify{
+		On: s.on, Basis: "the log, again", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue }), Replaces: investigate.Replaces{Replaces: first},
+	})
+	end := func() *investigate.Close {
+		return changed(s.end(), func(c *investigate.Close) { c.End = investigate.EndNot })
+	}
+	s.tries("lena", end(), "the breach which was declared is none")
+	s.does("exa", &investigate.Declare{On: s.on, Happened: s.now(), Limb: "nobody had access"})
+	s.does("lena", end())
+}
+
+// TestSupportCollects: what customer support collects comes in as evidence, with who
+// collected it (WP-48); an expert of a service takes nothing in, and gets no bytes of
+// what others did (WP-47, WP-75).
+func TestSupportCollects(t *testing.T) {
+	s := newStory(t)
+	id := s.takes("cleo", "CU-1", "log", logBytes)
+	s.looks(func(v custody.View, _ *investigate.Incident) {
+		item, err := custody.ItemIn(v, s.incident, id)
+		require.NoError(t, err)
+		require.Equal(t, s.id("cleo"), item.SealedBy)
+	})
+	s.tries("stef", beginning(t, s.incident, "CU-2", "log"), hidden)
+	s.tries("stef", &custody.RetrieveEvidence{Evidence: id, Length: 1}, hidden)
+	s.does("emil", &custody.RetrieveEvidence{Evidence: id, Length: 1})
 }
 
 // TestReopened: whoever led it takes it up again, in Diagnose; how it was closed stays

@@ -582,8 +582,8 @@ func (a *Note) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 	switch {
 	case told && a.Audience == "":
 		return out, no("say who was told")
-	case (told || a.Type == NoteDraft) && len(a.Contributors) == 0:
-		return out, no("what is communicated names who contributed to it, the incident's manager or an expert")
+	case (told || a.Type == NoteDraft) && !slices.ContainsFunc(a.Contributors, func(p custody.PrincipalID) bool { return p != s.Actor }):
+		return out, no("what is communicated names who else contributed to it, the incident's manager or an expert")
 	}
 	for _, p := range a.Contributors {
 		if !slices.Contains(i.Assignees(), p) {

@@ -235,6 +235,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 	}
 	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
 	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
+	lacks(a.End != EndResolved && i.declared(), "that the breach which was declared is none, by the executive (incident.declare)")
 	switch a.End {
 	case EndResolved:
 		lacks(i.Stage() != StageClose, "stage "+StageClose)
