@@ -31,8 +31,8 @@ func (o On) names(found ...error) error {
 
 // upon folds the incident, and returns the outcome of a lawful act. After its
 // closing an incident only takes in what onIncident is asked for.
-func (o On) upon(v custody.View) (*Incident, custody.Outcome, error) {
-	i, out, err := onIncident(v, o.Incident)
+func (o On) upon(v custody.View, s *custody.Statement) (*Incident, custody.Outcome, error) {
+	i, out, err := onIncident(v, o.Incident, s)
 	if err == nil && i.Closed != nil {
 		err = no("incident %s is closed, by %s at %s: reopen it first", o.Incident, i.Closed.By, i.Closed.Recorded)
 	}

@@ -43,7 +43,7 @@ func (a *Assess) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Assess) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -98,7 +98,7 @@ func (a *Rate) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Rate) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -156,7 +156,7 @@ func (a *Dependency) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Dependency) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err == nil {
 		err = i.led(s.Actor, false)
 	}
@@ -194,7 +194,7 @@ func (a *Consult) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Consult) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err == nil {
 		err = i.led(s.Actor, true)
 	}

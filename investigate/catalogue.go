@@ -61,7 +61,7 @@ func (a *Catalogue) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Catalogue) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

@@ -50,7 +50,7 @@ func (a *Detection) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -140,12 +140,9 @@ func (f Facts) check() error {
 	return nil
 }
 
-// Examples are the twelve of the first table of the white paper, by its letter in
-// WHITEPAPER.md: (a) to (g) are no security incidents, (h) to (l) are.
-const examples = "abcdefghijkl"
-
 // Decide says whether facts make a security incident, and which example they are
-// like, "" when none. It is the definition: illegal or unauthorized access, by which
+// like, "" when none: of the first table of the white paper, where (a) to (g) are no
+// security incidents and (h) to (l) are. It is the definition: illegal or unauthorized access, by which
 // customer data was lost, disclosed or altered, or control data disclosed by which it
 // could be; not through a weakness that the customer alone introduced, and not where
 // what was taken is encrypted.
@@ -232,7 +229,7 @@ func (a *Classify) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Classify) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -303,7 +300,7 @@ func (a *Scope) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Scope) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -347,7 +344,7 @@ func (a *Request) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Request) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err == nil && !i.holds(custody.RoleCustomerSupport, s.Actor) {
 		err = i.led(s.Actor, true)
 	}
@@ -395,7 +392,7 @@ func (a *Transfer) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Transfer) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -433,7 +430,7 @@ func (a *Declare) Check(s *custody.Statement) error {
 // Lawful implements custody.Act. Whoever else is to declare takes over the role of
 // the executive, by a hand-over on record.
 func (a *Declare) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

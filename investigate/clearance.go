@@ -56,7 +56,7 @@ func (a *Clear) Check(*custody.Statement) error {
 // Lawful implements custody.Act. It goes on after the incident's closing, since
 // evidence is examined then too.
 func (a *Clear) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}
@@ -119,7 +119,7 @@ func (a *WithdrawClearance) Check(*custody.Statement) error { return a.names() }
 // Lawful implements custody.Act. It goes on after the incident's closing, as the
 // clearance does.
 func (a *WithdrawClearance) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}

@@ -52,7 +52,7 @@ func (a *Customers) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Customers) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

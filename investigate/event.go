@@ -39,7 +39,7 @@ func (a *Event) Check(s *custody.Statement) error {
 // Lawful implements custody.Act. Anybody of the team corrects what another said:
 // both stay on record, each with its name.
 func (a *Event) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err

@@ -85,7 +85,7 @@ func (a *Finding) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Finding) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -249,7 +249,7 @@ func (a *Review) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Review) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -287,7 +287,7 @@ func (a *WithdrawFinding) Check(*custody.Statement) error { return a.names(text(
 
 // Lawful implements custody.Act.
 func (a *WithdrawFinding) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err

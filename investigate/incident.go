@@ -155,7 +155,7 @@ func (a *Assign) Check(*custody.Statement) error { return checkIDs(a.Incident, a
 
 // Lawful implements custody.Act.
 func (a *Assign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}
@@ -178,9 +178,9 @@ func (a *Assign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 }
 
 // maySetTeam returns an Unlawful error unless somebody may say who is of the team:
-// its manager or executive, once it has a manager.
+// its manager, once it has one, or an executive.
 func (i *Incident) maySetTeam(by custody.PrincipalID) error {
-	if i.holder(custody.RoleIncidentManager) == "" || i.holds(custody.RoleExecutive, by) {
+	if i.holder(custody.RoleIncidentManager) == "" || i.executive(by) {
 		return nil
 	}
 	return i.led(by, false)
@@ -209,7 +209,7 @@ func (a *Unassign) Check(*custody.Statement) error { return checkIDs(a.Incident,
 
 // Lawful implements custody.Act.
 func (a *Unassign) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}
@@ -230,16 +230,25 @@ func checkIDs(i custody.IncidentID, p custody.PrincipalID) error {
 	return err
 }
 
-func onIncident(v custody.View, id custody.IncidentID) (*Incident, custody.Outcome, error) {
+// onIncident folds an incident as far as the statement's actor is concerned, and
+// returns the outcome of an act upon it. Roles that he has in the incident and holds
+// in the service no more count for nothing; his reach as an executive is known.
+func onIncident(v custody.View, id custody.IncidentID, s *custody.Statement) (*Incident, custody.Outcome, error) {
 	state, err := v.State(id.Stream())
 	if err != nil {
 		return nil, custody.Outcome{}, err
 	}
-	i, ok := state.(*Incident)
+	fold, ok := state.(*Incident)
 	if !ok {
 		return nil, custody.Outcome{}, fmt.Errorf("%s: folded as %T", id.Stream(), state)
 	}
-	return i, custody.Outcome{
+	actor, err := custody.PrincipalOf(v, s.Actor)
+	if err != nil {
+		return nil, custody.Outcome{}, err
+	}
+	i := *fold
+	i.actor, i.actors = s.Actor, actor.Roles()
+	return &i, custody.Outcome{
 		Stream:   id.Stream(),
 		Resource: custody.Resource{Type: "Incident", ID: string(id), Incident: id, Assigned: i.Assignees()},
 	}, nil
@@ -283,6 +292,10 @@ type Incident struct {
 	motions   custody.Motions
 	shredding custody.Shredding
 	labels    map[string]uint64 // how many entries of a letter there are
+
+	actor  custody.PrincipalID // while an act is decided: whose it is
+	actors []custody.Role      // and which roles he holds in the service
+
 	File
 }
 

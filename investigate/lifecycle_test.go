@@ -434,3 +434,25 @@ func TestNotEscalated(t *testing.T) {
 	c.does("olga", &investigate.Reopen{On: c.on, Happened: c.now()})
 	c.tries("olga", &investigate.Reopen{On: c.on, Happened: c.now()}, "is not closed")
 }
+
+// TestARoleThatIsRevoked counts for nothing in the incident either, at once; and an
+// executive, though he has no role there, puts another in its manager's place (WP-34,
+// WP-38).
+func TestARoleThatIsRevoked(t *testing.T) {
+	c := newTroupe(t).ready().opened()
+	c.does("lena", c.appoint("olga", custody.RoleOnCall))
+	c.does("olga", c.appoint("lena", custody.RoleIncidentManager))
+	scope := &investigate.Scope{On: c.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider}
+	c.does("ada", &custody.RevokeRole{Principal: c.id("lena"), Role: custody.RoleIncidentManager})
+	c.tries("lena", scope, "any more")
+	c.tries("olga", scope, "alone decides")
+	c.tries("olga", c.appoint("mia", custody.RoleIncidentManager), "one hands over")
+	hand := &investigate.HandOver{On: c.on, Happened: c.now(), From: c.id("lena"), To: c.id("mia"), Role: custody.RoleIncidentManager}
+	c.tries("emil", hand, "hands over himself")
+	c.tries("aude", hand, hidden)
+	c.does("ada", &custody.SuspendPrincipal{Principal: c.id("lena")})
+	c.does("exa", &investigate.Assign{Incident: c.incident, Principal: c.id("aude")})
+	hand.Happened = c.now()
+	c.does("exa", hand)
+	c.does("mia", scope)
+}

@@ -49,7 +49,7 @@ func (a *Plan) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Plan) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -93,7 +93,7 @@ func (a *Measure) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act. Containment does not wait for a finding.
 func (a *Measure) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -174,7 +174,7 @@ func (a *CarryOut) Check(s *custody.Statement) error { return a.names(a.past(s),
 
 // Lawful implements custody.Act.
 func (a *CarryOut) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -214,7 +214,7 @@ func (a *Test) Check(s *custody.Statement) error { return a.names(a.past(s), tex
 
 // Lawful implements custody.Act. Nobody tests what he carried out himself.
 func (a *Test) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -256,7 +256,7 @@ func (a *Drop) Check(*custody.Statement) error { return a.names() }
 
 // Lawful implements custody.Act.
 func (a *Drop) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -309,7 +309,7 @@ func (a *Containment) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Containment) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err == nil {
 		err = first(i.responding(), i.among(s.Actor, custody.RoleIncidentManager, custody.RoleForensicEngineer, custody.RoleServiceExpert))
 	}
@@ -389,7 +389,7 @@ func (a *Emergency) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Emergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -448,7 +448,7 @@ func (a *SignEmergency) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -498,7 +498,7 @@ func (a *OutageNotice) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *OutageNotice) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

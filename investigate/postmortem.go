@@ -80,7 +80,7 @@ func (a *PostMortem) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *PostMortem) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -164,7 +164,7 @@ func (a *Summary) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Summary) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}
@@ -204,7 +204,7 @@ func (a *ApproveSummary) Check(*custody.Statement) error { return a.names() }
 
 // Lawful implements custody.Act.
 func (a *ApproveSummary) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}
@@ -262,7 +262,7 @@ func (a *Repair) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act. Items come, and go on, after the closing.
 func (a *Repair) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -327,7 +327,7 @@ func (a *Reschedule) Check(*custody.Statement) error { return a.names(optional("
 
 // Lawful implements custody.Act.
 func (a *Reschedule) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -362,7 +362,7 @@ func (a *Repaired) Check(s *custody.Statement) error { return a.names(a.past(s),
 
 // Lawful implements custody.Act.
 func (a *Repaired) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err == nil {
 		err = first(i.led(s.Actor, false), i.openRepair(a.Repair))
 	}

@@ -141,7 +141,7 @@ func (a *Process) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Process) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

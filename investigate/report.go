@@ -42,7 +42,7 @@ func (a *Intelligence) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Intelligence) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

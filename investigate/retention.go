@@ -58,7 +58,7 @@ func (a *Retain) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Retain) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	if err != nil {
 		return out, err
 	}

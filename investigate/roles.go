@@ -45,11 +45,27 @@ type Holder struct {
 	Ended     *Said               `json:"ended,omitempty"`
 }
 
-// holds says whether somebody has a role in the incident now, with its authority.
+// holds says whether somebody has a role in the incident now, with its authority;
+// of the actor of an act that is decided, whether he holds it in the service too.
 func (i *Incident) holds(r custody.Role, p custody.PrincipalID) bool {
+	if p == i.actor && p != "" && !slices.Contains(i.actors, r) {
+		return false
+	}
+	return i.has(r, p)
+}
+
+// has says whether somebody has a role in the incident now, be it that he holds it
+// in the service no more.
+func (i *Incident) has(r custody.Role, p custody.PrincipalID) bool {
 	return slices.ContainsFunc(i.Holders, func(h Holder) bool {
 		return h.Role == r && h.Principal == p && h.Ended == nil && !h.Shadow
 	})
+}
+
+// executive says whether the actor is an executive, of the incident or not: who steps
+// in when its manager cannot.
+func (i *Incident) executive(by custody.PrincipalID) bool {
+	return by == i.actor && slices.Contains(i.actors, custody.RoleExecutive)
 }
 
 // holder returns who has a role that one person has at a time, or "".
@@ -65,10 +81,12 @@ func (i *Incident) holder(r custody.Role) custody.PrincipalID {
 // led returns an Unlawful error unless somebody leads the incident: its manager;
 // or while it has none, and early says so, who is on call for it.
 func (i *Incident) led(by custody.PrincipalID, early bool) error {
-	manager, oncall := i.holder(custody.RoleIncidentManager), i.holder(custody.RoleOnCall)
+	manager := i.holder(custody.RoleIncidentManager)
 	switch {
-	case manager == by && by != "", early && manager == "" && oncall == by && by != "":
+	case i.holds(custody.RoleIncidentManager, by), early && manager == "" && i.holds(custody.RoleOnCall, by):
 		return nil
+	case manager == by && by != "":
+		return no("%s does not hold the role %s any more: it is handed over", by, custody.RoleIncidentManager)
 	case manager == "" && early:
 		return no("the incident has no manager, and %s is not on call for it", by)
 	case manager == "":
@@ -146,7 +164,7 @@ func (a *Appoint) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Appoint) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -155,7 +173,7 @@ func (a *Appoint) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	}
 	owner := a.Role == custody.RoleServiceExpert || a.Role == custody.RoleServiceOwner
 	switch {
-	case i.holds(a.Role, a.Principal):
+	case i.has(a.Role, a.Principal):
 		return out, no("%s is %s already", a.Principal, a.Role)
 	case !a.Shadow && slices.Contains(single, a.Role) && i.holder(a.Role) != "":
 		return out, no("%s is %s: one hands over to another", i.holder(a.Role), a.Role)
@@ -228,16 +246,16 @@ func (a *HandOver) Check(s *custody.Statement) error {
 // Lawful implements custody.Act. It goes on after the incident's closing, since
 // somebody keeps its repair items.
 func (a *HandOver) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	switch {
 	case err != nil:
 		return out, err
-	case !i.holds(a.Role, a.From):
+	case !i.has(a.Role, a.From):
 		return out, no("%s is not %s", a.From, a.Role)
-	case i.holds(a.Role, a.To):
+	case i.has(a.Role, a.To):
 		return out, no("%s is %s already", a.To, a.Role)
-	case s.Actor != a.From && i.led(s.Actor, true) != nil && !i.holds(custody.RoleExecutive, s.Actor):
-		return out, no("%s hands over himself, or the incident's manager or executive lets him", a.From)
+	case s.Actor != a.From && i.led(s.Actor, true) != nil && !i.executive(s.Actor):
+		return out, no("%s hands over himself, or the incident's manager or an executive lets him", a.From)
 	case s.Actor == a.To:
 		return out, no("nobody takes a role by himself")
 	}
@@ -302,13 +320,13 @@ func (a *Discharge) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Discharge) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
 	case !slices.ContainsFunc(i.Holders, func(h Holder) bool { return h.Role == a.Role && h.Principal == a.Principal && h.Ended == nil }):
 		return out, no("%s is not %s", a.Principal, a.Role)
-	case a.Role == custody.RoleIncidentManager && i.holds(a.Role, a.Principal):
+	case a.Role == custody.RoleIncidentManager && i.has(a.Role, a.Principal):
 		return out, no("an open incident always has a manager: he hands over to another")
 	}
 	return out, first(i.led(s.Actor, true), i.ends(a.Role, a.Principal, a.At))
@@ -351,7 +369,7 @@ func (a *Contact) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Contact) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err == nil {
 		err = i.led(s.Actor, true)
 	}
@@ -397,12 +415,12 @@ func (a *Teams) Check(*custody.Statement) error {
 // Lawful implements custody.Act. Who names a parent is of its team: nobody learns by
 // it of an incident that is not his.
 func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
 	if a.Parent != "" {
-		parent, _, err := onIncident(v, a.Parent)
+		parent, _, err := onIncident(v, a.Parent, s)
 		switch {
 		case err != nil && !errors.Is(err, custody.ErrUnknown):
 			return out, err
@@ -450,7 +468,7 @@ func checkSpan(from, to custody.Time) error {
 
 // Lawful implements custody.Act.
 func (a *Shift) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	switch {
 	case err != nil:
 		return out, err
@@ -574,7 +592,7 @@ func (a *Note) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Note) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}

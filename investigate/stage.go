@@ -111,7 +111,7 @@ func (a *Move) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -215,7 +215,7 @@ func (a *Close) Check(s *custody.Statement) error {
 
 // Lawful implements custody.Act.
 func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := a.upon(v)
+	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
@@ -283,7 +283,7 @@ func (a *Reopen) Check(s *custody.Statement) error { return a.names(a.past(s)) }
 
 // Lawful implements custody.Act.
 func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
-	i, out, err := onIncident(v, a.Incident)
+	i, out, err := onIncident(v, a.Incident, s)
 	switch {
 	case err != nil:
 		return out, err

@@ -98,6 +98,7 @@ record.read                 custody    .    .    yes  .    .    .    .    yes  y
 directory.read              custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    yes
 genesis                     custody    .    .    .    .    .    .    .    .    .    .    .    .    .    .
 incident.appoint            incident   team yes  yes  team team team team team team team team team team team
+incident.hand-over          incident   team team team team team team team yes  team team team team team team
 incident.stage              incident   team team team team team team team team team team team team team team
 incident.close              incident   team team team team team team team team team team team team team team
 incident.note               incident   team team team team team team team team team team team team team team
