@@ -102,6 +102,8 @@ const rotaAhead = 14 * 24 * time.Hour
 type Team struct {
 	Rota     []investigate.Entry[investigate.Rota] `json:"rota"`
 	Unmanned []investigate.Span                    `json:"unmanned"` // within the next 14 days
+
+	Procedures []investigate.Entry[investigate.Procedure] `json:"procedures"` // all versions, in order
 }
 
 func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
@@ -113,7 +115,9 @@ func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
 		return nil, err
 	}
 	now := read.View().Now()
-	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: l.Unmanned(now, now.Add(rotaAhead))}
+	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: l.Unmanned(now, now.Add(rotaAhead)),
+		Procedures: append([]investigate.Entry[investigate.Procedure]{}, l.Procedures...),
+	}
 	for _, d := range l.Rota {
 		if d.Act.To > now {
 			t.Rota = append(t.Rota, d)
@@ -125,19 +129,43 @@ func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
 	return written(t)
 }
 
-func (a *API) programme(_ *http.Request, read *guard.Reader) (any, error) {
+func (a *API) programme(r *http.Request, read *guard.Reader) (any, error) {
 	l, err := register(read)
 	if err != nil {
 		return nil, err
 	}
+	from, to, err := spanOf(r)
+	if err != nil {
+		return nil, err
+	}
 	var all []investigate.Picture
-	if err := a.each(read, func(p investigate.Picture) { all = append(all, p) }); err != nil {
+	err = a.each(read, func(p investigate.Picture) {
+		if p.DetectedAt >= from && (to == 0 || p.DetectedAt < to) {
+			all = append(all, p)
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	now := read.View().Now()
 	p := investigate.NewProgramme(all, now)
 	p.Unmanned = append(p.Unmanned, l.Unmanned(now, now.Add(rotaAhead))...)
 	return written(p)
+}
+
+// spanOf reads a stretch of time from the query: from, and to; zero where not given.
+func spanOf(r *http.Request) (from, to custody.Time, err error) {
+	for _, q := range []struct {
+		name string
+		into *custody.Time
+	}{{"from", &from}, {"to", &to}} {
+		if s := r.URL.Query().Get(q.name); s != "" {
+			if err := q.into.UnmarshalText([]byte(s)); err != nil {
+				return 0, 0, fmt.Errorf("%w: %s: %w", guard.ErrMalformed, q.name, err)
+			}
+		}
+	}
+	return from, to, nil
 }
 
 // register returns the fold of the stream incidents.

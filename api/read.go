@@ -80,6 +80,7 @@ type Incident struct {
 	Class      string                `json:"class"`
 	Stage      string                `json:"stage"`
 	Closed     string                `json:"closed,omitempty"` // how it ended
+	Parent     custody.IncidentID    `json:"parent,omitempty"` // the coordinated incident that it is a part of
 	DetectedAt custody.Time          `json:"detectedAt"`
 	OpenedAt   custody.Time          `json:"openedAt"`
 	OpenedBy   custody.PrincipalID   `json:"openedBy"`
@@ -139,6 +140,9 @@ func (a *API) showIncident(read *guard.Reader, o investigate.Opened) (Incident, 
 	}
 	if i.Closed != nil {
 		shown.Closed = i.Closed.Act.End
+	}
+	if n := len(i.Teams); n > 0 {
+		shown.Parent = i.Teams[n-1].Act.Parent
 	}
 	shown.Shredding = showDisposal(i.Shredding())
 	return shown, i, nil

@@ -37,6 +37,9 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&custody.DisqualifyPrincipal{Principal: lead, Role: custody.RoleOnCall},
 		&investigate.Rota{From: now, Principal: engineer, To: now.Add(12 * time.Hour)},
 
+		&investigate.Procedure{Name: "intrusion", Steps: []investigate.ProcedureStep{{Minutes: 30, Name: "isolate the host", Stage: investigate.StageDiagnose}}, Version: 2},
+		&investigate.Step{On: on, Automated: true, Done: now.Add(-time.Minute), Owner: engineer, Procedure: "intrusion", Step: "isolate the host", Version: 2},
+
 		&investigate.Move{On: on, Happened: at, Definition: 1, Exception: "a second attacker was found", Stage: investigate.StageDiagnose, Undocumented: "nothing was found"},
 		&investigate.Close{On: on, Happened: at, End: investigate.EndResolved, Notification: "not triggered: no data left", Restored: now, Uncovered: "one night"},
 		&investigate.Reopen{On: on, Happened: at},

@@ -25,7 +25,9 @@ func Acts() custody.Vocabulary {
 		KindUnassign: func() custody.Act { return new(Unassign) },
 		KindRetain:   func() custody.Act { return new(Retain) },
 
-		KindRota: func() custody.Act { return new(Rota) },
+		KindRota:      func() custody.Act { return new(Rota) },
+		KindProcedure: func() custody.Act { return new(Procedure) },
+		KindStep:      func() custody.Act { return new(Step) },
 
 		KindMove:   func() custody.Act { return new(Move) },
 		KindClose:  func() custody.Act { return new(Close) },
@@ -254,10 +256,13 @@ func onIncident(v custody.View, id custody.IncidentID, s *custody.Statement) (*I
 	}, nil
 }
 
-// Incidents is the fold of the stream incidents: which there are, and who is on call.
+// Incidents is the fold of the stream incidents: which there are, who is on call, and
+// by which procedures the team responds.
 type Incidents struct {
 	Opened []Opened // in order of their records
 	Rota   []Entry[Rota]
+
+	Procedures []Entry[Procedure] // all versions, in order of their records
 }
 
 // Opened is what the record says that opened an incident.
@@ -278,6 +283,8 @@ func (l *Incidents) Apply(r *custody.Record, s *custody.Statement) error {
 		l.Opened = append(l.Opened, Opened{custody.NewIncidentID(s.Payload), *act, s.Actor, r.Recorded})
 	case *Rota:
 		l.Rota = append(l.Rota, Entry[Rota]{said(r, s), *act})
+	case *Procedure:
+		l.Procedures = append(l.Procedures, Entry[Procedure]{said(r, s), *act})
 	}
 	return nil
 }
@@ -311,6 +318,7 @@ type File struct {
 	Teams      []Entry[Teams]   `json:"teams"`
 	Shifts     []Entry[Shift]   `json:"shifts"`
 	Notes      []Entry[Note]    `json:"notes"`
+	Steps      []Entry[Step]    `json:"steps"` // of procedures, what was said of each
 
 	Detections      []Entry[Detection]  `json:"detections"`
 	Classifications []Entry[Classify]   `json:"classifications"`

@@ -1,6 +1,7 @@
 package investigate
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -21,6 +22,7 @@ type Picture struct {
 	Uncovered  []Span             `json:"uncovered"`      // when customer data was at risk and nobody on shift
 	Times      Times              `json:"times"`
 	Timeline   []Moment           `json:"timeline"` // what happened, by when it happened
+	Steps      []StepDue          `json:"steps"`    // of the procedures in force
 	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
 	File       File               `json:"file"`
 }
@@ -47,6 +49,16 @@ type Times struct {
 func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	p := i.Outline(o, v.Now())
 	p.Timeline = i.Timeline()
+	l, err := incidentsOf(v)
+	if err != nil {
+		return p, err
+	}
+	p.Steps = i.steps(l, p.DetectedAt)
+	for _, s := range p.Steps {
+		if s.Done == 0 && s.Due != 0 && s.Due < v.Now() {
+			p.Open = append(p.Open, fmt.Sprintf("step %q of procedure %q, due at %s", s.Step, s.Procedure, s.Due))
+		}
+	}
 	for _, f := range i.Findings {
 		unseen, err := Unseen(v, f)
 		if err != nil {
@@ -72,7 +84,7 @@ func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
-		Times: i.times(o), Timeline: []Moment{}, Unseen: []UnseenItem{}, File: i.File,
+		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}

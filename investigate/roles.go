@@ -203,13 +203,9 @@ func (i *Incident) mayAppoint(v custody.View, a *Appoint, by custody.PrincipalID
 }
 
 func onRota(v custody.View, a *Appoint) error {
-	state, err := v.State(custody.IncidentsStream)
+	l, err := incidentsOf(v)
 	if err != nil {
 		return err
-	}
-	l, ok := state.(*Incidents)
-	if !ok {
-		return fmt.Errorf("%s: folded as %T", custody.IncidentsStream, state)
 	}
 	if a.Instead == "" && !l.OnDuty(a.Principal, a.At) {
 		return no("%s is not on the rota at %s: say why it is not who is", a.Principal, a.At)

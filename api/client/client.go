@@ -370,9 +370,16 @@ func (c *Client) Team(ctx context.Context) (t api.Team, err error) {
 }
 
 // Programme returns how the response did over the incidents that the session may
-// read.
-func (c *Client) Programme(ctx context.Context) (p investigate.Programme, err error) {
-	return p, c.get(ctx, "/v1/programme", &p)
+// read, and whose first indication was between two times; zero sets no bound.
+func (c *Client) Programme(ctx context.Context, from, to custody.Time) (p investigate.Programme, err error) {
+	q := url.Values{}
+	if from != 0 {
+		q.Set("from", from.String())
+	}
+	if to != 0 {
+		q.Set("to", to.String())
+	}
+	return p, c.get(ctx, "/v1/programme?"+q.Encode(), &p)
 }
 
 // Evidence returns one item.

@@ -41,6 +41,7 @@ var verbs = []struct {
 		{investigate.KindTeams, "teams", "Say which response teams work on it", `--owner cert --participating network-team`},
 		{investigate.KindShift, "shift", "Say who works on it from when to when", `--principal p-… --from 2026-11-23T08:00:00Z --to 2026-11-23T20:00:00Z`},
 		{investigate.KindNote, "note", "Put on record what was done, advised, decided or told", `--type activity --text "restarted the collector"`},
+		{investigate.KindStep, "step", "Say who does a step of a procedure, or that it is done", `--procedure intrusion --step "isolate the host" --owner p-… --done 2026-11-23T09:00:00Z`},
 		{investigate.KindMove, "stage", "Take the incident into another stage", `--stage assess`},
 		{investigate.KindAssess, "assess", "Assess impact and risk", `--security yes --privacy unknown --escalated --impact "web tier"`},
 		{investigate.KindRate, "rate", "Set severity and priority", `--severity 1 --priority 2 --data-risk imminent`},
@@ -324,6 +325,18 @@ func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.Inci
 		}
 	}
 	switch act := act.(type) {
+	case *investigate.Step:
+		if act.Version == 0 {
+			t, err := cl.Team(ctx)
+			if err != nil {
+				return err
+			}
+			for _, p := range t.Procedures {
+				if p.Act.Name == act.Procedure {
+					act.Version = p.Act.Version
+				}
+			}
+		}
 	case *investigate.Move:
 		if act.Definition == 0 {
 			act.Definition = investigate.Newest().Version

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,20 +99,57 @@ func showFinding(b *strings.Builder, f investigate.Reviewed) {
 }
 
 func (a *app) incidentTimeline() *cobra.Command {
-	return a.fileCommand(&cobra.Command{
+	c := &cobra.Command{
 		Use: "timeline i-…", Short: "Show what happened, by when it happened", Args: exactly(1),
-		Long: `Shows the events and findings of an incident by when what they tell happened. What
-was put on record more than a day later is marked late.`,
+		Long: `Shows the events and findings of an incident by when what they tell happened, and
+those of the incidents that are parts of it, as far as you may see them. What was
+put on record more than a day later is marked late.`,
 		Example: "  custody incident timeline i-abcdefghijklmnop",
-	}, func(p investigate.Picture) string {
-		text := ""
-		for _, m := range p.Timeline {
-			late := ""
-			if m.LateSeconds > 0 {
-				late = fmt.Sprintf("  (on record late, by %s)", time.Duration(m.LateSeconds)*time.Second)
-			}
-			text += fmt.Sprintf("%s %s  %s  %s%s\n", m.At, m.Precision, m.Label, m.Title, late)
+	}
+	return showing(a, c, func(c *cobra.Command, cl *client.Client, args []string) ([]moment, error) {
+		id, err := custody.ParseIncidentID(args[0])
+		if err != nil {
+			return nil, usageError{err}
 		}
-		return text
-	})
+		list, err := cl.Incidents(c.Context())
+		if err != nil {
+			return nil, err
+		}
+		of := []custody.IncidentID{id}
+		for _, i := range list.Incidents {
+			if i.Parent == id {
+				of = append(of, i.ID)
+			}
+		}
+		all := []moment{}
+		for _, i := range of {
+			p, err := cl.File(c.Context(), i)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range p.Timeline {
+				all = append(all, moment{i, m})
+			}
+		}
+		slices.SortStableFunc(all, func(x, y moment) int { return cmp.Compare(x.At, y.At) })
+		return all, nil
+	}, showTimeline)
+}
+
+// moment is something that happened, and of which incident it is told.
+type moment struct {
+	Incident custody.IncidentID `json:"incident"`
+	investigate.Moment
+}
+
+func showTimeline(all []moment) string {
+	text := ""
+	for _, m := range all {
+		late := ""
+		if m.LateSeconds > 0 {
+			late = fmt.Sprintf("  (on record late, by %s)", time.Duration(m.LateSeconds)*time.Second)
+		}
+		text += fmt.Sprintf("%s %s  %s  %s  %s%s\n", m.At, m.Precision, m.Incident, m.Label, m.Title, late)
+	}
+	return text
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func (a *app) repairCommand() *cobra.Command {
 
 func (a *app) teamCommand() *cobra.Command {
 	return group("team", "Who is on call, who is ready for which role, how the response does",
-		a.teamRota(), a.teamList(), a.teamQualify(), a.teamDisqualify(), a.teamReport())
+		a.teamRota(), a.teamList(), a.teamProcedure(), a.teamQualify(), a.teamDisqualify(), a.teamReport())
 }
 
 // showing is a command that shows what the service answers.
@@ -94,6 +95,9 @@ func showPicture(p investigate.Picture) string {
 			line("role", "%s: %s since %s", h.Role, h.Principal, h.From)
 		}
 	}
+	for _, s := range p.Steps {
+		line("step", "%s", showStep(s))
+	}
 	for _, m := range p.File.Measures {
 		line("measure", "%s", showMeasure(m))
 	}
@@ -121,6 +125,23 @@ func showPicture(p investigate.Picture) string {
 		line("missing", "%s", m)
 	}
 	return b.String()
+}
+
+func showStep(s investigate.StepDue) string {
+	owner, due := "nobody's yet", "due when its stage is entered"
+	if s.Owner != "" {
+		owner = string(s.Owner)
+	}
+	switch {
+	case s.Done != 0:
+		due = "done at " + s.Done.String()
+	case s.Due != 0:
+		due = "due at " + s.Due.String()
+	}
+	if s.Automated {
+		owner += ", automated"
+	}
+	return fmt.Sprintf("%s %d: %s  (%s; %s)", s.Procedure, s.Version, s.Step, owner, due)
 }
 
 func showMeasure(m investigate.Measured) string {
@@ -212,6 +233,9 @@ Exit code 1 when there is such a time.`,
 			for _, d := range t.Rota {
 				text += fmt.Sprintf("%s  %s  %s\n", d.Act.From, d.Act.To, d.Act.Principal)
 			}
+			for _, p := range t.Procedures {
+				text += fmt.Sprintf("procedure %s  by %s at %s: %s\n", p.Act.Detail(), p.By, p.Recorded, p.Why)
+			}
 			return text + showUnmanned(t.Unmanned)
 		})
 	run := shown.RunE
@@ -287,13 +311,17 @@ func (a *app) teamDisqualify() *cobra.Command {
 }
 
 func (a *app) teamReport() *cobra.Command {
+	var from, to custody.Time
 	c := &cobra.Command{
-		Use: "report", Short: "Count incidents, how they ended and how long it took", Args: exactly(0), Example: "  custody team report",
+		Use: "report [--from TIME] [--to TIME]", Short: "Count incidents, how they ended and how long it took", Args: exactly(0),
+		Example: "  custody team report --from 2026-10-01T00:00:00Z --to 2027-01-01T00:00:00Z",
 		Long: `Counts the incidents that you may see, by where the first indication came from and
 how they ended, with the middle of the times from it. Exercises are counted apart.`,
 	}
+	c.Flags().Var(timeFlag{&from}, "from", "only incidents whose first indication was then or later")
+	c.Flags().Var(timeFlag{&to}, "to", "only incidents whose first indication was before")
 	return showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (investigate.Programme, error) {
-		return cl.Programme(c.Context())
+		return cl.Programme(c.Context(), from, to)
 	}, func(p investigate.Programme) string {
 		text := showTally("incidents", p.Incidents) + showTally("exercises", p.Exercises)
 		for _, s := range slices.Sorted(maps.Keys(p.Sources)) {
@@ -301,6 +329,46 @@ how they ended, with the middle of the times from it. Exercises are counted apar
 		}
 		return text + fmt.Sprintf("repair items overdue: %d\n", p.Overdue) + showUnmanned(p.Unmanned)
 	})
+}
+
+func (a *app) teamProcedure() *cobra.Command {
+	act := investigate.Procedure{Steps: []investigate.ProcedureStep{}}
+	var why string
+	c := &cobra.Command{
+		Use: "procedure NAME --steps STAGE:MINUTES:STEP … --purpose WHY", Short: "Adopt a procedure, or its next version", Args: exactly(1),
+		Example: `  custody team procedure intrusion --steps "assess:30:inform the service owner" --steps "diagnose:60:isolate the host" --purpose "lessons of i-…"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if why == "" {
+				return usagef("give --purpose")
+			}
+			act.Name = args[0]
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			if act.Version == 0 {
+				t, err := cl.Team(c.Context())
+				if err != nil {
+					return err
+				}
+				act.Version = 1
+				for _, p := range t.Procedures {
+					if p.Act.Name == act.Name {
+						act.Version = p.Act.Version + 1
+					}
+				}
+			}
+			said, err := cl.Say(c.Context(), why, &act)
+			if err != nil {
+				return err
+			}
+			return a.saidOf(said, said.Payload.String(), fmt.Sprintf("%s: %s", act.Kind(), act.Detail()))
+		},
+	}
+	c.Flags().Var(listFlag{reflect.ValueOf(&act.Steps).Elem()}, "steps", "a step: in which stage, due how many minutes after it is first entered, and its name (repeat for several)")
+	c.Flags().Uint64Var(&act.Version, "version", 0, "of the procedure (default: the next)")
+	c.Flags().StringVar(&why, "purpose", "", "why")
+	return c
 }
 
 func showTally(what string, t investigate.Tally) string {

@@ -60,6 +60,8 @@ var deeds = map[custody.Kind]string{
 	"repair.reschedule":          "rescheduled a repair item",
 	"repair.done":                "said that a repair item is done",
 
+	"incident.step":        "spoke of a step of a procedure",
+	"team.procedure":       "adopted a procedure",
 	"team.rota":            "put somebody on call",
 	"principal.qualify":    "said that somebody is ready for a role",
 	"principal.disqualify": "took back that somebody is ready for a role",
