@@ -20,12 +20,15 @@
 // One word for each idea, here and everywhere else:
 //
 //	anchor        the checkpoint that a record names: it was decided after it
+//	appointment   how somebody has a role in an incident (package investigate)
 //	artifact      the bytes of an item
 //	audience      the log that a statement is for, by its origin
 //	basis         the heads of the streams that a decision was folded from
 //	block         64 KiB of an artifact; a chunk is 128 blocks
 //	bundle        the portable proof of an exhibit or an incident: one file (package bundle)
 //	checkpoint    the signed head of the log: origin, size, root
+//	citation      evidence by digest and place, for a finding or against it
+//	clearance     a legal advisor's word that images may be examined
 //	commitment    what binds a record without disclosing it
 //	cosignature   a witness's signed word that it saw a checkpoint, and when
 //	declaration   the opening of a stream by a record of another
@@ -34,6 +37,7 @@
 //	evidence item an artifact in custody, with its exhibit number and history
 //	exhibit       the number that an item bears in its incident
 //	excerpt       a stretch of an artifact, proven without the rest (package bundle)
+//	finding       what an examiner concludes, fact and interpretation apart
 //	fold          the state that the records of a stream make
 //	genesis       the first record of all; the trust file names it
 //	grant         a permitted retrieval
@@ -42,6 +46,7 @@
 //	identity      the name under which the log refuses the same statement twice
 //	kind          the type of a statement, such as evidence.seal
 //	leaf          65 bytes in the log, which disclose nothing
+//	measure       what is done to contain an incident, or put it right
 //	motion        what one person moved and another must second, within 30 days
 //	opening       32 random bytes without which a commitment cannot be tested
 //	origin        the name of a log
@@ -49,13 +54,18 @@
 //	pass          the permission to read bytes; only package guard makes one
 //	policy        the rules of who may do what, or the stream that holds them
 //	possession    the proof that the holder of a key has it
+//	post-mortem   what is learned from an incident: an item that nobody outside reads
 //	principal     a person or a service identity, with keys and roles
 //	quorum        the witnesses without whom a checkpoint does not count
+//	readiness     that somebody is ready for a role: training, experience, authority
 //	receipt       the proof that a leaf is in the log
 //	record        a statement and what was decided about it
 //	release       what became of a grant: how many bytes were handed over
+//	repair item   what is put right after an incident, by whom and until when
+//	rota          who is on call
 //	scene         where a collector signs without a network (evidence.collect)
 //	seal          the statement that says which bytes an item is
+//	stage         where an incident stands; it is left when what it asks for is on record
 //	statement     what a principal says and signs
 //	stream        an ordered history of records
 //	tag           what marks the leaf of one place in one stream

@@ -6,8 +6,10 @@
 // It does no I/O, keeps no clock and decides nothing about rights: that is
 // policy's part.
 //
-// So far an incident can be opened and people can be assigned to it; its
-// stages, findings and notices follow.
+// An act's form is checked by its Check; every rule about what may follow what stands
+// in its Lawful, so that a refusal is on record. Its effect is its apply. WHITEPAPER.md
+// says which rule comes from where, and which test tries to break it; DESIGN.md why it
+// is built so.
 //
-// Begin reading at Incident.
+// Begin reading at Incident and File, then Move.missing for what each stage asks for.
 package investigate
