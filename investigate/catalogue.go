@@ -108,13 +108,3 @@ func (i *Incident) Catalogued() []Entry[Catalogue] {
 	}
 	return list
 }
-
-// marked returns the mark of an item, "" when it is not catalogued.
-func (i *Incident) marked(e custody.EvidenceID) string {
-	for _, c := range i.Catalogued() {
-		if c.Act.Evidence == e {
-			return c.Act.Mark
-		}
-	}
-	return ""
-}

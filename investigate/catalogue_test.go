@@ -1,6 +1,8 @@
 package investigate_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -167,4 +169,50 @@ func TestADestroyedItem(t *testing.T) {
 	x.refused(x.mona, leave(), "destroyed, and not catalogued as lost: EX-1")
 	x.does(x.mona, &investigate.Catalogue{On: x.on, Evidence: log, Mark: investigate.MarkLost, Reason: "disposed of by order", What: "forensic-data"})
 	x.does(x.mona, leave())
+}
+
+// TestAnIncidentWhoseKeysAreDestroyed: by that its items are destroyed too (WP-77).
+func TestAnIncidentWhoseKeysAreDestroyed(t *testing.T) {
+	x := diagnosing(t)
+	log := x.takesIn(x.eve, "EX-1", "log", logText)
+	x.checked(log, logText, logText)
+	x.does(x.lee, &custody.HoldEvidence{Authority: "a court", Evidence: log})
+	x.does(x.eve, &investigate.Catalogue{On: x.on, Evidence: log, Mark: investigate.MarkInvestigated, What: "forensic-data"})
+	x.does(x.mona, &investigate.Customers{On: x.on, Impacted: "unknown"})
+	leave := func() *investigate.Move {
+		return with(x.move(investigate.StageStabilize), func(m *investigate.Move) { m.Undocumented = "there is nothing to find" })
+	}
+	x.does(x.mona, leave())
+	x.moves(investigate.StageDiagnose)
+	var hold custody.Digest
+	x.looks(func(v custody.View, _ *investigate.Incident) {
+		item, err := custody.ItemIn(v, x.incident, log)
+		require.NoError(t, err)
+		hold = item.Holds[0].ID
+	})
+	two := func(act func(seconds custody.Digest) custody.Act) {
+		x.does(x.lee, act(x.does(x.mona, act(custody.Digest{}))))
+	}
+	two(func(d custody.Digest) custody.Act {
+		return &custody.LiftHold{Authority: "a court", Evidence: log, Hold: hold, Seconds: d}
+	})
+	two(func(d custody.Digest) custody.Act { return &investigate.Retain{Incident: x.incident, Seconds: d} })
+	two(func(d custody.Digest) custody.Act { return &custody.ShredIncident{Incident: x.incident, Seconds: d} })
+	x.refused(x.mona, leave(), "destroyed, and not catalogued as lost: EX-1")
+}
+
+// TestManyThingsThatLackTheSame are not all named.
+func TestManyThingsThatLackTheSame(t *testing.T) {
+	x := diagnosing(t)
+	for n := range 22 {
+		x.announce(x.eve, fmt.Sprintf("EX-%02d", n), "disk")
+	}
+	x.refused(x.mona, x.move(investigate.StageStabilize), ") and 2 more;")
+	x.looks(func(v custody.View, i *investigate.Incident) {
+		p, err := i.Picture(v, investigate.Opened{ID: x.incident})
+		require.NoError(t, err)
+		text := strings.Join(p.Missing, "\n")
+		require.Contains(t, text, "EX-19 (")
+		require.NotContains(t, text, "EX-20 (")
+	})
 }

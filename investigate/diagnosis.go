@@ -12,6 +12,10 @@ import (
 // there is was gone into, what was found, and whom it affects.
 func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 	var l lacking
+	marks := map[custody.EvidenceID]string{}
+	for _, c := range i.Catalogued() {
+		marks[c.Act.Evidence] = c.Act.Mark
+	}
 	for _, id := range i.order {
 		begun := i.items[id]
 		if begun.Withdrawn {
@@ -19,9 +23,9 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 		}
 		name := fmt.Sprintf("%s (%s)", begun.Begun.Exhibit, id)
 		if t := begun.Begun.Type; t != custody.TypePostMortem && t != "document" {
-			l.is(i.marked(id) == "", "not catalogued (incident.catalogue)", name)
+			l.is(marks[id] == "", "not catalogued (incident.catalogue)", name)
 		}
-		if i.marked(id) == MarkLost {
+		if marks[id] == MarkLost {
 			continue
 		}
 		if err := l.unsound(v, begun.Begun.Incident, id, name); err != nil {
