@@ -216,3 +216,17 @@ func TestManyThingsThatLackTheSame(t *testing.T) {
 		require.NotContains(t, text, "EX-20 (")
 	})
 }
+
+// TestAnIncidentOfTooManyItems is not looked through: a decision upon so many streams
+// would make a record that no verifier reads.
+func TestAnIncidentOfTooManyItems(t *testing.T) {
+	i := investigate.NewIncident()
+	var acts []custody.Act
+	for range 5001 {
+		acts = append(acts, &custody.BeginEvidence{Type: "disk"})
+	}
+	apply(t, i, acts...)
+	missing, err := i.Undiagnosed(nil) // nothing to look at
+	require.NoError(t, err)
+	require.Equal(t, []string{"it has 5001 items, and a record has no room for the state of more than 5000"}, missing)
+}

@@ -7,10 +7,17 @@ import (
 	"github.com/forensic-custody/custody/custody"
 )
 
+// mostItems is how many items an incident has at most that leaves Diagnose: the basis
+// of the decision names each of them, and a record has a limit.
+const mostItems = 5000
+
 // undiagnosed lists what has to be on record before Diagnose is left, in whatever
 // direction: that all evidence is kept in a forensically sound manner, that all
 // there is was gone into, what was found, and whom it affects.
 func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
+	if n := len(i.order); n > mostItems {
+		return []string{fmt.Sprintf("it has %d items, and a record has no room for the state of more than %d", n, mostItems)}, nil
+	}
 	var l lacking
 	marks := map[custody.EvidenceID]string{}
 	for _, c := range i.Catalogued() {

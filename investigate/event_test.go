@@ -27,6 +27,10 @@ func TestTimeline(t *testing.T) {
 	x.malformed(with(event("no source", 0), func(e *investigate.Event) { e.Source = "" }), "source is missing")
 	x.malformed(with(event("no time", 0), func(e *investigate.Event) { e.At = 0 }), "when did it happen")
 	x.refused(x.xena, event("an outsider's", 0), "no such thing")
+	x.looks(func(v custody.View, _ *investigate.Incident) { // whatever a policy permits
+		_, err := event("an outsider's", 0).Lawful(v, &custody.Statement{Header: custody.Header{Actor: x.xena.ID}})
+		require.Equal(t, custody.Unlawful{Why: string(x.xena.ID) + " is not assigned to the incident"}, err)
+	})
 	x.refused(x.eve, with(event("of other bytes", 0), func(e *investigate.Event) {
 		e.Citations = []investigate.Citation{cite(t, string(log)+":for:line=2", "other")}
 	}), "has the SHA-256")
