@@ -28,6 +28,7 @@ func TestNoUnlawfulState(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			g := &chance{troupe: newTroupe(t).ready(), r: rand.New(rand.NewPCG(seed, 6)), seen: seen}
+			g.does("ada", &custody.GrantRole{Principal: g.id("exa"), Role: custody.RoleServiceOwner}) // who could sign twice
 			for round := range 8 {
 				g.opened()
 				g.exhibits = 0
@@ -45,9 +46,9 @@ func TestNoUnlawfulState(t *testing.T) {
 	t.Log(seen)
 	// What was seen says that this went deep enough to mean something.
 	for what, least := range map[string]int{
-		"permitted": 1000, "refused": 1000, "assess": 10, "diagnose": 15, "stabilize-recover": 10, "close-post-mortem": 4,
-		"emergencies approved": 4, "closed: resolved": 2, "closed otherwise": 2, "reopened": 3, "exceptions": 3, "new managers": 5,
-		"at risk": 10, "established": 10, "measures effective": 2, "repaired": 3,
+		"permitted": 1000, "refused": 1000, "assess": 20, "diagnose": 20, "stabilize-recover": 15, "close-post-mortem": 8,
+		"emergencies approved": 4, "closed: resolved": 5, "closed otherwise": 3, "reopened": 4, "exceptions": 3, "new managers": 5,
+		"at risk": 8, "established": 4, "measures effective": 5, "repaired": 2,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
 	}
@@ -123,6 +124,7 @@ func (g *chance) holder(r custody.Role) string {
 	return ""
 }
 
+// name is by whom a principal is known here.
 func (g *chance) name(id custody.PrincipalID) string {
 	for name, p := range g.people {
 		if p.ID == id {
@@ -135,6 +137,13 @@ func (g *chance) name(id custody.PrincipalID) string {
 func (g *chance) manager() string {
 	if m := g.holder(custody.RoleIncidentManager); m != "" {
 		return m
+	}
+	return "olga"
+}
+
+func (g *chance) oncall() string {
+	if o := g.holder(custody.RoleOnCall); o != "" {
+		return o
 	}
 	return "olga"
 }
@@ -484,6 +493,9 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 		g.left(from, act.Stage)
 	case *investigate.Reopen:
 		g.seen["reopened"]++
+		came := slices.ContainsFunc(was.Stages, func(s investigate.Stage) bool { return s.Stage == investigate.StageDiagnose })
+		is := slices.ContainsFunc(now.Stages, func(s investigate.Stage) bool { return s.Stage == investigate.StageDiagnose })
+		require.Equal(g.t, came, is, "%s: reopened further than it ever came", g.where)
 	case *investigate.HandOver:
 		if act.Role == custody.RoleIncidentManager {
 			g.seen["new managers"]++
@@ -681,7 +693,8 @@ func (g *chance) lawfulRoles() {
 		}) bool {
 			return p.name == g.name(h.Principal)
 		})
-		require.True(g.t, h.Shadow || slices.Contains(parts[of].roles, h.Role), "%s: %s is %s", g.where, parts[of].name, h.Role)
+		granted := slices.Contains(parts[of].roles, h.Role) || parts[of].name == "exa" && h.Role == custody.RoleServiceOwner
+		require.True(g.t, h.Shadow || granted, "%s: %s is %s", g.where, parts[of].name, h.Role)
 	}
 }
 
@@ -709,7 +722,7 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		role    custody.Role
 	}{
 		{"olga", "lena", custody.RoleOnCall}, {"lena", g.holder(custody.RoleOnCall), custody.RoleIncidentManager}, {"emil", m, custody.RoleForensicEngineer},
-		{"fay", m, custody.RoleForensicEngineer}, {"exa", m, custody.RoleExecutive}, {"owen", m, custody.RoleServiceOwner}, {"lex", m, custody.RoleLegalAdvisor},
+		{"fay", m, custody.RoleForensicEngineer}, {"exa", m, custody.RoleExecutive}, {"owen", m, custody.RoleServiceOwner}, {"exa", m, custody.RoleServiceOwner}, {"lex", m, custody.RoleLegalAdvisor},
 	} {
 		missing := !slices.ContainsFunc(f.Holders, func(x investigate.Holder) bool {
 			one := h.role == custody.RoleOnCall || h.role == custody.RoleIncidentManager || h.role == custody.RoleExecutive
@@ -717,7 +730,7 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		})
 		if missing && h.by != "" && slices.Contains(g.assigned, g.id(h.who)) && !g.one(4) {
 			a := g.appoint(h.who, h.role)
-			a.Instead = "he is near"
+			a.Instead, a.Happened = "he is near", g.when()
 			if h.role == custody.RoleServiceOwner {
 				a.Service = "mail"
 			}
@@ -775,7 +788,11 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 // forth.
 func (g *chance) working(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
 	m := g.manager()
-	switch g.r.IntN(6) {
+	switch g.r.IntN(10) {
+	case 5, 6, 7:
+		return g.emergency(all)
+	case 8:
+		return m, &investigate.Discharge{On: g.on, Happened: g.when(), Principal: g.id(g.oncall()), Role: custody.RoleOnCall}
 	case 0:
 		a := all[investigate.KindMeasure]().(*investigate.Measure)
 		a.Owner = g.id("emil")
@@ -791,9 +808,9 @@ func (g *chance) working(all map[custody.Kind]func() custody.Act) (string, custo
 		if m == to {
 			to = "mia"
 		}
-		return m, &investigate.HandOver{On: g.on, Happened: g.now(), From: g.id(m), Role: custody.RoleIncidentManager, To: g.id(to)}
+		return m, &investigate.HandOver{On: g.on, Happened: g.when(), From: g.id(m), Role: custody.RoleIncidentManager, To: g.id(to)}
 	case 4:
-		return m, &investigate.Move{On: g.on, Happened: g.now(), Definition: 1, Stage: pick(g.r, order...), Exception: pick(g.r, "", "a mistake"), Undocumented: "it burns"}
+		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: 1, Stage: pick(g.r, order...), Exception: pick(g.r, "", "a mistake"), Undocumented: "it burns"}
 	}
 	return "emil", all[investigate.KindFinding]()
 }
@@ -856,7 +873,7 @@ func (g *chance) emergency(all map[custody.Kind]func() custody.Act) (string, cus
 		for _, s := range []struct {
 			who string
 			as  custody.Role
-		}{{"exa", custody.RoleExecutive}, {"owen", custody.RoleServiceOwner}, {g.manager(), custody.RoleIncidentManager}} {
+		}{{"exa", custody.RoleExecutive}, {pick(g.r, "owen", "owen", "exa"), custody.RoleServiceOwner}, {g.manager(), custody.RoleIncidentManager}} {
 			if !slices.ContainsFunc(e.Signatures, func(x investigate.Entry[investigate.SignEmergency]) bool { return x.Act.As == s.as }) {
 				return s.who, &investigate.SignEmergency{On: g.on, As: s.as, Proposal: e.ID}
 			}
