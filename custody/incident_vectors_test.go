@@ -51,7 +51,7 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.Shift{On: on, From: now, Principal: engineer, To: now.Add(12 * time.Hour)},
 		&investigate.Note{On: on, Happened: at, Audience: "customers", Contributors: []custody.PrincipalID{lead}, Text: "two\nlines", Type: investigate.NoteCustomers},
 		&investigate.Detection{On: on, Happened: at, Exercise: true, Properties: []string{"availability", "integrity"}, Reference: "alarm 4711", Source: "monitoring-signature"},
-		&investigate.Classify{On: on, Basis: "F-1", Example: "h", Incident: true, Replaces: again, Facts: investigate.Facts{
+		&investigate.Classify{On: on, Basis: "F-1", Example: "h", SecurityIncident: true, Replaces: again, Facts: investigate.Facts{
 			Access: investigate.AccessUnauthorized, Cause: investigate.CauseAttack, FlawBy: investigate.ByProvider, Results: []string{investigate.ResultDisclosure},
 		}},
 		&investigate.Scope{On: on, Layer: "host", Model: "iaas", Override: "it was his image", Responsibility: investigate.ByCustomer, Replaces: again},

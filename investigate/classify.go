@@ -200,10 +200,10 @@ func (f Facts) harmless(harmed bool) string {
 // which example, and by which limb of the definition.
 type Classify struct {
 	On
-	Basis    string `json:"basis" help:"where the facts are from, in words"`
-	Example  string `json:"example" help:"the example it is like, a to l; empty when like none (default: as the facts decide)"`
-	Facts    Facts  `json:"facts"`
-	Incident bool   `json:"securityIncident" help:"whether it is a security incident (default: as the facts decide)"`
+	Basis            string `json:"basis" help:"where the facts are from, in words"`
+	Example          string `json:"example" help:"the example it is like, a to l; empty when like none (default: as the facts decide)"`
+	Facts            Facts  `json:"facts"`
+	SecurityIncident bool   `json:"securityIncident" help:"whether it is a security incident (default: as the facts decide)"`
 	Replaces
 }
 
@@ -213,7 +213,7 @@ func (*Classify) Kind() custody.Kind { return KindClassify }
 // Detail says in a line what a history tells of it.
 func (a *Classify) Detail() string {
 	text := "no security incident"
-	if a.Incident {
+	if a.SecurityIncident {
 		text = fmt.Sprintf("a security incident: %s access, %q of customer data", a.Facts.Access, a.Facts.Results)
 	}
 	if a.Example != "" {
@@ -238,12 +238,12 @@ func (a *Classify) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 	}
 	incident, example := a.Facts.Decide()
 	switch scope := current(i.Scopes); {
-	case a.Incident != incident:
+	case a.SecurityIncident != incident:
 		return out, no("by these facts (access %s, %q of customer data, control data %t, weakness by the %s) it is a security incident: %t",
 			a.Facts.Access, a.Facts.Results, a.Facts.Control, a.Facts.FlawBy, incident)
 	case a.Example != example:
 		return out, no("by these facts it is like example %q, not %q", example, a.Example)
-	case a.Incident && scope != nil && scope.Responsibility == ByCustomer:
+	case a.SecurityIncident && scope != nil && scope.Responsibility == ByCustomer:
 		return out, no("what the customer alone is responsible for is no incident of the provider: scope it anew first")
 	}
 	return out, replaces(i.Classifications, a.Replaces.Replaces)
@@ -311,7 +311,7 @@ func (a *Scope) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	switch by := ResponsibilityFor(a.Model, a.Layer); {
 	case a.Responsibility != Undetermined && a.Responsibility != by && a.Override == "":
 		return out, no("the %s of %s is the %s's: say why not", a.Layer, a.Model, by)
-	case a.Responsibility == ByCustomer && class != nil && class.Incident:
+	case a.Responsibility == ByCustomer && class != nil && class.SecurityIncident:
 		return out, no("it is classified as a security incident of the provider: classify it anew first")
 	}
 	return out, replaces(i.Scopes, a.Replaces.Replaces)
@@ -438,7 +438,7 @@ func (a *Declare) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	switch {
 	case !i.holds(custody.RoleExecutive, s.Actor):
 		return out, no("only the incident's %s declares a breach", custody.RoleExecutive)
-	case a.Declared && (class == nil || !class.Incident):
+	case a.Declared && (class == nil || !class.SecurityIncident):
 		return out, no("what is not classified as a security incident is not declared: access, and what became of customer data, stand in the classification")
 	case a.Declared && scope != nil && scope.Responsibility == ByCustomer:
 		return out, no("what the customer alone is responsible for is not declared")

@@ -115,7 +115,7 @@ func TestNearMisses(t *testing.T) {
 // WP-52).
 func TestClassification(t *testing.T) {
 	c := newTroupe(t).ready().opened().staffed()
-	class := &investigate.Classify{On: c.on, Basis: "the proxy's log", Example: "h", Incident: true, Facts: fact(func(f *investigate.Facts) {
+	class := &investigate.Classify{On: c.on, Basis: "the proxy's log", Example: "h", SecurityIncident: true, Facts: fact(func(f *investigate.Facts) {
 		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
 	})}
 	declare := func() *investigate.Declare {
@@ -123,7 +123,7 @@ func TestClassification(t *testing.T) {
 	}
 	c.tries("exa", declare(), "is not declared")
 	wrong := *class
-	wrong.Incident = false
+	wrong.SecurityIncident = false
 	c.tries("lena", &wrong, "it is a security incident: true")
 	wrong = *class
 	wrong.Example = "i"
@@ -142,7 +142,7 @@ func TestClassification(t *testing.T) {
 	c.tries("lena", &investigate.Scope{On: c.on, Layer: "guest", Model: "iaas", Responsibility: investigate.ByCustomer}, "classify it anew")
 
 	anew := *class
-	anew.Facts.Results, anew.Incident, anew.Example, anew.Replaces.Replaces = []string{}, false, "b", first
+	anew.Facts.Results, anew.SecurityIncident, anew.Example, anew.Replaces.Replaces = []string{}, false, "b", first
 	c.does("lena", &anew)
 	c.tries("exa", declare(), "is not declared")
 	c.does("exa", &investigate.Declare{On: c.on, Happened: c.now(), Limb: "no data was disclosed"})
@@ -195,11 +195,11 @@ func TestTheCustomersArea(t *testing.T) {
 	c.does("cleo", request)
 	c.does("emil", begin)
 
-	class := &investigate.Classify{On: c.on, Basis: "the proxy's log", Example: "l", Incident: true, Facts: fact(func(f *investigate.Facts) {
+	class := &investigate.Classify{On: c.on, Basis: "the proxy's log", Example: "l", SecurityIncident: true, Facts: fact(func(f *investigate.Facts) {
 		f.Access, f.Deployment, f.Results = investigate.AccessUnauthorized, true, []string{investigate.ResultDisclosure}
 	})}
 	c.tries("lena", class, "no incident of the provider")
-	class.Facts.FlawBy, class.Incident, class.Example = investigate.ByCustomer, false, "e"
+	class.Facts.FlawBy, class.SecurityIncident, class.Example = investigate.ByCustomer, false, "e"
 	c.does("lena", class)
 
 	transfer := &investigate.Transfer{On: c.on, Happened: c.now(), Direction: investigate.TransferTo, Reference: "SR-8", Team: "customer-support"}

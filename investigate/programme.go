@@ -55,7 +55,7 @@ func (t *Tally) add(x Picture) {
 			t.FalsePositives++
 		}
 	}
-	if c := current(x.File.Classifications); c != nil && c.Incident {
+	if c := current(x.File.Classifications); c != nil && c.SecurityIncident {
 		t.Security++
 	}
 	for _, m := range []struct {

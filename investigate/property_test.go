@@ -198,6 +198,12 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		investigate.KindRota: func() custody.Act {
 			return &investigate.Rota{From: g.in(0), Principal: g.id(g.anybody()), To: g.in(time.Hour)}
 		},
+		investigate.KindProcedure: func() custody.Act {
+			return &investigate.Procedure{Name: "intrusion", Version: 1 + uint64(g.r.IntN(3)), Steps: []investigate.ProcedureStep{{Minutes: 5, Name: "isolate", Stage: investigate.StageDiagnose}}}
+		},
+		investigate.KindStep: func() custody.Act {
+			return &investigate.Step{On: on, Done: pick(r, 0, g.in(0)), Owner: g.id(g.anybody()), Procedure: "intrusion", Step: pick(r, "isolate", "isolate", "dream"), Version: 1 + uint64(g.r.IntN(2))}
+		},
 		investigate.KindAssign: func() custody.Act {
 			return &investigate.Assign{Incident: g.incident, Principal: g.id(g.anybody())}
 		},
@@ -255,8 +261,8 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		},
 		investigate.KindClassify: func() custody.Act {
 			a := &investigate.Classify{On: on, Basis: "x", Facts: facts(), Replaces: newest(g, f.Classifications)}
-			if a.Incident, a.Example = a.Facts.Decide(); g.one(4) {
-				a.Incident = !a.Incident
+			if a.SecurityIncident, a.Example = a.Facts.Decide(); g.one(4) {
+				a.SecurityIncident = !a.SecurityIncident
 			}
 			return a
 		},
@@ -627,7 +633,7 @@ func (g *chance) lawfullyClosed() {
 		return
 	}
 	require.NotEmpty(g.t, f.Closed.Act.Notification, g.where)
-	security := len(f.Classifications) > 0 && f.Classifications[len(f.Classifications)-1].Act.Incident
+	security := len(f.Classifications) > 0 && f.Classifications[len(f.Classifications)-1].Act.SecurityIncident
 	if f.Closed.Act.End != investigate.EndResolved {
 		require.False(g.t, security, "%s: a security incident ended as %s", g.where, f.Closed.Act.End)
 		return

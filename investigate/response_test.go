@@ -551,7 +551,7 @@ func TestNoSecurityIncident(t *testing.T) {
 	s.does("lena", &investigate.Transfer{
 		On: s.on, Happened: s.now(), Accepted: "Ben", Direction: investigate.TransferTo, Reference: "BCP-1", Team: "business-continuity",
 	})
-	class := &investigate.Classify{On: s.on, Basis: "the log", Example: "h", Incident: true, Facts: fact(func(f *investigate.Facts) {
+	class := &investigate.Classify{On: s.on, Basis: "the log", Example: "h", SecurityIncident: true, Facts: fact(func(f *investigate.Facts) {
 		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
 	})}
 	first := s.does("lena", class)
@@ -569,7 +569,7 @@ func TestNoSecurityIncident(t *testing.T) {
 // none (WP-1, WP-52).
 func TestADeclaredBreach(t *testing.T) {
 	s := newStory(t).to(investigate.StageAssess)
-	first := s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "h", Incident: true, Facts: fact(func(f *investigate.Facts) {
+	first := s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "h", SecurityIncident: true, Facts: fact(func(f *investigate.Facts) {
 		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
 	})})
 	s.does("exa", &investigate.Declare{On: s.on, Happened: s.now(), Declared: true, Limb: "unauthorized access, disclosure"})

@@ -246,19 +246,19 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(a.Uncovered == "" && len(i.UncoveredRisk(now)) > 0,
 			"shifts without a gap while customer data was at risk (incident.shift), or why there were gaps")
 	case EndNot, EndFalse:
-		lacks(class == nil || class.Incident, "a classification by which it is no security incident (incident.classify)")
+		lacks(class == nil || class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 		lacks(a.End == EndFalse && class != nil && !class.Facts.FalsePositive, "a classification that says that the alarm was false")
 	case EndCustomer:
 		lacks(scope == nil || scope.Responsibility != ByCustomer, "that the customer alone is responsible (incident.scope)")
-		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	case EndOperation:
 		lacks(!slices.ContainsFunc(i.Transfers, func(t Entry[Transfer]) bool { return t.Act.Direction == TransferTo && t.Act.Accepted != "" }),
 			"who accepted it (incident.transfer)")
-		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	case EndNotRaised:
 		lacks(i.Stage() != StageAssess, "stage "+StageAssess)
 		lacks(assessed == nil || assessed.Escalated, "an assessment that does not escalate it (incident.assess)")
-		lacks(class != nil && class.Incident, "a classification by which it is no security incident (incident.classify)")
+		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	}
 	return missing
 }

@@ -131,7 +131,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		reflect.ValueOf(act).Elem().FieldByName("On").Set(reflect.ValueOf(investigate.On{Incident: id}))
+		reflect.ValueOf(act).Elem().FieldByName("Incident").Set(reflect.ValueOf(id))
 		if err := f.complete(c.Context(), cl, id, act); err != nil {
 			return err
 		}
@@ -352,7 +352,7 @@ func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.Inci
 	case *investigate.Classify:
 		incident, example := act.Facts.Decide()
 		if !f.c.Flags().Changed("security-incident") {
-			act.Incident = incident
+			act.SecurityIncident = incident
 		}
 		if !f.c.Flags().Changed("example") {
 			act.Example = example
