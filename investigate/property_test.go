@@ -48,7 +48,7 @@ func TestNoUnlawfulState(t *testing.T) {
 	for what, least := range map[string]int{
 		"permitted": 1000, "refused": 1000, "assess": 20, "diagnose": 20, "stabilize-recover": 15, "close-post-mortem": 8,
 		"emergencies approved": 4, "closed: resolved": 5, "closed otherwise": 3, "reopened": 4, "exceptions": 3, "new managers": 5,
-		"at risk": 8, "established": 4, "measures effective": 5, "repaired": 2,
+		"at risk": 8, "established": 4, "measures effective": 5, "repaired": 1,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
 	}
@@ -63,13 +63,15 @@ type chance struct {
 	r        *rand.Rand
 	where    string
 	exhibits int
-	stuck    int // for how many steps nothing helps
-	sealed   map[custody.EvidenceID]bool
-	before   investigate.File // as it was, with lists of its own
-	items    []custody.EvidenceID
-	assigned []custody.PrincipalID
-	sum      custody.Digest // of the incident's and its items' folds
-	seen     map[string]int
+
+	procedures uint64 // versions that there are
+	stuck      int    // for how many steps nothing helps
+	sealed     map[custody.EvidenceID]bool
+	before     investigate.File // as it was, with lists of its own
+	items      []custody.EvidenceID
+	assigned   []custody.PrincipalID
+	sum        custody.Digest // of the incident's and its items' folds
+	seen       map[string]int
 }
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
@@ -385,6 +387,12 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		investigate.KindRepaired: func() custody.Act {
 			return &investigate.Repaired{On: on, Happened: g.when(), How: "x", Repair: repair()}
 		},
+		investigate.KindProcedure: func() custody.Act {
+			return &investigate.Procedure{Name: "intrusion", Version: g.procedures + pick[uint64](r, 1, 1, 0), Steps: []investigate.ProcedureStep{{Minutes: 5, Name: "call", Stage: "detect"}}}
+		},
+		investigate.KindStep: func() custody.Act {
+			return &investigate.Step{On: on, Done: pick(r, 0, g.in(0)), Owner: g.id(g.anybody()), Procedure: "intrusion", Step: pick(r, "call", "run"), Version: pick(r, 1, g.procedures)}
+		},
 		custody.KindBeginEvidence: func() custody.Act { return g.begin(pick(r, "log", "document", "post-mortem")) },
 		custody.KindSealEvidence:  func() custody.Act { return sealing(g.t, g.incident, g.item(), logBytes) },
 		custody.KindHoldEvidence: func() custody.Act {
@@ -462,6 +470,9 @@ func (g *chance) observe(v custody.View, i *investigate.Incident) {
 		d.Add(custody.Head{Stream: id.Stream()}, e, nil)
 		g.sealed[id] = e.(*custody.Evidence).Sealed
 	}
+	if d.Sum() == g.sum {
+		return
+	}
 	g.sum, g.items, g.assigned = d.Sum(), i.Items(), slices.Clone(i.Assignees())
 	b, err := custody.Encode(i.File) // a copy that shares nothing with the fold
 	require.NoError(g.t, err)
@@ -497,6 +508,8 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 			from = was.Stages[len(was.Stages)-1].Stage
 		}
 		g.left(from, act.Stage)
+	case *investigate.Procedure:
+		g.procedures++
 	case *investigate.Reopen:
 		g.seen["reopened"]++
 		came := slices.ContainsFunc(was.Stages, func(s investigate.Stage) bool { return s.Stage == investigate.StageDiagnose })
@@ -515,7 +528,16 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 	case *investigate.Rate:
 		if act.DataRisk != "none" {
 			g.seen["at risk"]++
+			return
 		}
+		affected, contained := false, false
+		for _, c := range was.Customers {
+			affected = c.Act.Impacted == "yes"
+		}
+		for _, c := range was.Containments {
+			contained = contained && c.Act.Risk != "customer" || c.Act.Risk == "customer" && c.Act.Contained
+		}
+		require.True(g.t, !affected || contained, "%s: at risk no more, though affected and not contained", g.where)
 	case *investigate.Finding:
 		if act.Status == "established" {
 			g.seen["established"]++
