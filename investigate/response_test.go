@@ -725,3 +725,27 @@ func TestReopenedBeforeTheDiagnosis(t *testing.T) {
 	s.looks(func(_ custody.View, i *investigate.Incident) { require.Equal(t, investigate.StageAssess, i.Stage()) })
 	s.tries("lena", s.move(investigate.StageDiagnose), "an assessment that escalates it")
 }
+
+// TestApprentices learn a role beside whoever has it, and have nothing of its authority:
+// neither do they decide, nor do they keep the place of who does (WP-120).
+func TestApprentices(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	learns := func(who string, r custody.Role) {
+		t.Helper()
+		a := s.appoint(who, r)
+		a.Shadow = true
+		s.does("lena", a)
+	}
+	learns("carl", custody.RoleForensicEngineer)
+	s.tries("carl", s.contains(investigate.RiskCustomer, true), "none of the roles")
+	learns("fay", custody.RoleIncidentManager)
+	s.tries("fay", s.repair(), "alone decides")
+	s.tries("fay", &investigate.HandOver{On: s.on, Happened: s.now(), From: s.id("fay"), To: s.id("mia"), Role: custody.RoleIncidentManager}, "is not incident-manager")
+
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("olga"), Role: custody.RoleOnCall})
+	learns("emil", custody.RoleOnCall)
+	next := s.appoint("mia", custody.RoleOnCall)
+	next.Instead = "she is near"
+	s.does("lena", next)
+	s.tries("lena", s.appoint("olga", custody.RoleOnCall), "one hands over")
+}
