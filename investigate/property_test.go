@@ -200,12 +200,6 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		investigate.KindRota: func() custody.Act {
 			return &investigate.Rota{From: g.in(0), Principal: g.id(g.anybody()), To: g.in(time.Hour)}
 		},
-		investigate.KindProcedure: func() custody.Act {
-			return &investigate.Procedure{Name: "intrusion", Version: 1 + uint64(g.r.IntN(3)), Steps: []investigate.ProcedureStep{{Minutes: 5, Name: "isolate", Stage: investigate.StageDiagnose}}}
-		},
-		investigate.KindStep: func() custody.Act {
-			return &investigate.Step{On: on, Done: pick(r, 0, g.in(0)), Owner: g.id(g.anybody()), Procedure: "intrusion", Step: pick(r, "isolate", "isolate", "dream"), Version: 1 + uint64(g.r.IntN(2))}
-		},
 		investigate.KindAssign: func() custody.Act {
 			return &investigate.Assign{Incident: g.incident, Principal: g.id(g.anybody())}
 		},
