@@ -551,6 +551,9 @@ func TestNoSecurityIncident(t *testing.T) {
 	s.does("lena", &investigate.Transfer{
 		On: s.on, Happened: s.now(), Accepted: "Ben", Direction: investigate.TransferTo, Reference: "BCP-1", Team: "business-continuity",
 	})
+	for _, end := range []string{investigate.EndNot, investigate.EndFalse} {
+		s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.End = end }), "a classification by which it is no security incident")
+	}
 	class := &investigate.Classify{On: s.on, Basis: "the log", Example: "h", SecurityIncident: true, Facts: fact(func(f *investigate.Facts) {
 		f.Access, f.Results = investigate.AccessUnauthorized, []string{investigate.ResultDisclosure}
 	})}
@@ -748,4 +751,35 @@ func TestApprentices(t *testing.T) {
 	next.Instead = "she is near"
 	s.does("lena", next)
 	s.tries("lena", s.appoint("olga", custody.RoleOnCall), "one hands over")
+}
+
+// TestAssessIsNotLeft before it was assessed, escalated and rated, and somebody said
+// whose responsibility it is; each lack by itself (WP-32, WP-57, WP-68, WP-71).
+func TestAssessIsNotLeft(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	lacks := func(what ...string) {
+		t.Helper()
+		s.tries("lena", s.move(investigate.StageDiagnose), "stage assess is not left yet")
+		require.Len(t, s.picture().Missing, len(what))
+		for n, w := range what {
+			require.Contains(t, s.picture().Missing[n], w)
+		}
+	}
+	lacks("a preliminary assessment", "severity and priority", "whose responsibility")
+	s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 3})
+	lacks("a preliminary assessment", "whose responsibility")
+	first := s.does("olga", &investigate.Assess{On: s.on, Impact: "web tier", Privacy: "no", Security: "yes"})
+	lacks("an assessment that escalates it", "whose responsibility")
+	s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
+	lacks("an assessment that escalates it")
+	s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "web tier", Privacy: "no", Security: "yes", Replaces: investigate.Replaces{Replaces: first}})
+	s.does("lena", s.move(investigate.StageDiagnose))
+}
+
+// TestAssessIsNotLeftUnrated neither.
+func TestAssessIsNotLeftUnrated(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "web tier", Privacy: "no", Security: "yes"})
+	s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
+	s.tries("lena", s.move(investigate.StageDiagnose), "not left yet: severity and priority (incident.rate)")
 }
