@@ -134,9 +134,12 @@ source=gateway take emil gateway.log EX-6 log --method logical "${span[@]}"; gat
 source=gateway take fay capture.pcap EX-7 network --method logical
 source="the provider's console" take cleo cloud-audit.json EX-8 cloud --method remote
 source="the EDR's console" take olga edr-alert.json EX-9 document --method remote
-as emil evidence add --incident "$i" --exhibit EX-10 --type physical --source "USB stick from web01's front port" --serial 0951-1666 --method seizure \
-  --bag B-77 --seal S-12 --collected-at "$(ago '5 minutes')" --place "rack 12" --authority-kind policy --authority "incident response policy 4.2" \
-  --purpose "found in the rack" && items+=("$(grep -o 'e-[a-z2-7]\{16\}' out | head -n 1)")
+: >usb-stick
+as emil evidence add usb-stick --empty --name "USB stick" --incident "$i" --exhibit EX-10 --type physical --source "USB stick from web01's front port" \
+  --serial 0951-1666 --method seizure --bag B-77 --seal S-12 --collected-at "$(ago '5 minutes')" --place "rack 12" --authority-kind policy \
+  --authority "incident response policy 4.2" --purpose "found in the rack"
+items+=("$(grep -o 'e-[a-z2-7]\{16\}' out | head -n 1)")
+must 'sealed EX-10'
 
 step "No image is examined before a legal advisor has cleared it"
 refused 'no legal advisor has cleared' custody --home emil evidence get "$web" -o web.copy --purpose "timeline of the intrusion"
@@ -147,6 +150,8 @@ PATH="$PATH:/sbin:/usr/sbin" debugfs -R 'dump /var/www/html/x.php x.php' web.cop
 take emil x.php EX-11 other --method logical; shell=$item
 as emil process add "$i" --tool debugfs --version "$(PATH="$PATH:/sbin:/usr/sbin" debugfs -V 2>&1 | sed -n '1s/debugfs \([^ ]*\).*/\1/p')" \
   --parameters "-R 'dump /var/www/html/x.php x.php'" --environment "Linux, no options set" --deterministic --inputs "$web" --output "$shell" --purpose "to look at the web shell"
+
+[ "${#items[@]}" = 11 ] || { echo "demo: ${#items[@]} items instead of 11" >&2; exit 1; }
 
 step "Findings: fact apart from what it means, with their places in the evidence"
 as emil finding add "$i" --title "a web shell on web01" --fact "/var/www/html/x.php passes a parameter to system()" \
