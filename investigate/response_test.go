@@ -400,7 +400,7 @@ func TestShifts(t *testing.T) {
 
 // end closes the incident as resolved.
 func (s *story) end() *investigate.Close {
-	return &investigate.Close{On: s.on, Happened: s.now(), End: investigate.EndResolved, Notification: "not triggered: no customer data", Restored: s.in(-time.Minute)}
+	return &investigate.Close{On: s.on, Happened: s.now(), End: investigate.EndResolved, Notification: "not triggered: no customer data", Restored: s.in(0)}
 }
 
 // TestNotes: what was done, advised, decided and told, by whom that is, and with whom
@@ -508,7 +508,7 @@ func TestTheEnds(t *testing.T) {
 	s.to(investigate.StageClose)
 	lacks := func(why string) {
 		t.Helper()
-		end.Happened = s.now()
+		end.Happened, end.Restored = s.now(), s.in(0)
 		s.tries("lena", end, why)
 	}
 	lacks("whether it is a security incident")
@@ -782,4 +782,54 @@ func TestAssessIsNotLeftUnrated(t *testing.T) {
 	s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "web tier", Privacy: "no", Security: "yes"})
 	s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
 	s.tries("lena", s.move(investigate.StageDiagnose), "not left yet: severity and priority (incident.rate)")
+}
+
+// TestWhatIsAtRiskDoesNotEndAsNone: while customer data is rated as at risk, or on
+// record as affected in a way of which the classification says nothing, an incident
+// does not end without its post-mortem (WP-1, WP-57, WP-70, WP-92).
+func TestWhatIsAtRiskDoesNotEndAsNone(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "yes", Security: "yes"})
+	rated := s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskConfirmed, Severity: 1, Priority: 1})
+	end := func(how string) *investigate.Close {
+		return changed(s.end(), func(c *investigate.Close) { c.End = how })
+	}
+	s.tries("lena", end(investigate.EndNotRaised), "at risk no more")
+	s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 2, Replaces: investigate.Replaces{Replaces: rated}})
+	s.does("lena", end(investigate.EndNotRaised))
+
+	s = newStory(t).to(investigate.StageStabilize)
+	var known custody.Digest
+	s.looks(func(_ custody.View, i *investigate.Incident) { known = i.Customers[len(i.Customers)-1].ID })
+	known = s.does("lena", &investigate.Customers{
+		On: s.on, Customers: []string{"Contoso"}, Findings: []custody.Digest{s.finding}, How: "read", Impacted: "yes",
+		Results: []string{investigate.ResultDisclosure}, Replaces: investigate.Replaces{Replaces: known},
+	})
+	s.tries("lena", end(investigate.EndOperation), "what is on record of customer data")
+	class := &investigate.Classify{On: s.on, Basis: "so I say", Example: "c", Facts: fact(func(f *investigate.Facts) {
+		f.Cause, f.FalsePositive, f.Results = investigate.CauseAlarm, true, []string{investigate.ResultDisclosure}
+	})}
+	first := s.does("lena", class)
+	s.tries("lena", end(investigate.EndFalse), "what is on record of customer data")
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "so I say", Example: "b", Facts: fact(func(f *investigate.Facts) {
+		f.Cause = investigate.CauseIssue
+	}), Replaces: investigate.Replaces{Replaces: first}})
+	s.tries("lena", end(investigate.EndNot), "what is on record of customer data")
+	s.does("lena", &investigate.Customers{
+		On: s.on, Customers: []string{}, Findings: []custody.Digest{s.finding}, Impacted: "no", Results: []string{}, Replaces: investigate.Replaces{Replaces: known},
+	})
+	s.does("lena", end(investigate.EndNot))
+}
+
+// TestNothingIsBeforeTheFirstIndication: no stage is entered, and nothing restored,
+// before there was anything (WP-54, WP-56).
+func TestNothingIsBeforeTheFirstIndication(t *testing.T) {
+	s := newStory(t)
+	s.does("olga", &investigate.Detection{On: s.on, Happened: s.now(), Properties: []string{"integrity"}, Reference: "mail", Source: "employee"})
+	s.tries("lena", &investigate.Move{On: s.on, Happened: investigate.Happened{At: 1}, Definition: 1, Stage: investigate.StageAssess}, "first indication")
+	s.tries("lena", changed(s.move(investigate.StageAssess), func(m *investigate.Move) { m.At = s.in(-time.Hour) }), "first indication")
+	s = newStory(t).to(investigate.StageClose)
+	s.postMortem()
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Restored = 1 }), "first indication")
+	s.malformed("lena", changed(s.end(), func(c *investigate.Close) { c.Restored = -1 }), "restored")
 }

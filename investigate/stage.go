@@ -131,10 +131,14 @@ func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 }
 
 // since returns an Unlawful error when the incident's stage was entered only after a
-// time: what ends a stage does not lie before its beginning.
+// time: what ends a stage does not lie before its beginning, and nothing before the
+// first indication.
 func (i *Incident) since(at custody.Time) error {
 	if n := len(i.Stages); n > 0 && at < i.Stages[n-1].Entered {
 		return no("stage %s was entered at %s, later than %s", i.Stage(), i.Stages[n-1].Entered, at)
+	}
+	if first := i.Detected(); at < first {
+		return no("the first indication was at %s, later than %s", first, at)
 	}
 	return nil
 }
@@ -207,8 +211,8 @@ func (a *Close) Detail() string { return a.End + "; notification: " + a.Notifica
 // Check implements custody.Act.
 func (a *Close) Check(s *custody.Statement) error {
 	var err error
-	if a.Restored > s.Time {
-		err = errors.New("restored is in the future")
+	if a.Restored < 0 || a.Restored > s.Time {
+		err = errors.New("restored is in the future, or no time")
 	}
 	return a.names(a.past(s), err, oneOf("end", a.End, ends()), optional("notification", a.Notification), optional("uncovered", a.Uncovered))
 }
@@ -221,6 +225,9 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	}
 	if err := first(i.led(s.Actor, a.End == EndNotRaised), i.since(a.At)); err != nil {
 		return out, err
+	}
+	if first := i.Detected(); a.Restored != 0 && a.Restored < first {
+		return out, no("the first indication was at %s: nothing was restored before, at %s", first, a.Restored)
 	}
 	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), i.unclosed(a, v.Now()))
 }
@@ -236,6 +243,11 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
 	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
 	lacks(a.End != EndResolved && i.declared(), "that the breach which was declared is none, by the executive (incident.declare)")
+	if a.End != EndResolved && a.End != EndCustomer { // what is the customer's alone may harm him, and is not the provider's
+		rating := current(i.Ratings)
+		lacks(rating != nil && rating.DataRisk != RiskNone, "a rating by which customer data is at risk no more (incident.rate)")
+		lacks(i.contradicts(class), "a classification of what is on record of customer data (incident.customers), or word that it is not affected")
+	}
 	switch a.End {
 	case EndResolved:
 		lacks(i.Stage() != StageClose, "stage "+StageClose)
@@ -261,6 +273,17 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	}
 	return missing
+}
+
+// contradicts says whether customer data is affected, by the last word on it, in a way
+// of which a classification says nothing.
+func (i *Incident) contradicts(class *Classify) bool {
+	c := current(i.Customers)
+	if c == nil || c.Impacted != impactYes {
+		return false
+	}
+	return class == nil || class.Facts.FalsePositive ||
+		slices.ContainsFunc(c.Results, func(r string) bool { return !slices.Contains(class.Facts.Results, r) })
 }
 
 func (a *Close) apply(i *Incident, said Said) { i.Closed = &Entry[Close]{said, *a} }
