@@ -230,3 +230,34 @@ func TestAnIncidentOfTooManyItems(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"it has 5001 items, and a record has no room for the state of more than 5000"}, missing)
 }
+
+// TestWhatIsHereIsNotLost: an item that is sealed and there is kept soundly, whatever it
+// is catalogued as (WP-77).
+func TestWhatIsHereIsNotLost(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	s.diagnosed()
+	id := s.takes("emil", "EX-2", "log", "four\n")
+	s.does("emil", &investigate.Catalogue{On: s.on, Evidence: id, Mark: investigate.MarkLost, Reason: "gone", What: "forensic-data"})
+	s.tries("lena", s.move(investigate.StageStabilize), "not read back yet")
+	s.readBack(id, "four\n", "four\n")
+	s.tries("lena", s.move(investigate.StageStabilize), "neither on legal hold")
+	s.does("lex", &custody.HoldEvidence{Authority: "court of Berlin", Evidence: id})
+	s.does("lena", s.move(investigate.StageStabilize))
+}
+
+// TestWithdrawnItemsAreNotCounted: what was announced and withdrawn is not looked at, and
+// keeps no incident in Diagnose.
+func TestWithdrawnItemsAreNotCounted(t *testing.T) {
+	i := investigate.NewIncident()
+	acts := []custody.Act{}
+	for range 5001 {
+		acts = append(acts, &custody.BeginEvidence{Type: "disk"})
+	}
+	apply(t, i, acts...)
+	for _, id := range i.Items() {
+		apply(t, i, &custody.WithdrawEvidence{Evidence: id})
+	}
+	missing, err := i.Undiagnosed(nil) // nothing to look at
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(missing, "\n"), "5001")
+}

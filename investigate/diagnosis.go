@@ -15,7 +15,7 @@ const mostItems = 5000
 // direction: that all evidence is kept in a forensically sound manner, that all
 // there is was gone into, what was found, and whom it affects.
 func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
-	if n := len(i.order); n > mostItems {
+	if n := i.kept(); n > mostItems {
 		return []string{fmt.Sprintf("it has %d items, and a record has no room for the state of more than %d", n, mostItems)}, nil
 	}
 	var l lacking
@@ -32,10 +32,7 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 		if t := begun.Begun.Type; t != custody.TypePostMortem && t != "document" {
 			l.is(marks[id] == "", "not catalogued (incident.catalogue)", name)
 		}
-		if marks[id] == MarkLost {
-			continue
-		}
-		if err := l.unsound(v, begun.Begun.Incident, id, name); err != nil {
+		if err := l.unsound(v, begun.Begun.Incident, id, name, marks[id] == MarkLost); err != nil {
 			return nil, err
 		}
 	}
@@ -52,10 +49,21 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 	return missing, nil
 }
 
+// kept counts the items that were not withdrawn.
+func (i *Incident) kept() (n int) {
+	for _, id := range i.order {
+		if !i.items[id].Withdrawn {
+			n++
+		}
+	}
+	return n
+}
+
 // unsound notes what an item lacks of being kept in a forensically sound manner:
 // sealed, and with that in somebody's custody; read back and found to be what was
-// sealed; and neither to be altered nor deleted. A thing lies in its bag.
-func (l *lacking) unsound(v custody.View, in custody.IncidentID, id custody.EvidenceID, name string) error {
+// sealed; and neither to be altered nor deleted. A thing lies in its bag. What is said
+// to be lost is so only where it never came, or is not what was sealed, or not there.
+func (l *lacking) unsound(v custody.View, in custody.IncidentID, id custody.EvidenceID, name string, lost bool) error {
 	item, err := custody.ItemIn(v, in, id)
 	if err != nil {
 		return err
@@ -68,12 +76,12 @@ func (l *lacking) unsound(v custody.View, in custody.IncidentID, id custody.Evid
 	thing := item.Begun.Type == custody.TypePhysical
 	switch {
 	case !item.Sealed:
-		l.is(true, "not sealed, nor catalogued as lost (evidence.seal)", name)
+		l.is(!lost, "not sealed, nor catalogued as lost (evidence.seal)", name)
 	case thing:
 	case item.Disposal.Approved() || item.Shredding.Approved():
-		l.is(true, "destroyed, and not catalogued as lost", name)
-	case item.Damaged:
-		l.is(true, "damaged, and not catalogued as lost", name)
+		l.is(!lost, "destroyed, and not catalogued as lost", name)
+	case item.Damaged || item.KeysLost != "":
+		l.is(!lost, "damaged, and not catalogued as lost", name)
 	default:
 		l.is(!item.Confirmed, "not read back yet, as a check (evidence.verify) finds it to be what was sealed", name)
 		l.is(!locked, "neither on legal hold (evidence.hold) nor in a store that was proven to lock", name)

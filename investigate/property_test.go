@@ -581,7 +581,8 @@ func (g *chance) left(from, to string) {
 					}
 				}
 				sound := item.Sealed && item.Confirmed && !item.Damaged && len(item.Holds) > 0
-				require.True(g.t, item.Withdrawn || mark == "lost" || sound, "%s: %s is not sound, and marked %q", g.where, id, mark)
+				lost := mark == "lost" && (!item.Sealed || item.Damaged)
+				require.True(g.t, item.Withdrawn || lost || sound, "%s: %s is not sound, and marked %q", g.where, id, mark)
 				require.NotEqual(g.t, "open", mark, g.where)
 			}
 		})
@@ -868,7 +869,7 @@ func (g *chance) safe() (who string, act custody.Act) {
 			case act != nil || item.Withdrawn:
 			case mark == "" || mark == "open":
 				who, act = g.manager(), &investigate.Catalogue{On: g.on, Evidence: id, Mark: "investigated", What: "forensic-data"}
-			case mark == "lost":
+			case mark == "lost" && !item.Sealed:
 			case !item.Sealed:
 				who, act = g.name(item.BegunBy), sealing(g.t, g.incident, id, logBytes)
 			case len(item.Holds) == 0 && !g.one(3): // and otherwise it is forgotten
