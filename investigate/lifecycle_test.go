@@ -456,3 +456,13 @@ func TestARoleThatIsRevoked(t *testing.T) {
 	c.does("exa", hand)
 	c.does("mia", scope)
 }
+
+// TestNobodyHandsOverWhatHeLost: whose role was revoked in the service does not say who
+// has it after him (WP-34, WP-52).
+func TestNobodyHandsOverWhatHeLost(t *testing.T) {
+	s := newStory(t)
+	s.does("ada", &custody.RevokeRole{Principal: s.id("lena"), Role: custody.RoleIncidentManager})
+	hand := &investigate.HandOver{On: s.on, Happened: s.now(), From: s.id("lena"), To: s.id("mia"), Role: custody.RoleIncidentManager}
+	s.tries("lena", hand, "hands over himself")
+	s.does("exa", changed(hand, func(h *investigate.HandOver) { h.Happened = s.now() }))
+}

@@ -250,7 +250,7 @@ func (a *HandOver) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 		return out, no("%s is not %s", a.From, a.Role)
 	case i.has(a.Role, a.To):
 		return out, no("%s is %s already", a.To, a.Role)
-	case s.Actor != a.From && i.led(s.Actor, true) != nil && !i.executive(s.Actor):
+	case (s.Actor != a.From || !i.holds(a.Role, s.Actor)) && i.led(s.Actor, true) != nil && !i.executive(s.Actor):
 		return out, no("%s hands over himself, or the incident's manager or an executive lets him", a.From)
 	case s.Actor == a.To:
 		return out, no("nobody takes a role by himself")
