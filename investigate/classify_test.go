@@ -241,3 +241,17 @@ func TestFalseAlarms(t *testing.T) {
 	require.NotContains(t, p.Sources, "red-team")
 	require.Equal(t, 1, p.Exercises.FalsePositives)
 }
+
+// TestOneWordMakesNoExercise: what is detected for real is counted, though somebody says
+// later that it is an exercise (WP-64, WP-122, WP-123).
+func TestOneWordMakesNoExercise(t *testing.T) {
+	p := investigate.Picture{}
+	said := func(exercise bool) {
+		p.File.Detections = append(p.File.Detections, investigate.Entry[investigate.Detection]{Act: investigate.Detection{Source: "operator", Exercise: exercise}})
+	}
+	said(false)
+	said(true)
+	r := investigate.NewProgramme([]investigate.Picture{p}, 0)
+	require.Equal(t, 1, r.Incidents.Opened)
+	require.Equal(t, 0, r.Exercises.Opened)
+}

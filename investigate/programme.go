@@ -10,12 +10,12 @@ import (
 func NewProgramme(pictures []Picture, now custody.Time) Programme {
 	p := Programme{Incidents: newTally(), Exercises: newTally(), Sources: map[string]Tally{}, Unmanned: []Span{}}
 	for _, x := range pictures {
-		source, exercise := "", false
+		source, exercise := "", len(x.File.Detections) > 0
 		if len(x.File.Detections) > 0 {
 			source = x.File.Detections[0].Act.Source
 		}
 		for _, d := range x.File.Detections {
-			exercise = exercise || d.Act.Exercise
+			exercise = exercise && d.Act.Exercise // what was detected for real is real
 		}
 		if exercise {
 			p.Exercises.add(x)
