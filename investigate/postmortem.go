@@ -168,11 +168,15 @@ func (a *Summary) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	if err != nil {
 		return out, err
 	}
-	if p := find(i.PostMortems, a.PostMortem); p == nil || p.Replaced != nil {
+	p := find(i.PostMortems, a.PostMortem)
+	if p == nil || p.Replaced != nil {
 		return out, no("there is no post-mortem %s, or it was corrected", a.PostMortem)
 	}
 	if _, err := i.document(v, a.Incident, a.Evidence, a.SHA256, "document"); err != nil {
 		return out, err
+	}
+	if p.Act.SHA256 == a.SHA256 {
+		return out, no("item %s is the post-mortem itself, and no summary of it", a.Evidence)
 	}
 	return out, i.among(s.Actor, custody.RoleIncidentManager, custody.RoleCommunications)
 }

@@ -247,3 +247,11 @@ func TestRepairItems(t *testing.T) {
 		require.Equal(t, "Ben of the mail team", i.Repairs[0].Act.Owner, "as it was first said")
 	})
 }
+
+// TestASummaryIsAnotherText: the post-mortem itself is no summary of it (WP-95).
+func TestASummaryIsAnotherText(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.postMortem()
+	id := s.takes("emil", "SUM-1", "document", lessons)
+	s.tries("carl", &investigate.Summary{On: s.on, Evidence: id, PostMortem: s.issued, SHA256: custody.Hash([]byte(lessons))}, "is the post-mortem itself")
+}
