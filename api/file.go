@@ -114,8 +114,12 @@ func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	able, err := l.Able(read.View())
+	if err != nil {
+		return nil, err
+	}
 	now := read.View().Now()
-	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: l.Unmanned(now, now.Add(rotaAhead)),
+	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: able.Unmanned(now, now.Add(rotaAhead)),
 		Procedures: append([]investigate.Entry[investigate.Procedure]{}, l.Procedures...),
 	}
 	for _, d := range l.Rota {
@@ -147,9 +151,13 @@ func (a *API) programme(r *http.Request, read *guard.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	able, err := l.Able(read.View())
+	if err != nil {
+		return nil, err
+	}
 	now := read.View().Now()
 	p := investigate.NewProgramme(all, now)
-	p.Unmanned = append(p.Unmanned, l.Unmanned(now, now.Add(rotaAhead))...)
+	p.Unmanned = append(p.Unmanned, able.Unmanned(now, now.Add(rotaAhead))...)
 	return written(p)
 }
 

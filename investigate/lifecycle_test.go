@@ -466,3 +466,37 @@ func TestNobodyHandsOverWhatHeLost(t *testing.T) {
 	s.tries("lena", hand, "hands over himself")
 	s.does("exa", changed(hand, func(h *investigate.HandOver) { h.Happened = s.now() }))
 }
+
+// TestWhoCannotBeOnCallCoversNothing: a gap shows as soon as who was to fill it is
+// suspended, or holds the role no more, or is not ready for it (WP-31).
+func TestWhoCannotBeOnCallCoversNothing(t *testing.T) {
+	for what, act := range map[string]func(*troupe) (string, custody.Act){
+		"suspended": func(c *troupe) (string, custody.Act) {
+			return "ada", &custody.SuspendPrincipal{Principal: c.id("olga")}
+		},
+		"revoked": func(c *troupe) (string, custody.Act) {
+			return "ada", &custody.RevokeRole{Principal: c.id("olga"), Role: custody.RoleOnCall}
+		},
+		"disqualified": func(c *troupe) (string, custody.Act) {
+			return "lena", &custody.DisqualifyPrincipal{Principal: c.id("olga"), Role: custody.RoleOnCall}
+		},
+	} {
+		c := newTroupe(t).ready().opened()
+		gaps := func() (list []investigate.Span) {
+			c.looks(func(v custody.View, _ *investigate.Incident) {
+				state, err := v.State(custody.IncidentsStream)
+				require.NoError(t, err)
+				l, ok := state.(*investigate.Incidents)
+				require.True(t, ok)
+				able, err := l.Able(v)
+				require.NoError(t, err)
+				list = able.Unmanned(v.Now(), v.Now().Add(50*time.Hour))
+			})
+			return list
+		}
+		require.Empty(t, gaps(), what)
+		who, does := act(c)
+		c.does(who, does)
+		require.Len(t, gaps(), 1, what)
+	}
+}

@@ -65,6 +65,31 @@ func (l *Incidents) OnDuty(p custody.PrincipalID, at custody.Time) bool {
 	return false
 }
 
+// Able returns the register with what is to come of the rota alone, by those who can
+// take it as things stand: who was suspended since, or holds the role no more, or is not
+// ready for it then, covers nothing. An error is the view's.
+func (l *Incidents) Able(v custody.View) (*Incidents, error) {
+	able := &Incidents{}
+	known := map[custody.PrincipalID]custody.Principal{}
+	for _, d := range l.Rota {
+		if d.Act.To <= v.Now() {
+			continue
+		}
+		p, ok := known[d.Act.Principal]
+		if !ok {
+			var err error
+			if p, err = custody.PrincipalOf(v, d.Act.Principal); err != nil {
+				return nil, err
+			}
+			known[d.Act.Principal] = p
+		}
+		if !p.Suspended && p.Has(custody.RoleOnCall) && p.Ready(custody.RoleOnCall, max(v.Now(), d.Act.From)) == nil {
+			able.Rota = append(able.Rota, d)
+		}
+	}
+	return able, nil
+}
+
 // Unmanned lists when nobody is on call between two times.
 func (l *Incidents) Unmanned(from, to custody.Time) []Span {
 	var covered []Span
