@@ -127,6 +127,9 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 		if why == "" {
 			return usagef("give --purpose")
 		}
+		if err := f.unsaid(); err != nil {
+			return err
+		}
 		cl, _, err := a.dial(c.Context())
 		if err != nil {
 			return err
@@ -162,6 +165,7 @@ func detailOf(act custody.Act) string {
 // it is for, is said by its tags.
 type flags struct {
 	c     *cobra.Command
+	asked []string    // that have to be given, yes or no: the act says either
 	refs  []reference // to entries of the incident's file, which have to be looked up
 	times []*custody.Time
 }
@@ -234,6 +238,9 @@ func (f *flags) field(name, help string, v reflect.Value) {
 		set.Var(stringFlag{v}, name, help)
 	case v.Kind() == reflect.Bool:
 		set.BoolVar(into.(*bool), name, false, help)
+		if slices.Contains(bothWays, name) {
+			f.asked = append(f.asked, name)
+		}
 	case v.Kind() == reflect.Uint64:
 		set.Uint64Var(into.(*uint64), name, 0, help)
 	case v.Kind() == reflect.Struct:
@@ -241,6 +248,20 @@ func (f *flags) field(name, help string, v reflect.Value) {
 	default:
 		panic(fmt.Sprintf("no flag for --%s, a %s", name, v.Type()))
 	}
+}
+
+// bothWays are the flags by which an act says one thing or its opposite, both of weight:
+// nobody signs either by leaving the flag out.
+var bothWays = []string{"contained", "declared", "outage", "passed"}
+
+// unsaid returns a usage error when such a flag was not given.
+func (f *flags) unsaid() error {
+	for _, name := range f.asked {
+		if !f.c.Flags().Changed(name) {
+			return usagef("give --%s, or --%s=false: the act says either", name, name)
+		}
+	}
+	return nil
 }
 
 type timeFlag struct{ t *custody.Time }

@@ -90,3 +90,23 @@ func TestEntries(t *testing.T) {
 	require.NoError(t, err, "whether there is such an entry says the service")
 	require.Equal(t, unknown, found)
 }
+
+// TestNothingOfWeightIsSaidByDefault: a breach is neither declared nor taken back, and
+// no test passed or failed, by leaving a flag out.
+func TestNothingOfWeightIsSaidByDefault(t *testing.T) {
+	for name, act := range map[string]custody.Act{
+		"declared": new(investigate.Declare), "passed": new(investigate.Test), "contained": new(investigate.Containment), "outage": new(investigate.Emergency),
+	} {
+		for args, why := range map[string]string{"": "give --" + name, "--" + name: "", "--" + name + "=false": ""} {
+			c := new(cobra.Command)
+			f := flags{c: c}
+			f.of(reflect.ValueOf(act).Elem())
+			require.NoError(t, c.ParseFlags(strings.Fields(args)))
+			if err := f.unsaid(); why == "" {
+				require.NoError(t, err, args)
+			} else {
+				require.ErrorContains(t, err, why)
+			}
+		}
+	}
+}
