@@ -57,8 +57,8 @@ func (a *QualifyPrincipal) Check(*Statement) error {
 	return checkPrincipal("principal", a.Principal)
 }
 
-// Lawful implements Act. A new incident manager served an apprenticeship, and a
-// senior one, or an executive, signs that he is ready.
+// Lawful implements Act. A senior incident manager, or an executive, signs that
+// somebody is ready; a new incident manager served an apprenticeship.
 func (a *QualifyPrincipal) Lawful(v View, s *Statement) (Outcome, error) {
 	_, out, err := onPrincipal(v, a.Principal)
 	if err != nil {
@@ -75,8 +75,8 @@ func (a *QualifyPrincipal) Lawful(v View, s *Statement) (Outcome, error) {
 		return out, unlawful("somebody is ready for a role by training, experience and authority: say all three")
 	case manager && a.Apprenticeship == "":
 		return out, unlawful("an incident manager has served an apprenticeship: say where, when and under whom")
-	case manager && !by.Has(RoleExecutive) && by.Ready(RoleIncidentManager, v.Now()) != nil:
-		return out, unlawful("that an incident manager is ready signs a senior one, who is ready himself, or an executive")
+	case !by.mayQualify(v.Now()):
+		return out, unlawful("that somebody is ready signs a senior incident manager, who is ready himself, or an executive")
 	case a.Until <= v.Now():
 		return out, unlawful("until %s is over", a.Until)
 	}
@@ -101,13 +101,29 @@ func (a *DisqualifyPrincipal) Check(*Statement) error {
 	return checkPrincipal("principal", a.Principal)
 }
 
-// Lawful implements Act.
-func (a *DisqualifyPrincipal) Lawful(v View, _ *Statement) (Outcome, error) {
+// Lawful implements Act. Who cannot say that somebody is ready does not take it back,
+// but of himself.
+func (a *DisqualifyPrincipal) Lawful(v View, s *Statement) (Outcome, error) {
 	p, out, err := onPrincipal(v, a.Principal)
-	if err == nil && p.qualified[a.Role].Role == "" {
-		err = unlawful("that %s is ready for the role %s is not on record", a.Principal, a.Role)
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	by, err := PrincipalOf(v, s.Actor)
+	switch {
+	case err != nil:
+		return out, err
+	case p.qualified[a.Role].Role == "":
+		return out, unlawful("that %s is ready for the role %s is not on record", a.Principal, a.Role)
+	case s.Actor != a.Principal && !by.mayQualify(v.Now()):
+		return out, unlawful("that somebody is not ready any more signs a senior incident manager, who is ready himself, or an executive")
+	}
+	return out, nil
+}
+
+// mayQualify says whether somebody may say who is ready: an executive, or an incident
+// manager who is ready himself.
+func (p Principal) mayQualify(at Time) bool {
+	return p.Has(RoleExecutive) || p.Has(RoleIncidentManager) && p.Ready(RoleIncidentManager, at) == nil
 }
 
 // Ready returns an Unlawful error unless somebody is ready for a role at a time: by

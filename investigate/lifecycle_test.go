@@ -227,7 +227,7 @@ func TestReadiness(t *testing.T) {
 		return &x
 	}
 	c.tries("lena", &q, "nobody says of himself")
-	c.tries("mia", &q, "signs a senior one")
+	c.tries("mia", &q, "signs a senior")
 	c.tries("emil", &q, hidden)
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Training = "" }), "say all three")
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Experience = "" }), "say all three")
@@ -235,6 +235,10 @@ func TestReadiness(t *testing.T) {
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Apprenticeship = "" }), "served an apprenticeship")
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Until = c.in(-time.Hour) }), "is over")
 	c.malformed("exa", with(func(x *custody.QualifyPrincipal) { x.Role = custody.RoleLegalAdvisor }), "is none of")
+	// An apprentice answers for nobody, and takes nobody's readiness from him.
+	c.tries("mia", with(func(x *custody.QualifyPrincipal) {
+		x.Principal, x.Role, x.Apprenticeship = c.id("olga"), custody.RoleOnCall, ""
+	}), "signs a senior")
 	rota := func() *investigate.Rota {
 		return &investigate.Rota{From: c.in(-time.Hour), Principal: c.id("olga"), To: c.in(50 * time.Hour)}
 	}
@@ -244,6 +248,12 @@ func TestReadiness(t *testing.T) {
 		x.Principal, x.Role, x.Apprenticeship = c.id("olga"), custody.RoleOnCall, ""
 	}))
 	c.does("lena", with(func(x *custody.QualifyPrincipal) { x.Principal = c.id("mia") }))
+	c.does("exa", with(func(x *custody.QualifyPrincipal) {
+		x.Principal, x.Role, x.Apprenticeship = c.id("fay"), custody.RoleForensicEngineer, ""
+	}))
+	c.does("ada", &custody.GrantRole{Principal: c.id("nina"), Role: custody.RoleIncidentManager})
+	c.tries("nina", &custody.DisqualifyPrincipal{Principal: c.id("fay"), Role: custody.RoleForensicEngineer}, "not ready any more signs a senior")
+	c.does("ada", &custody.RevokeRole{Principal: c.id("nina"), Role: custody.RoleIncidentManager})
 	c.tries("olga", rota(), hidden)
 	c.does("lena", rota())
 	c.tries("lena", &investigate.Rota{From: c.in(-time.Hour), Principal: c.id("emil"), To: c.in(time.Hour)}, "does not hold the role")
