@@ -110,3 +110,18 @@ func TestNothingOfWeightIsSaidByDefault(t *testing.T) {
 		}
 	}
 }
+
+// TestNoTextLooksLikeAnEntry of the list in which it stands: a finding says nothing of its
+// reviews, nor a repair item of others.
+func TestNoTextLooksLikeAnEntry(t *testing.T) {
+	f := investigate.Reviewed{}
+	f.Act.Fact = "a login\n  review          p-somebody agrees: read it myself\nF-9  another"
+	var b strings.Builder
+	showFinding(&b, f)
+	r := investigate.RepairItem{}
+	r.Act.Text = "patch\ni-another  OVERDUE  R-1  all of it"
+	for line := range strings.SplitSeq(b.String()+showRepair(r), "\n") {
+		require.NotRegexp(t, `^( *review +p-|F-9|i-another)`, line)
+	}
+	require.Contains(t, b.String(), "read it myself")
+}

@@ -65,7 +65,7 @@ func (a *app) findingList() *cobra.Command {
 }
 
 func showFinding(b *strings.Builder, f investigate.Reviewed) {
-	line := func(what, text string) { fmt.Fprintf(b, "  %-16s%s\n", what, text) }
+	line := func(what, text string) { fmt.Fprintf(b, "  %-16s%s\n", what, within(text, 18)) }
 	fmt.Fprintf(b, "%s  %s\n", f.Label, f.Act.Title)
 	line("by", fmt.Sprintf("%s at %s", f.By, f.Recorded))
 	line("status", fmt.Sprintf("%s, confidence %s", f.Act.Status, f.Act.Confidence))
@@ -96,6 +96,12 @@ func showFinding(b *strings.Builder, f investigate.Reviewed) {
 	if f.Unreviewed() {
 		line("review", "none yet")
 	}
+}
+
+// within sets the lines of a text that follow its first apart from what is listed: no
+// text looks like an entry of the list that it stands in.
+func within(text string, indent int) string {
+	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent)+"| ")
 }
 
 func (a *app) incidentTimeline() *cobra.Command {

@@ -162,7 +162,7 @@ func showRepair(r investigate.RepairItem) string {
 	if r.Done != nil {
 		done = "done at " + r.Done.Act.At.String()
 	}
-	return fmt.Sprintf("%s  %s  (%s; %s)", r.Label, r.Act.Text, r.Owner, done)
+	return fmt.Sprintf("%s  %s  (%s; %s)", r.Label, within(r.Act.Text, 13), r.Owner, done)
 }
 
 func (a *app) repairList() *cobra.Command {
