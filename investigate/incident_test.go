@@ -119,3 +119,13 @@ func TestOtherActsChangeNothing(t *testing.T) {
 	require.Equal(t, investigate.NewIncident(), i)
 	require.Empty(t, list.Opened)
 }
+
+// TestFoldsOfAForgedLog: what an operator puts on record against the law is found by who
+// decides it again, and breaks no fold.
+func TestFoldsOfAForgedLog(t *testing.T) {
+	for kind, act := range investigate.Acts() {
+		i := investigate.NewIncident()
+		require.NotPanics(t, func() { apply(t, i, act(), act()) }, kind)
+		require.NotPanics(t, func() { i.Outline(investigate.Opened{}, 1) }, kind)
+	}
+}

@@ -319,6 +319,9 @@ func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 }
 
 func (a *Reopen) apply(i *Incident, said Said) {
+	if i.Closed == nil {
+		return // against the law: whoever decides it again finds that
+	}
 	i.Reopened = append(i.Reopened, *i.Closed)
 	i.Closed = nil
 	if i.entered(StageDiagnose) {
