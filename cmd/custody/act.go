@@ -423,7 +423,7 @@ func entryOf(file investigate.File, s string) (custody.Digest, error) {
 	var found []custody.Digest
 	entries(reflect.ValueOf(file), func(e investigate.Said) {
 		begins := len(s) >= 8 && strings.HasPrefix(strings.TrimPrefix(e.ID.String(), "sha256:"), strings.TrimPrefix(s, "sha256:"))
-		if (begins || strings.EqualFold(e.Label, s)) && !slices.Contains(found, e.ID) {
+		if (begins || e.Label != "" && strings.EqualFold(e.Label, s)) && !slices.Contains(found, e.ID) {
 			found = append(found, e.ID)
 		}
 	})

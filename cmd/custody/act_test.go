@@ -81,6 +81,7 @@ func TestEntries(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, one, found)
 	}
+	file.Shifts = []investigate.Entry[investigate.Shift]{{Said: investigate.Said{ID: custody.Hash([]byte("three"))}}} // without a label
 	for _, name := range []string{"M-2", "F-1", one.Hex()[:4], ""} {
 		_, err := entryOf(file, name)
 		require.ErrorContains(t, err, "has no entry", name)
