@@ -3,6 +3,7 @@ package investigate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -64,6 +65,8 @@ func (a *Clear) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 		return out, err
 	}
 	switch {
+	case slices.Contains(i.actors, custody.RoleForensicEngineer):
+		return out, no("who examines images does not clear their examination")
 	case a.Authority == "" || a.Conditions == "":
 		return out, no("a clearance says by which authority and under which conditions, or that there are none")
 	case a.Until != 0 && a.Until <= v.Now():

@@ -100,3 +100,17 @@ func TestClearanceAfterTheClosing(t *testing.T) {
 	x.does(x.lee, &investigate.WithdrawClearance{On: x.on, Clearance: clearance})
 	x.refused(x.eve, retrieve, "no legal advisor")
 }
+
+// TestNobodyClearsHisOwnExamination: who may be given images is not the one who clears
+// that (WP-82).
+func TestNobodyClearsHisOwnExamination(t *testing.T) {
+	s := newStory(t)
+	s.does("ada", &custody.GrantRole{Principal: s.id("emil"), Role: custody.RoleLegalAdvisor})
+	s.does("lena", s.appoint("emil", custody.RoleLegalAdvisor))
+	disk := s.takes("emil", "EX-1", "disk", "disk")
+	s.to(investigate.StageAssess)
+	clearance := &investigate.Clear{On: s.on, Authority: "a contract", Conditions: "none", Evidence: disk}
+	s.tries("emil", clearance, "who examines images does not clear")
+	s.does("lex", clearance)
+	s.does("emil", &custody.RetrieveEvidence{Evidence: disk})
+}
