@@ -789,13 +789,15 @@ func TestAssessIsNotLeftUnrated(t *testing.T) {
 // does not end without its post-mortem (WP-1, WP-57, WP-70, WP-92).
 func TestWhatIsAtRiskDoesNotEndAsNone(t *testing.T) {
 	s := newStory(t).to(investigate.StageAssess)
-	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "yes", Security: "yes"})
+	risk := s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "no", Security: "yes"})
 	rated := s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskConfirmed, Severity: 1, Priority: 1})
 	end := func(how string) *investigate.Close {
 		return changed(s.end(), func(c *investigate.Close) { c.End = how })
 	}
 	s.tries("lena", end(investigate.EndNotRaised), "at risk no more")
 	s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 2, Replaces: investigate.Replaces{Replaces: rated}})
+	s.tries("lena", end(investigate.EndNotRaised), "by which it is no risk")
+	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "unknown", Security: "no", Replaces: investigate.Replaces{Replaces: risk}})
 	s.does("lena", end(investigate.EndNotRaised))
 
 	s = newStory(t).to(investigate.StageStabilize)

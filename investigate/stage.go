@@ -270,6 +270,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 	case EndNotRaised:
 		lacks(i.Stage() != StageAssess, "stage "+StageAssess)
 		lacks(assessed == nil || assessed.Escalated, "an assessment that does not escalate it (incident.assess)")
+		lacks(assessed != nil && (assessed.Security == impactYes || assessed.Privacy == impactYes), "an assessment by which it is no risk: what is one is escalated")
 		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	}
 	return missing
