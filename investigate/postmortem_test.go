@@ -141,8 +141,8 @@ func (c *troupe) records(do func(*custody.Record, *custody.Statement)) {
 	}
 }
 
-// TestNoWordOfAPostMortem stands in any record, nor in what is shown of the incident,
-// nor in its bundle (WP-94, WP-95).
+// TestNoWordOfAPostMortem stands in any record, nor in what is shown of the incident
+// (WP-94, WP-95). A bundle has nothing else in it.
 func TestNoWordOfAPostMortem(t *testing.T) {
 	s := newStory(t).to(investigate.StageClose)
 	s.closed()
