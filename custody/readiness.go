@@ -76,7 +76,7 @@ func (a *QualifyPrincipal) Lawful(v View, s *Statement) (Outcome, error) {
 	case manager && a.Apprenticeship == "":
 		return out, unlawful("an incident manager has served an apprenticeship: say where, when and under whom")
 	case !by.mayQualify(v.Now()):
-		return out, unlawful("that somebody is ready signs a senior incident manager, who is ready himself, or an executive")
+		return out, unlawful("that somebody is ready signs a senior one: an incident manager who is ready himself, or an executive")
 	case a.Until <= v.Now():
 		return out, unlawful("until %s is over", a.Until)
 	}
