@@ -48,8 +48,8 @@ func TestNoUnlawfulState(t *testing.T) {
 	// what it was when this was written.
 	for what, least := range map[string]int{
 		"permitted": 800, "refused": 800, "assess": 9, "diagnose": 9, "stabilize-recover": 8, "close-post-mortem": 5,
-		"emergencies approved": 5, "closed: resolved": 4, "closed otherwise": 2, "reopened": 2, "exceptions": 1, "new managers": 4,
-		"at risk": 3, "established": 3, "measures effective": 4, "repaired": 1,
+		"emergencies approved": 5, "closed: resolved": 4, "closed otherwise": 2, "reopened": 2, "exceptions": 1, "new managers": 2,
+		"at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
 	}
@@ -789,14 +789,20 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		}
 		return move(investigate.StageDiagnose)
 	case investigate.StageDiagnose:
+		if g.one(4) {
+			return g.emergency(all)
+		}
+		if len(g.items) > 0 && len(f.Customers) > 0 && g.one(3) {
+			return move(investigate.StageStabilize) // whatever it lacks
+		}
+		if len(f.Customers) == 0 && g.one(3) {
+			return m, all[investigate.KindCustomers]()
+		}
 		if who, act := g.safe(); act != nil {
 			return who, act
 		}
 		if len(f.Customers) == 0 {
 			return m, &investigate.Customers{On: g.on, Customers: []string{}, Findings: []custody.Digest{}, Impacted: "unknown", Results: []string{}}
-		}
-		if g.one(3) {
-			return g.emergency(all)
 		}
 		if len(f.Findings) == 0 || g.one(2) {
 			return pick(g.r, "emil", "fay"), all[investigate.KindFinding]()
@@ -855,6 +861,12 @@ func (g *chance) safe() (who string, act custody.Act) {
 	if len(g.items) == 0 {
 		return "emil", g.begin("log")
 	}
+	for _, id := range g.items {
+		if g.sealed[id] && !g.confirmed(id) {
+			g.readBack(id, logBytes, logBytes)
+			g.looks(g.observe)
+		}
+	}
 	g.looks(func(v custody.View, i *investigate.Incident) {
 		for _, id := range i.Items() {
 			item, err := custody.ItemIn(v, g.incident, id)
@@ -872,21 +884,12 @@ func (g *chance) safe() (who string, act custody.Act) {
 			case mark == "lost" && !item.Sealed:
 			case !item.Sealed:
 				who, act = g.name(item.BegunBy), sealing(g.t, g.incident, id, logBytes)
-			case len(item.Holds) == 0 && !g.one(3): // and otherwise it is forgotten
+			case len(item.Holds) == 0:
 				who, act = "lex", &custody.HoldEvidence{Authority: "a court", Evidence: id}
 			}
 		}
 	})
-	if act != nil {
-		return who, act
-	}
-	for _, id := range g.items {
-		if g.sealed[id] && !g.confirmed(id) {
-			g.readBack(id, logBytes, logBytes)
-			g.looks(g.observe)
-		}
-	}
-	return "", nil
+	return who, act
 }
 
 func (g *chance) confirmed(id custody.EvidenceID) (is bool) {

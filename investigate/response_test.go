@@ -272,6 +272,7 @@ func TestRatingsFollowFindings(t *testing.T) {
 	s.tries("carl", rate, "none of the roles")
 	s.tries("lena", changed(rate, func(r *investigate.Rate) { r.Severity = 2 }), "severity is 1")
 	s.tries("lena", changed(rate, func(r *investigate.Rate) { r.DataRisk, r.Severity = investigate.RiskImminent, 4 }), "severity is 1")
+	s.tries("lena", changed(rate, func(r *investigate.Rate) { r.Replaces.Replaces = custody.Digest{} }), "say that it replaces")
 	s.malformed("lena", changed(rate, func(r *investigate.Rate) { r.DataRisk = "some" }), "is none of")
 	s.malformed("lena", changed(rate, func(r *investigate.Rate) { r.Priority = 0 }), "is not from 1 to 4")
 	s.does("olga", rate)
