@@ -25,7 +25,7 @@ import (
 // (WP-38, WP-53, WP-70, WP-77, WP-89, WP-92, WP-98).
 func TestNoUnlawfulState(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(3) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			g := &chance{troupe: newTroupe(t).ready(), r: rand.New(rand.NewPCG(seed, 6)), seen: seen}
 			g.does("ada", &custody.GrantRole{Principal: g.id("exa"), Role: custody.RoleServiceOwner}) // who could sign twice
@@ -818,7 +818,9 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 // forth.
 func (g *chance) working(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
 	m := g.manager()
-	switch g.r.IntN(11) {
+	switch g.r.IntN(14) {
+	case 10:
+		return m, all[investigate.KindCustomers]()
 	case 5, 6, 7:
 		return g.emergency(all)
 	case 8:
@@ -831,13 +833,16 @@ func (g *chance) working(all map[custody.Kind]func() custody.Act) (string, custo
 		a := g.appoint("mia", pick(g.r, custody.RoleOnCall, custody.RoleIncidentManager))
 		a.Instead = "she is near"
 		return "exa", a
-	case 0:
+	case 0, 12:
 		a := all[investigate.KindMeasure]().(*investigate.Measure)
 		a.Owner = g.id("emil")
 		return "fay", a
 	case 1:
 		a := all[investigate.KindRate]().(*investigate.Rate)
 		a.Severity = 1
+		if g.one(2) {
+			a.DataRisk = "none"
+		}
 		return m, a
 	case 2:
 		return pick(g.r, "emil", "fay"), all[investigate.KindReview]()
@@ -957,9 +962,11 @@ func (g *chance) stable(all map[custody.Kind]func() custody.Act) (string, custod
 func (g *chance) ending(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
 	f, m := g.before, g.manager()
 	switch {
+	case g.one(4): // whatever is missing
+		return m, &investigate.Close{On: g.on, Happened: g.now(), End: investigate.EndResolved, Notification: "not triggered", Restored: g.in(0), Uncovered: "staffed elsewhere"}
 	case len(f.Classifications) == 0:
 		return m, all[investigate.KindClassify]()
-	case len(f.Scopes) == 0 || f.Scopes[len(f.Scopes)-1].Act.Responsibility == "undetermined":
+	case len(f.PostMortems) > 0 && f.Scopes[len(f.Scopes)-1].Act.Responsibility == "undetermined" && !g.one(3):
 		return m, all[investigate.KindScope]()
 	case len(f.PostMortems) > 0:
 		return m, &investigate.Close{On: g.on, Happened: g.now(), End: investigate.EndResolved, Notification: "not triggered", Restored: g.in(0), Uncovered: "staffed elsewhere"}

@@ -836,3 +836,25 @@ func TestNothingIsBeforeTheFirstIndication(t *testing.T) {
 	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Restored = 1 }), "first indication")
 	s.malformed("lena", changed(s.end(), func(c *investigate.Close) { c.Restored = -1 }), "restored")
 }
+
+// TestAtRiskUntilContained: while customer data is affected, and nobody has verified
+// that the risk to customers is contained, it is rated as at risk (WP-70).
+func TestAtRiskUntilContained(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	s.diagnosed()
+	yes := &investigate.Customers{On: s.on, Customers: []string{"Contoso"}, Findings: []custody.Digest{s.finding}, How: "read", Impacted: "yes", Results: []string{"disclosure"}}
+	s.looks(func(_ custody.View, i *investigate.Incident) { yes.Replaces.Replaces = i.Customers[0].ID })
+	s.does("lena", yes)
+	const open = "the rating says that no customer data is at risk, although it is affected and not contained"
+	require.Contains(t, s.picture().Open, open)
+	s.tries("lena", s.rate(2, investigate.RiskNone), "it is at risk")
+	s.does("lena", s.rate(1, investigate.RiskConfirmed))
+	require.NotContains(t, s.picture().Open, open)
+	s.tries("lena", s.rate(1, investigate.RiskNone), "it is at risk")
+	s.does("emil", s.contains(investigate.RiskBusiness, true))
+	s.tries("lena", s.rate(1, investigate.RiskNone), "it is at risk")
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+	s.does("lena", s.rate(2, investigate.RiskNone))
+	s.does("fay", s.contains(investigate.RiskCustomer, false))
+	s.tries("lena", s.rate(2, investigate.RiskNone), "it is at risk")
+}
