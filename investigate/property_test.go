@@ -733,7 +733,11 @@ func (g *chance) held(p custody.PrincipalID, r custody.Role, at custody.Time) bo
 func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
 	f, m := g.before, g.manager()
 	move := func(stage string) (string, custody.Act) {
-		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: 1, Stage: stage, Undocumented: "it burns"}
+		exception := ""
+		if g.one(6) {
+			stage, exception = pick(g.r, order...), pick(g.r, "", "a mistake")
+		}
+		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: 1, Exception: exception, Stage: stage, Undocumented: "it burns"}
 	}
 	if f.Closed != nil {
 		if g.one(10) {
@@ -789,7 +793,7 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		}
 		return move(investigate.StageDiagnose)
 	case investigate.StageDiagnose:
-		if g.one(4) {
+		if n := len(f.Emergencies); g.one(2) && (n == 0 || len(f.Emergencies[n-1].Signatures) < 3) {
 			return g.emergency(all)
 		}
 		if len(g.items) > 0 && len(f.Customers) > 0 && g.one(3) {
@@ -925,6 +929,9 @@ func (g *chance) emergency(all map[custody.Kind]func() custody.Act) (string, cus
 // stable does what Stabilize & Recover asks for.
 func (g *chance) stable(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
 	f, m := g.before, g.manager()
+	if len(f.Measures) == 0 && g.one(2) {
+		return "fay", &investigate.Measure{On: g.on, Owner: g.id("emil"), Text: "x", Type: "containment"}
+	}
 	for _, x := range f.Measures {
 		switch {
 		case x.Dropped != nil || x.Effective():
