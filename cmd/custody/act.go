@@ -85,9 +85,9 @@ var verbs = []struct {
 		{investigate.KindOutageNotice, "outage-notice", "Put on record that customers were told of the outage", `--proposal X-1 --reference "status page 88"`},
 	}},
 	{"postmortem", "Post-mortem and what of it may be told", []verb{
-		{investigate.KindPostMortem, "issue", "Issue a post-mortem, whose text is an item of type post-mortem", `--evidence e-… --headings technical-lapses:found …`},
+		{investigate.KindPostMortem, "issue", "Issue a post-mortem, whose text is an item of type post-mortem", exampleOfHeadings},
 		{investigate.KindSummary, "summarise", "Present a summary for customers", `--evidence e-…`},
-		{investigate.KindApproveSummary, "approve", "Approve a summary", `--summary …`},
+		{investigate.KindApproveSummary, "approve", "Approve a summary", `--summary S-1`},
 	}},
 	{"repair", "Inventory of repair items, over all incidents", []verb{
 		{investigate.KindRepair, "add", "Add a repair item", `--type engineering --text "patch the gateway" --owner "gateway team" --due 2026-12-24T12:00:00Z`},
@@ -95,6 +95,9 @@ var verbs = []struct {
 		{investigate.KindRepaired, "done", "Say that an item is done", `--repair R-1 --how "version 2.1 is out"`},
 	}},
 }
+
+// exampleOfHeadings has every heading: a post-mortem that leaves one out is refused.
+var exampleOfHeadings = "--evidence e-… --headings " + strings.Join(investigate.Headings(), ":none --headings ") + ":found"
 
 // verbsOf makes the commands of a noun.
 func (a *app) verbsOf(noun string) []*cobra.Command {
@@ -237,10 +240,13 @@ func (f *flags) field(name, help string, v reflect.Value) {
 	case v.Kind() == reflect.String:
 		set.Var(stringFlag{v}, name, help)
 	case v.Kind() == reflect.Bool:
-		set.BoolVar(into.(*bool), name, false, help)
 		if slices.Contains(bothWays, name) {
 			f.asked = append(f.asked, name)
+			help += " (has to be given: =true or =false)"
+		} else {
+			help += " (not given, the record says no)"
 		}
+		set.BoolVar(into.(*bool), name, false, help)
 	case v.Kind() == reflect.Uint64:
 		set.Uint64Var(into.(*uint64), name, 0, help)
 	case v.Kind() == reflect.Struct:
