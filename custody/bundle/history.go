@@ -527,6 +527,7 @@ func (c *check) checkItems() {
 	}
 	c.titles()
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
+	c.refers()
 	c.around()
 }
 

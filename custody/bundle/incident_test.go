@@ -328,7 +328,12 @@ func TestRetentionTakesTwo(t *testing.T) {
 		})
 		c = f.prove(t, c)
 		if try.says == "" {
-			require.Empty(t, verify(written(t, c), s.Trust).Problems, name)
+			v := verify(written(t, c), s.Trust)
+			require.Empty(t, v.Problems, name)
+			first, last := v.Timeline[len(v.Timeline)-2], v.Timeline[len(v.Timeline)-1]
+			require.Equal(t, []bundle.About{{Stream: s.Incident.Stream(), Sequence: first.Sequence, Index: first.Index, Detail: first.Detail}}, last.About, "which statement was seconded")
+			require.Empty(t, first.About)
+			require.Contains(t, text(t, v), fmt.Sprintf("\n                               about record %s:%d, leaf %d: %s\n", first.Stream, first.Sequence, first.Index, first.Detail))
 		} else {
 			requireProblem(t, verify(written(t, c), s.Trust), try.says)
 		}

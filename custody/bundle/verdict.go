@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -83,9 +85,31 @@ type Event struct {
 	Permitted bool                `json:"permitted"`
 	Reason    string              `json:"reason,omitempty"` // of a refusal
 	Detail    string              `json:"detail"`
+	About     []About             `json:"about,omitempty"`   // the records that it names, in the order in which it names them
 	Stamped   *Existence          `json:"stamped,omitempty"` // by when it existed, as an authority says that the trust file names
 	Signature string              `json:"signature"`         // algorithm of the key that signed; empty when that could not be verified
 	Statement *custody.Statement  `json:"-"`                 // what was said
+}
+
+// About is a record of the same history that a statement names by its digest: the
+// finding that is reviewed, the proposal that is signed.
+type About struct {
+	Stream   custody.Stream `json:"stream"`
+	Sequence uint64         `json:"sequence"`
+	Index    uint64         `json:"index"`
+	Detail   string         `json:"detail"` // as of its event
+}
+
+// aboutLength is how many characters of another record's detail are repeated.
+const aboutLength = 120
+
+// String says it in a line.
+func (a About) String() string {
+	text := []rune(a.Detail)
+	if len(text) > aboutLength {
+		text = append(text[:aboutLength:aboutLength], '…')
+	}
+	return strings.TrimSuffix(fmt.Sprintf("record %s:%d, leaf %d: %s", a.Stream, a.Sequence, a.Index, string(text)), ": ")
 }
 
 // Problem is one thing that is wrong, and in which member.
@@ -102,6 +126,38 @@ func (c *check) timeline(s *stream) {
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
 			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm, Statement: e.statement,
 		})
+	}
+}
+
+// refers says of the acts of an incident which other records here they name.
+// Without it nobody could tell which finding was reviewed, or which of two proposals
+// was signed: labels such as F-1 are no part of a statement.
+func (c *check) refers() {
+	named := make(map[string]*Event, len(c.verdict.Timeline))
+	for n := range c.verdict.Timeline {
+		e := &c.verdict.Timeline[n]
+		named[e.Statement.Payload.String()] = e
+	}
+	for n := range c.verdict.Timeline {
+		e := &c.verdict.Timeline[n]
+		if _, of := e.Statement.Act.(teller); !of {
+			continue
+		}
+		said, err := json.Marshal(e.Statement.Act)
+		if err != nil {
+			c.problem(string(e.Stream), err)
+			continue
+		}
+		for d := json.NewDecoder(bytes.NewReader(said)); ; {
+			token, err := d.Token()
+			if err != nil {
+				break // its end: it was made above
+			}
+			text, _ := token.(string)
+			if o := named[text]; o != nil {
+				e.About = append(e.About, About{Stream: o.Stream, Sequence: o.Sequence, Index: o.Index, Detail: o.Detail})
+			}
+		}
 	}
 }
 
@@ -284,6 +340,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		if e.Detail != "" {
 			fmt.Fprintf(&b, "                               %s\n", e.Detail)
+		}
+		for _, o := range e.About {
+			fmt.Fprintf(&b, "                               about %s\n", o)
 		}
 		if e.Purpose != "" {
 			fmt.Fprintf(&b, "                               purpose: %s\n", e.Purpose)

@@ -412,6 +412,9 @@ func (p *Proof) row(e bundle.Event, outcome string) []Cell {
 	who = append(who, Line{Text: string(e.Actor), Exact: true})
 	what := Cell{{Text: outcome, Strong: true}}
 	what = append(what, detail(e.Detail)...)
+	for _, o := range e.About {
+		what = append(what, Line{Text: "About " + o.String()})
+	}
 	if e.Purpose != "" {
 		what = append(what, Line{Text: "Why: " + e.Purpose})
 	}
