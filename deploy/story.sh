@@ -6,6 +6,9 @@ export PATH="$here/bin:$PATH"
 work=$(mktemp -d "${TMPDIR:-/tmp}/custody-demo.XXXXXX")
 service='' minio=''
 cleanup() {
+  local code=$?
+  # Why the service refused to go on, only its own log says; it goes away with the folder.
+  [ "$code" = 0 ] || [ ! -s "$work/serve.log" ] || { echo "demo: exit code $code; the last that the service said:" >&2; tail -n 5 "$work/serve.log" >&2; }
   [ -z "$service" ] || kill "$service" 2>/dev/null || true
   [ -z "$minio" ] || kill "$minio" 2>/dev/null || true
   wait 2>/dev/null || true
