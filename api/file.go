@@ -15,8 +15,9 @@ import (
 	"github.com/forensic-custody/custody/investigate"
 )
 
-// file answers with an incident's file and what follows from it. It is written out
-// here, since it shares what the fold holds.
+// file answers with an incident's file and what follows from it, or with its outline,
+// which looks at no evidence. It is written out here, since it shares what the fold
+// holds.
 func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
 	opened, err := incidentsOf(read)
 	if err != nil {
@@ -29,6 +30,9 @@ func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
 	_, i, err := a.showIncident(read, opened[n])
 	if err != nil {
 		return nil, err
+	}
+	if r.URL.Query().Get("outline") == "true" {
+		return written(i.Outline(opened[n], read.View().Now()))
 	}
 	p, err := i.Picture(read.View(), opened[n])
 	if err != nil {

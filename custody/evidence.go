@@ -31,8 +31,9 @@ func ArtifactTypes() []string {
 const TypePostMortem = "post-mortem"
 
 // images are the types whose examination takes legal clearance, once an incident has
-// left its first stage.
-var images = []string{"disk", "memory", "mobile"}
+// left its first stage: all that may hold what is a person's own, be it carved out of
+// another.
+var images = []string{"disk", "memory", "mobile", "cloud", "other"}
 
 // MaxArtifact is the largest artifact in bytes: 16 TiB.
 const MaxArtifact = 16 << 40
@@ -56,7 +57,7 @@ type Case interface {
 	// Open says whether the incident takes in evidence.
 	Open() bool
 	// MayBegin returns an Unlawful error when somebody may not begin an item.
-	MayBegin(by PrincipalID, item *BeginEvidence) error
+	MayBegin(by Principal, item *BeginEvidence) error
 	// Cleared returns an Unlawful error when the images of an item may not be examined
 	// at a time: no legal advisor cleared it.
 	Cleared(item EvidenceID, at Time) error
@@ -127,7 +128,11 @@ func (a *BeginEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	if other, taken := c.Exhibit(a.Exhibit); taken {
 		return out, unlawful("exhibit number %q is %s already", a.Exhibit, other)
 	}
-	return out, c.MayBegin(s.Actor, a)
+	by, err := PrincipalOf(v, s.Actor)
+	if err != nil {
+		return out, err
+	}
+	return out, c.MayBegin(by, a)
 }
 
 // WithdrawEvidence ends an upload that is not to be finished: of what was

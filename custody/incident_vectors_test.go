@@ -50,7 +50,7 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.Teams{On: on, Location: "room 7", Owner: "cert", Parent: s.Incident, Participating: []string{"network team"}, Replaces: again},
 		&investigate.Shift{On: on, From: now, Principal: engineer, To: now.Add(12 * time.Hour)},
 		&investigate.Note{On: on, Happened: at, Audience: "customers", Contributors: []custody.PrincipalID{lead}, Text: "two\nlines", Type: investigate.NoteCustomers},
-		&investigate.Detection{On: on, Happened: at, Exercise: true, Properties: []string{"availability", "integrity"}, Reference: "alarm 4711", Source: "monitoring-signature"},
+		&investigate.Detection{On: on, Happened: at, Exercise: true, Properties: []string{"availability", "integrity"}, Reference: "alarm 4711", Replaces: before, Source: "monitoring-signature"},
 		&investigate.Classify{On: on, Basis: "F-1", Example: "h", SecurityIncident: true, Replaces: again, Facts: investigate.Facts{
 			Access: investigate.AccessUnauthorized, Cause: investigate.CauseAttack, FlawBy: investigate.ByProvider, Results: []string{investigate.ResultDisclosure},
 		}},

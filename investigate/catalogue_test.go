@@ -87,7 +87,7 @@ func TestDiagnoseIsNotLeft(t *testing.T) {
 	}
 
 	lacks("stage diagnose is not left yet",
-		"not catalogued (incident.catalogue): "+name("EX-1", log)+", "+name("EX-2", unsealed)+", "+name("EX-3", thing)+";",
+		"not catalogued (incident.catalogue): "+name("EX-1", log)+", "+name("EX-2", unsealed)+", "+name("EX-3", thing)+", "+name("EX-4", paper)+";",
 		"not read back yet, as a check (evidence.verify) finds it to be what was sealed: "+name("EX-1", log)+", "+name("EX-4", paper)+", "+name("PM-1", draft)+";",
 		"neither on legal hold (evidence.hold) nor in a store that was proven to lock: "+name("EX-1", log)+", "+name("EX-4", paper)+", "+name("PM-1", draft)+";",
 		"not sealed, nor catalogued as lost (evidence.seal): "+name("EX-2", unsealed)+";",
@@ -100,6 +100,8 @@ func TestDiagnoseIsNotLeft(t *testing.T) {
 	catalogue(log, "", investigate.MarkOpen, "")
 	catalogue(thing, "", investigate.MarkInvestigated, "")
 	catalogue("", "SOC-1", investigate.MarkOpen, "")
+	lacks("not catalogued (incident.catalogue): " + name("EX-4", paper) + ";")
+	catalogue(paper, "", investigate.MarkInvestigated, "")
 	lacksNot("not catalogued")
 	lacks("catalogued as open (incident.catalogue): C-2, " + string(log) + ", C-4, SOC-1;")
 	catalogue(log, "", investigate.MarkInvestigated, "")

@@ -30,10 +30,11 @@ var properties = []string{"availability", "confidentiality", "integrity"}
 type Detection struct {
 	On
 	Happened
-	Exercise   bool     `json:"exercise,omitempty" help:"it is of an exercise: run through as if it were real, and counted apart"`
-	Properties []string `json:"properties" help:"what is at risk: availability, confidentiality, integrity (repeat for several)"`
-	Reference  string   `json:"reference" help:"the ticket, alarm or report, by its name where it came from"`
-	Source     string   `json:"source" help:"customer-report, vulnerability-report, red-team, blue-team, monitoring-signature, monitoring-anomaly, operator or employee"`
+	Exercise   bool           `json:"exercise,omitempty" help:"it is of an exercise: run through as if it were real, and counted apart"`
+	Properties []string       `json:"properties" help:"what is at risk: availability, confidentiality, integrity (repeat for several)"`
+	Reference  string         `json:"reference" help:"the ticket, alarm or report, by its name where it came from"`
+	Replaces   custody.Digest `json:"replaces" help:"the indication that this one corrects, D-1 (default: none)"`
+	Source     string         `json:"source" help:"customer-report, vulnerability-report, red-team, blue-team, monitoring-signature, monitoring-anomaly, operator or employee"`
 }
 
 // Kind implements custody.Act.
@@ -59,18 +60,49 @@ func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 	case !slices.Contains(i.Assignees(), s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
 	}
-	return out, nil
+	return out, a.mayReplace(i, s.Actor)
+}
+
+// mayReplace returns an Unlawful error when the indication corrects none, or another's
+// without leading the incident; or so that the incident left Detect before there was
+// any.
+func (a *Detection) mayReplace(i *Incident, by custody.PrincipalID) error {
+	if a.Replaces.IsZero() {
+		return nil
+	}
+	d := find(i.Detections, a.Replaces)
+	switch {
+	case d == nil || d.Replaced != nil:
+		return no("there is no indication %s, or it was corrected", a.Replaces)
+	case d.By != by && i.led(by, true) != nil:
+		return no("indication %s is by %s, who alone corrects it, or who leads the incident", d.Label, d.By)
+	}
+	first := a.At
+	for _, o := range i.Detections {
+		if o.Replaced == nil && o.ID != a.Replaces {
+			first = min(first, o.Act.At)
+		}
+	}
+	if len(i.Stages) > 0 && first > i.Stages[0].Entered {
+		return no("the incident left its first stage at %s, before %s", i.Stages[0].Entered, first)
+	}
+	return nil
 }
 
 func (a *Detection) apply(i *Incident, said Said) {
+	said = i.label(said, "D")
+	if d := find(i.Detections, a.Replaces); d != nil {
+		d.Replaced = &said.ID
+	}
 	i.Detections = append(i.Detections, Entry[Detection]{said, *a})
 }
 
-// Detected returns when the first indication was, of those on record; 0 when none is.
+// Detected returns when the first indication was, of those on record that were not
+// corrected; 0 when none is.
 func (i *Incident) Detected() custody.Time {
 	var first custody.Time
 	for _, d := range i.Detections {
-		if first == 0 || d.Act.At < first {
+		if d.Replaced == nil && (first == 0 || d.Act.At < first) {
 			first = d.Act.At
 		}
 	}

@@ -29,7 +29,7 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 			continue
 		}
 		name := fmt.Sprintf("%s (%s)", begun.Begun.Exhibit, id)
-		if t := begun.Begun.Type; t != custody.TypePostMortem && t != "document" {
+		if begun.Begun.Type != custody.TypePostMortem {
 			l.is(marks[id] == "", "not catalogued (incident.catalogue)", name)
 		}
 		if err := l.unsound(v, begun.Begun.Incident, id, name, marks[id] == MarkLost); err != nil {

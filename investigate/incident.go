@@ -427,10 +427,16 @@ func (i *Incident) Shredding() custody.Disposal { return i.shredding.Order() }
 func (i *Incident) Open() bool { return i.Closed == nil }
 
 // MayBegin implements custody.Case. A post-mortem is its manager's; what is in the
-// customer's area is taken at his request, or by another authority.
-func (i *Incident) MayBegin(by custody.PrincipalID, item *custody.BeginEvidence) error {
+// customer's area is taken at his request, or by another authority; and an incident
+// that somebody has a role in has no more items than its gates can look at.
+func (i *Incident) MayBegin(by custody.Principal, item *custody.BeginEvidence) error {
 	if item.Type == custody.TypePostMortem {
-		return i.led(by, false)
+		acting := *i
+		acting.actor, acting.actors = by.ID, by.Roles()
+		return acting.led(by.ID, false)
+	}
+	if len(i.Holders) > 0 && i.kept() >= mostItems {
+		return no("an incident has at most %d items: take a folder in as one (--container), or open another incident as a part of this one (incident.teams)", mostItems)
 	}
 	if s := current(i.Scopes); s != nil && s.Responsibility != ByProvider && s.Responsibility != Undetermined && len(i.Requests) == 0 {
 		return no("it lies in the customer's area: his request, or another authority, has to be on record first (incident.customer-request)")

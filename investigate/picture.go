@@ -147,14 +147,41 @@ func (i *Incident) open(now custody.Time) []string {
 	for _, r := range i.Repairs {
 		is(r.Overdue(now), "repair item "+r.Label+" is overdue")
 	}
-	return append(list, i.unknown()...)
+	return append(append(list, i.unknown()...), i.baseless()...)
+}
+
+// baseless lists what rests on findings that were withdrawn or corrected since.
+func (i *Incident) baseless() []string {
+	var list []string
+	rests := func(what string, ids ...custody.Digest) {
+		for _, id := range ids {
+			if f := i.finding(id); f != nil && !f.Stands() {
+				list = append(list, what+" rests on finding "+f.Label+", which does not stand")
+			}
+		}
+	}
+	if r := current(i.Ratings); r != nil {
+		rests("the rating", r.Finding)
+	}
+	if c := current(i.Customers); c != nil {
+		rests("what is said of customers", c.Findings...)
+	}
+	if p := current(i.Plans); p != nil {
+		rests("the plan", p.Findings...)
+	}
+	for _, m := range i.Measures {
+		if m.Dropped == nil {
+			rests("measure "+m.Label, m.Act.Findings...)
+		}
+	}
+	return list
 }
 
 func (i *Incident) times(o Opened) Times {
 	since := i.indicated(o)
 	var t Times
 	after := func(from, at custody.Time) *int64 {
-		seconds := int64(at.Time().Sub(from.Time()) / time.Second)
+		seconds := max(0, int64(at.Time().Sub(from.Time())/time.Second))
 		return &seconds
 	}
 	for _, h := range i.Holders {

@@ -10,13 +10,7 @@ import (
 func NewProgramme(pictures []Picture, now custody.Time) Programme {
 	p := Programme{Incidents: newTally(), Exercises: newTally(), Sources: map[string]Tally{}, Unmanned: []Span{}}
 	for _, x := range pictures {
-		source, exercise := "", len(x.File.Detections) > 0
-		if len(x.File.Detections) > 0 {
-			source = x.File.Detections[0].Act.Source
-		}
-		for _, d := range x.File.Detections {
-			exercise = exercise && d.Act.Exercise // what was detected for real is real
-		}
+		source, exercise := whence(x.File.Detections)
 		if exercise {
 			p.Exercises.add(x)
 			continue
@@ -43,6 +37,24 @@ func NewProgramme(pictures []Picture, now custody.Time) Programme {
 		p.Sources[s] = t
 	}
 	return p
+}
+
+// whence returns where the earliest indication came from, of those that were not
+// corrected, and whether all of them are of an exercise: what was detected for real
+// is real.
+func whence(list []Entry[Detection]) (source string, exercise bool) {
+	var first custody.Time
+	real := false
+	for _, d := range list {
+		if d.Replaced != nil {
+			continue
+		}
+		if source == "" || d.Act.At < first {
+			source, first = d.Act.Source, d.Act.At
+		}
+		real = real || !d.Act.Exercise
+	}
+	return source, source != "" && !real
 }
 
 func newTally() Tally { return Tally{Closed: map[string]int{}} }

@@ -1,7 +1,9 @@
 package investigate_test
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -366,7 +368,8 @@ func TestShifts(t *testing.T) {
 	s.malformed("lena", shift("emil", time.Hour, time.Hour), "is no time of at most")
 	s.malformed("lena", shift("emil", 0, 8*24*time.Hour), "is no time of at most")
 	s.tries("lena", shift("nina", 0, time.Hour), "is not assigned")
-	s.tries("lena", shift("emil", -25*time.Hour, time.Hour), "not afterwards")
+	s.malformed("lena", shift("emil", 0, 25*time.Hour), "is no time of at most")
+	s.tries("lena", shift("emil", -25*time.Hour, -2*time.Hour), "not afterwards")
 	s.tries("emil", shift("emil", 0, time.Hour), "alone decides")
 	s.does("lena", shift("emil", -23*time.Hour, time.Hour))
 	s.does("lena", shift("fay", 2*time.Hour, 3*time.Hour))
@@ -622,7 +625,68 @@ func TestReopened(t *testing.T) {
 	s.tries("lena", s.end(), "stage close-post-mortem")
 	s.does("lena", s.move(investigate.StageStabilize))
 	s.does("lena", s.move(investigate.StageClose))
+	s.tries("lena", s.end(), "of what came since it was reopened")
+	var issued investigate.Entry[investigate.PostMortem]
+	s.looks(func(_ custody.View, i *investigate.Incident) { issued = i.PostMortems[0] })
+	again := s.issue(issued.Act.Evidence)
+	again.Replaces.Replaces = issued.ID
+	s.does("lena", again)
+	s.readBack(issued.Act.Evidence, lessons, "rotten")
+	s.tries("lena", s.end(), "whose text is there")
+	s.readBack(issued.Act.Evidence, lessons, lessons)
 	s.does("lena", s.end())
+}
+
+// TestWhatRestsOnNothing: what was said by a finding that does not stand any more is
+// shown to be open (WP-69, WP-80).
+func TestWhatRestsOnNothing(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	require.NotContains(t, strings.Join(s.picture().Open, "\n"), "does not stand")
+	s.does("emil", &investigate.WithdrawFinding{On: s.on, Finding: s.finding, Reason: "the file is older"})
+	open := strings.Join(s.picture().Open, "\n")
+	require.Contains(t, open, "what is said of customers rests on finding F-1, which does not stand")
+}
+
+// TestAnIndicationIsCorrected: by whoever said it, or who leads the incident; and never
+// so that it left Detect before there was any (WP-56).
+func TestAnIndicationIsCorrected(t *testing.T) {
+	s := newStory(t)
+	seen := func(at time.Duration, replaces custody.Digest) *investigate.Detection {
+		return &investigate.Detection{
+			On: s.on, Happened: investigate.Happened{At: s.in(at)}, Properties: []string{"integrity"}, Reference: "mail", Replaces: replaces, Source: "employee",
+		}
+	}
+	wrong := s.does("emil", seen(-365*24*time.Hour, custody.Digest{}))
+	s.does("lena", s.move(investigate.StageAssess))
+	s.tries("fay", seen(-3*time.Hour, wrong), "alone corrects it")
+	s.tries("emil", seen(-3*time.Hour, nothing), "there is no indication")
+	s.tries("emil", seen(0, wrong), "left its first stage at")
+	right := s.in(-3 * time.Hour)
+	s.does("emil", seen(-3*time.Hour, wrong))
+	s.tries("emil", seen(-3*time.Hour, wrong), "was corrected")
+	s.looks(func(_ custody.View, i *investigate.Incident) { require.Equal(t, right, i.Detected()) })
+	require.Equal(t, "D-2", s.picture().File.Detections[1].Label)
+}
+
+// TestTooManyItems: an incident that people work on has no more than its gates can look
+// at; withdrawn ones do not count.
+func TestTooManyItems(t *testing.T) {
+	c := newTroupe(t).ready().opened()
+	name, err := custody.NewName([]byte("a.log"))
+	require.NoError(t, err)
+	begin := &custody.BeginEvidence{AtMost: 1, Exhibit: "x", Incident: c.incident, Name: name, Type: "log"}
+	i := investigate.NewIncident()
+	first := custody.EvidenceID("")
+	for n := range 5000 {
+		s := &custody.Statement{Payload: custody.Hash(fmt.Appendf(nil, "item %d", n)), Act: &custody.BeginEvidence{Exhibit: fmt.Sprint(n), Type: "log"}}
+		require.NoError(t, i.Apply(permitted, s))
+		first = custody.NewEvidenceID(s.Payload)
+	}
+	require.NoError(t, i.MayBegin(custody.Principal{}, begin), "nobody has a role in it yet")
+	apply(t, i, c.appoint("olga", custody.RoleOnCall))
+	require.ErrorContains(t, i.MayBegin(custody.Principal{}, begin), "at most 5000 items")
+	apply(t, i, &custody.WithdrawEvidence{Evidence: first, Incident: c.incident})
+	require.NoError(t, i.MayBegin(custody.Principal{}, begin))
 }
 
 // closed closes the incident as resolved.

@@ -448,16 +448,20 @@ func (a *Shift) Detail() string { return fmt.Sprintf("%s from %s to %s", a.Princ
 
 // Check implements custody.Act.
 func (a *Shift) Check(*custody.Statement) error {
-	err := checkSpan(a.From, a.To)
+	err := checkSpan(a.From, a.To, longestShift)
 	return errors.Join(err, checkIDs(a.Incident, a.Principal))
 }
 
-// longestShift is how long one person is on duty at most.
-const longestShift = 7 * 24 * time.Hour
+// How long one person works at most before another does, and how long he can be
+// called.
+const (
+	longestShift = 24 * time.Hour
+	longestDuty  = 7 * 24 * time.Hour
+)
 
-func checkSpan(from, to custody.Time) error {
-	if from <= 0 || to <= from || to > from.Add(longestShift) {
-		return fmt.Errorf("from %s to %s is no time of at most %s", from, to, longestShift)
+func checkSpan(from, to custody.Time, longest time.Duration) error {
+	if from <= 0 || to <= from || to > from.Add(longest) {
+		return fmt.Errorf("from %s to %s is no time of at most %s", from, to, longest)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (a *Rota) Detail() string {
 // Check implements custody.Act.
 func (a *Rota) Check(*custody.Statement) error {
 	_, err := custody.ParsePrincipalID(string(a.Principal))
-	return errors.Join(err, checkSpan(a.From, a.To))
+	return errors.Join(err, checkSpan(a.From, a.To, longestDuty))
 }
 
 // Lawful implements custody.Act.

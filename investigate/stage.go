@@ -229,7 +229,15 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	if first := i.Detected(); a.Restored != 0 && a.Restored < first {
 		return out, no("the first indication was at %s: nothing was restored before, at %s", first, a.Restored)
 	}
-	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), i.unclosed(a, v.Now()))
+	missing := i.unclosed(a, v.Now())
+	if p := current(i.PostMortems); a.End == EndResolved && p != nil {
+		if _, err := i.document(v, a.Incident, p.Evidence, p.SHA256, custody.TypePostMortem); errors.As(err, new(custody.Unlawful)) {
+			missing = append(missing, "a post-mortem whose text is there: "+err.Error())
+		} else if err != nil {
+			return out, err
+		}
+	}
+	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), missing)
 }
 
 // unclosed lists what has to be on record before the incident is closed.
@@ -255,6 +263,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(scope == nil || scope.Responsibility == Undetermined, "whose responsibility it was (incident.scope)")
 		lacks(a.Restored == 0, "when normal security and operations were restored")
 		lacks(current(i.PostMortems) == nil, "the post-mortem (postmortem.issue)")
+		lacks(i.reopenedSince(), "a post-mortem of what came since it was reopened (postmortem.issue)")
 		lacks(a.Uncovered == "" && len(i.UncoveredRisk(now)) > 0,
 			"shifts without a gap while customer data was at risk (incident.shift), or why there were gaps")
 	case EndNot, EndFalse:
@@ -285,6 +294,15 @@ func (i *Incident) contradicts(class *Classify) bool {
 	}
 	return class == nil || class.Facts.FalsePositive ||
 		slices.ContainsFunc(c.Results, func(r string) bool { return !slices.Contains(class.Facts.Results, r) })
+}
+
+// reopenedSince says whether the incident was closed, and reopened, after its
+// post-mortem.
+func (i *Incident) reopenedSince() bool {
+	if len(i.Reopened) == 0 || len(i.PostMortems) == 0 {
+		return false
+	}
+	return i.PostMortems[len(i.PostMortems)-1].Recorded <= i.Reopened[len(i.Reopened)-1].Recorded
 }
 
 func (a *Close) apply(i *Incident, said Said) { i.Closed = &Entry[Close]{said, *a} }

@@ -358,6 +358,12 @@ func (c *Client) File(ctx context.Context, id custody.IncidentID) (p investigate
 	return p, c.get(ctx, "/v1/incidents/"+string(id)+"/file", &p)
 }
 
+// Outline returns an incident's file without what takes a look at its evidence: the
+// timeline, what is missing, and what findings cite that their authors never had.
+func (c *Client) Outline(ctx context.Context, id custody.IncidentID) (p investigate.Picture, err error) {
+	return p, c.get(ctx, "/v1/incidents/"+string(id)+"/file?outline=true", &p)
+}
+
 // Repairs returns the inventory of repair items over all incidents that the session
 // may read.
 func (c *Client) Repairs(ctx context.Context) (l api.Repairs, err error) {

@@ -138,7 +138,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 			return err
 		}
 		reflect.ValueOf(act).Elem().FieldByName("Incident").Set(reflect.ValueOf(id))
-		if err := f.complete(c.Context(), cl, id, act); err != nil {
+		if err := a.fill(c.Context(), &f, cl, id, act); err != nil {
 			return err
 		}
 		said, err := cl.Say(c.Context(), why, act)
@@ -146,7 +146,11 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 			return err
 		}
 		text := fmt.Sprintf("%s: %s", v.kind, detailOf(act))
-		if p, err := cl.File(c.Context(), id); err == nil {
+		look := cl.Outline
+		if v.kind == investigate.KindFinding {
+			look = cl.File
+		}
+		if p, err := look(c.Context(), id); err == nil {
 			if label := labelOf(reflect.ValueOf(p.File), said.Payload); label != "" {
 				text = label + " " + text
 				a.warnUnseen(p, label)
@@ -334,22 +338,24 @@ func (f setFlag) String() string     { return "" }
 func (f setFlag) Type() string       { return "text" }
 func (f setFlag) Set(s string) error { return f.s.Set(s) }
 
-// complete fills in what need not be said: that it happened now, which entry is
+// fill fills in what need not be said: that it happened now, which entry is
 // corrected, what is sealed; and looks up the entries that were named by a label.
-func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.IncidentID, act custody.Act) error {
+func (a *app) fill(ctx context.Context, f *flags, cl *client.Client, id custody.IncidentID, act custody.Act) error {
 	for _, t := range f.times {
 		if *t == 0 {
 			*t = custody.TimeOf(cl.Now())
 		}
 	}
-	if len(f.refs) > 0 {
-		p, err := cl.File(ctx, id)
+	var file investigate.File
+	if _, moves := act.(*investigate.Move); moves || len(f.refs) > 0 {
+		p, err := cl.Outline(ctx, id)
 		if err != nil {
 			return err
 		}
-		if err := f.look(p.File, act); err != nil {
-			return err
-		}
+		file = p.File
+	}
+	if err := a.look(f, file, act); err != nil {
+		return err
 	}
 	switch act := act.(type) {
 	case *investigate.Step:
@@ -366,7 +372,14 @@ func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.Inci
 		}
 	case *investigate.Move:
 		if act.Definition == 0 {
+			act.Definition = file.Definition
+		}
+		if act.Definition == 0 {
 			act.Definition = investigate.Newest().Version
+		}
+	case *investigate.SignEmergency:
+		if err := a.showProposal(ctx, cl, id, act.Proposal); err != nil {
+			return err
 		}
 	case *investigate.Intelligence:
 		if act.Version == 0 {
@@ -396,7 +409,7 @@ func (f *flags) complete(ctx context.Context, cl *client.Client, id custody.Inci
 
 // look finds the entries that were named; what is replaced and was not named is the
 // newest.
-func (f *flags) look(file investigate.File, act custody.Act) error {
+func (a *app) look(f *flags, file investigate.File, act custody.Act) error {
 	for _, r := range f.refs {
 		var found []custody.Digest
 		for _, s := range r.said {
@@ -414,10 +427,40 @@ func (f *flags) look(file investigate.File, act custody.Act) error {
 		case len(found) == 1:
 			*r.one = found[0]
 		default:
-			*r.one = file.Newest(act, r.name)
+			if *r.one = file.Newest(act, r.name); r.name == "replaces" && !r.one.IsZero() {
+				entries(reflect.ValueOf(file), func(e investigate.Said) {
+					if e.ID == *r.one {
+						a.say("this replaces what %s said at %s (%s): --replaces names another", e.By, e.Recorded, e.Why)
+					}
+				})
+			}
 		}
 	}
 	return nil
+}
+
+// showProposal prints what is about to be signed, as it stands in the verified
+// history of the incident and not as the service tells it.
+func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.IncidentID, proposal custody.Digest) error {
+	records, err := cl.Records(ctx, id.Stream())
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Record == nil || custody.Hash(r.Record.Envelope.Payload) != proposal {
+			continue
+		}
+		s, err := r.Record.Envelope.Statement(custody.Acts().With(investigate.Acts()))
+		if err != nil {
+			return err
+		}
+		if e, ok := s.Act.(*investigate.Emergency); ok && r.Record.Decision.Permit {
+			a.say("you sign, as %s proposed at %s:\n  %s\n  impact: %s\n  rationale: %s\n  alternatives: %s\n  outage: %t\n  %s",
+				s.Actor, r.Record.Recorded, e.Text, e.Impact, e.Rationale, strings.Join(e.Alternatives, "; "), e.Outage, proposal)
+			return nil
+		}
+	}
+	return refusedf("%s is no proposal in the verified history of the incident; nothing was signed", proposal)
 }
 
 // entryOf returns the entry of a file that has a label, like F-1, or a digest, of

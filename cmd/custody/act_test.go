@@ -61,7 +61,7 @@ func TestFlagsFillAnAct(t *testing.T) {
 	first := custody.Hash([]byte("first"))
 	file := investigate.File{}
 	file.Findings = []investigate.Reviewed{{Entry: investigate.Entry[investigate.Finding]{Said: investigate.Said{ID: first, Label: "F-1"}}}}
-	require.NoError(t, f.look(file, act))
+	require.NoError(t, new(app).look(&f, file, act))
 	require.Equal(t, first, act.Replaces)
 	for _, wrong := range [][]string{
 		{"--citations", "e-nothing:for"}, {"--citations", string(item) + ":perhaps"}, {"--indicators", "203.0.113.9"}, {"--event-at", "yesterday"},

@@ -222,37 +222,39 @@ func (a *app) speak(c *cobra.Command, why string, act custody.Act) error {
 }
 
 func (a *app) teamList() *cobra.Command {
-	c := &cobra.Command{
-		Use: "list", Short: "Show who is on call, and when nobody is", Args: exactly(0), Example: "  custody team list",
-		Long: `Shows who is on call, and when nobody is within the next 14 days.
-Exit code 1 when there is such a time.`,
-	}
-	shown := showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (api.Team, error) { return cl.Team(c.Context()) },
-		func(t api.Team) string {
-			text := ""
-			for _, d := range t.Rota {
-				text += fmt.Sprintf("%s  %s  %s\n", d.Act.From, d.Act.To, d.Act.Principal)
+	return &cobra.Command{
+		Use: "list", Short: "Show who is on call, and when nobody is; and the procedures", Args: exactly(0), Example: "  custody team list",
+		Long: `Shows who is on call, and when nobody is within the next 14 days, and the versions of
+the procedures. Exit code 1 when there is a time without anybody.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, _, err := a.dial(c.Context())
+			if err != nil {
+				return err
 			}
-			for _, p := range t.Procedures {
-				text += fmt.Sprintf("procedure %s  by %s at %s: %s\n", p.Act.Detail(), p.By, p.Recorded, p.Why)
+			t, err := cl.Team(c.Context())
+			if err != nil {
+				return err
 			}
-			return text + showUnmanned(t.Unmanned)
-		})
-	run := shown.RunE
-	shown.RunE = func(c *cobra.Command, args []string) error {
-		if err := run(c, args); err != nil {
-			return err
-		}
-		cl, _, err := a.dial(c.Context())
-		if err != nil {
-			return err
-		}
-		if t, err := cl.Team(c.Context()); err != nil || len(t.Unmanned) > 0 {
-			return errors.Join(err, failure{exitRefused})
-		}
-		return nil
+			if err := errors.Join(a.answer(t, showTeam(t)), a.keep(c.Context(), cl)); err != nil {
+				return err
+			}
+			if len(t.Unmanned) > 0 {
+				return failure{exitRefused}
+			}
+			return nil
+		},
 	}
-	return shown
+}
+
+func showTeam(t api.Team) string {
+	text := ""
+	for _, d := range t.Rota {
+		text += fmt.Sprintf("%s  %s  %s\n", d.Act.From, d.Act.To, d.Act.Principal)
+	}
+	for _, p := range t.Procedures {
+		text += fmt.Sprintf("procedure %s  by %s at %s: %s\n", p.Act.Detail(), p.By, p.Recorded, p.Why)
+	}
+	return text + showUnmanned(t.Unmanned)
 }
 
 func showUnmanned(spans []investigate.Span) string {
