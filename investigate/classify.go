@@ -3,6 +3,7 @@ package investigate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -41,7 +42,13 @@ type Detection struct {
 func (*Detection) Kind() custody.Kind { return KindDetection }
 
 // Detail says in a line what a history tells of it.
-func (a *Detection) Detail() string { return fmt.Sprintf("%s: %s", a.Source, a.Reference) }
+func (a *Detection) Detail() string {
+	text := fmt.Sprintf("%s: %s, at %s; at risk: %s", a.Source, a.Reference, a.At, strings.Join(a.Properties, ", "))
+	if a.Exercise {
+		text += "; of an exercise"
+	}
+	return text
+}
 
 // Check implements custody.Act.
 func (a *Detection) Check(s *custody.Statement) error {

@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -35,7 +36,11 @@ func (*Customers) Kind() custody.Kind { return KindCustomers }
 func (a *Customers) Detail() string {
 	text := "customer data affected: " + a.Impacted
 	if a.Impacted == impactYes {
-		text += fmt.Sprintf("; %q of the data of %q; %s", a.Results, a.Customers, firstLine(a.How))
+		results := "what became of it is not determined"
+		if len(a.Results) > 0 {
+			results = strings.Join(a.Results, ", ")
+		}
+		text += fmt.Sprintf("; %s; whose: %s; %s", results, strings.Join(a.Customers, ", "), firstLine(a.How))
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -61,6 +62,12 @@ func (*Finding) Kind() custody.Kind { return KindFinding }
 // Detail says in a line what a history tells of it.
 func (a *Finding) Detail() string {
 	text := fmt.Sprintf("%s, confidence %s: %s; fact: %s; taken to mean: %s", a.Status, a.Confidence, a.Title, firstLine(a.Fact), firstLine(a.Interpretation))
+	if a.Limits != "" {
+		text += "; limits: " + firstLine(a.Limits)
+	}
+	if len(a.Alternatives) > 0 {
+		text += "; what else it could be: " + strings.Join(a.Alternatives, ", ")
+	}
 	for _, c := range a.Citations {
 		text += "; cites " + c.String()
 	}

@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -167,7 +168,7 @@ type CarryOut struct {
 func (*CarryOut) Kind() custody.Kind { return KindCarryOut }
 
 // Detail says in a line what a history tells of it.
-func (a *CarryOut) Detail() string { return firstLine(a.How) }
+func (a *CarryOut) Detail() string { return fmt.Sprintf("at %s: %s", a.At, firstLine(a.How)) }
 
 // Check implements custody.Act.
 func (a *CarryOut) Check(s *custody.Statement) error { return a.names(a.past(s), text("how", a.How)) }
@@ -373,7 +374,13 @@ type Emergency struct {
 func (*Emergency) Kind() custody.Kind { return KindEmergency }
 
 // Detail says in a line what a history tells of it.
-func (a *Emergency) Detail() string { return firstLine(a.Text) }
+func (a *Emergency) Detail() string {
+	text := fmt.Sprintf("%s; impact: %s; rationale: %s; instead of: %s", firstLine(a.Text), firstLine(a.Impact), firstLine(a.Rationale), strings.Join(a.Alternatives, ", "))
+	if a.Outage {
+		text += "; causes an outage"
+	}
+	return text
+}
 
 // Check implements custody.Act.
 func (a *Emergency) Check(*custody.Statement) error {

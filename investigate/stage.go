@@ -206,7 +206,17 @@ type Close struct {
 func (*Close) Kind() custody.Kind { return KindClose }
 
 // Detail says in a line what a history tells of it.
-func (a *Close) Detail() string { return a.End + "; notification: " + a.Notification }
+func (a *Close) Detail() string {
+	text := a.End
+	if a.Restored != 0 {
+		text += ", restored at " + a.Restored.String()
+	}
+	text += "; notification: " + a.Notification
+	if a.Uncovered != "" {
+		text += "; nobody was on shift for a while: " + a.Uncovered
+	}
+	return text
+}
 
 // Check implements custody.Act.
 func (a *Close) Check(s *custody.Statement) error {

@@ -1,0 +1,42 @@
+package investigate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// TestWhatAHistoryTells of acts whose line is all that most readers of a bundle see: what
+// limits a finding, when something happened, and what three people sign.
+func TestWhatAHistoryTells(t *testing.T) {
+	at := custody.TimeOf(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC))
+	when := investigate.Happened{At: at}
+	for want, act := range map[string]interface{ Detail() string }{
+		"established, confidence high: a web shell; fact: f; taken to mean: i; limits: l; what else it could be: a, b": &investigate.Finding{
+			Status: "established", Confidence: "high", Title: "a web shell", Fact: "f", Interpretation: "i", Limits: "l", Alternatives: []string{"a", "b"},
+		},
+		"cut it off; impact: i; rationale: r; instead of: a; causes an outage": &investigate.Emergency{
+			Text: "cut it off", Impact: "i", Rationale: "r", Alternatives: []string{"a"}, Outage: true,
+		},
+		"operator: ticket 7, at 2026-11-23T08:00:00.000000Z; at risk: integrity; of an exercise": &investigate.Detection{
+			Happened: when, Source: "operator", Reference: "ticket 7", Properties: []string{"integrity"}, Exercise: true,
+		},
+		"at 2026-11-23T08:00:00.000000Z: patched": &investigate.CarryOut{Happened: when, How: "patched"},
+		"resolved, restored at 2026-11-23T08:00:00.000000Z; notification: given; nobody was on shift for a while: flu": &investigate.Close{
+			End: "resolved", Restored: at, Notification: "given", Uncovered: "flu",
+		},
+		"false-positive; notification: none": &investigate.Close{End: "false-positive", Notification: "none"},
+		"customer data affected: yes; what became of it is not determined; whose: Contoso; mail": &investigate.Customers{
+			Impacted: "yes", Customers: []string{"Contoso"}, How: "mail",
+		},
+		"customer data affected: yes; disclosure, loss; whose: Contoso, Fabrikam; mail": &investigate.Customers{
+			Impacted: "yes", Customers: []string{"Contoso", "Fabrikam"}, How: "mail", Results: []string{"disclosure", "loss"},
+		},
+	} {
+		require.Equal(t, want, act.Detail())
+	}
+}
