@@ -155,6 +155,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 				text = label + " " + text
 				a.warnUnseen(p, label)
 			}
+			text += f.about(p.File)
 		}
 		return a.saidOf(said, said.Payload.String(), text)
 	}
@@ -461,6 +462,61 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 		}
 	}
 	return refusedf("%s is no proposal in the verified history of the incident; nothing was signed", proposal)
+}
+
+// about tells of each entry that was named what it is: a label is a typing error away
+// from another one's.
+func (f *flags) about(file investigate.File) (text string) {
+	for _, r := range f.refs {
+		ids := []custody.Digest{}
+		if r.one != nil {
+			ids = append(ids, *r.one)
+		} else {
+			ids = append(ids, *r.many...)
+		}
+		for _, id := range ids {
+			if label, detail := entry(reflect.ValueOf(file), id); detail != "" {
+				if told := []rune(detail); len(told) > 120 {
+					detail = string(told[:120]) + "…"
+				}
+				text += strings.TrimRight("\nabout "+label, " ") + ": " + detail
+			}
+		}
+	}
+	return text
+}
+
+// entry returns the label of an entry, if it has one, and what its act says of itself.
+func entry(v reflect.Value, id custody.Digest) (label, detail string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return entry(v.Elem(), id)
+		}
+	case reflect.Slice:
+		for n := range v.Len() {
+			if label, detail = entry(v.Index(n), id); detail != "" {
+				return label, detail
+			}
+		}
+	case reflect.Struct:
+		said, act := v.FieldByName("Said"), v.FieldByName("Act")
+		if said.IsValid() && act.IsValid() && said.Interface().(investigate.Said).ID == id {
+			a := reflect.New(act.Type())
+			a.Elem().Set(act)
+			if told, ok := a.Interface().(interface{ Detail() string }); ok {
+				return said.Interface().(investigate.Said).Label, told.Detail()
+			}
+		}
+		for n := range v.NumField() {
+			if v.Type().Field(n).IsExported() {
+				if label, detail = entry(v.Field(n), id); detail != "" {
+					return label, detail
+				}
+			}
+		}
+	}
+	return "", ""
 }
 
 // entryOf returns the entry of a file that has a label, like F-1, or a digest, of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -125,4 +126,24 @@ func TestNoTextLooksLikeAnEntry(t *testing.T) {
 		require.NotRegexp(t, `^( *review +p-|F-9|i-another)`, line)
 	}
 	require.Contains(t, b.String(), "read it myself")
+}
+
+// TestWhatAnActIsAbout is told to whoever named it, by a label that is soon mistyped.
+func TestWhatAnActIsAbout(t *testing.T) {
+	file := investigate.File{}
+	for n, text := range []string{"quarantine web01", strings.Repeat("ü", 200)} {
+		said := investigate.Said{ID: custody.Hash([]byte{byte(n)}), Label: fmt.Sprintf("X-%d", n+1)}
+		file.Emergencies = append(file.Emergencies, investigate.Mitigation{Entry: investigate.Entry[investigate.Emergency]{Said: said, Act: investigate.Emergency{Text: text}}})
+	}
+	for label, want := range map[string]string{
+		"X-1": "\nabout X-1: quarantine web01; impact: ; rationale: ; instead of: ",
+		"X-2": "\nabout X-2: " + strings.Repeat("ü", 120) + "…",
+	} {
+		f := flags{c: new(cobra.Command)}
+		act := new(investigate.SignEmergency)
+		f.of(reflect.ValueOf(act).Elem())
+		require.NoError(t, f.c.ParseFlags([]string{"--proposal", label}))
+		require.NoError(t, new(app).look(&f, file, act))
+		require.Equal(t, want, f.about(file))
+	}
 }
