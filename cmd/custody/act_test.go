@@ -147,3 +147,9 @@ func TestWhatAnActIsAbout(t *testing.T) {
 		require.Equal(t, want, f.about(file))
 	}
 }
+
+// TestATallyOfNothing does not say that what never happened took no time.
+func TestATallyOfNothing(t *testing.T) {
+	require.Contains(t, showTally("exercises", investigate.Tally{}), "engaged after –, contained –, restored –\n")
+	require.Contains(t, showTally("incidents", investigate.Tally{Engaged: 90}), "engaged after 1m30s, contained –")
+}

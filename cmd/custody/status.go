@@ -374,7 +374,12 @@ func (a *app) teamProcedure() *cobra.Command {
 }
 
 func showTally(what string, t investigate.Tally) string {
-	of := func(s int64) time.Duration { return time.Duration(s) * time.Second }
+	of := func(s int64) string {
+		if s == 0 { // of none yet
+			return "–"
+		}
+		return (time.Duration(s) * time.Second).String()
+	}
 	return fmt.Sprintf("%s: %d opened, %d closed, %d security incidents, %d false alarms; engaged after %s, contained %s, restored %s\n",
 		what, t.Opened, sum(t.Closed), t.Security, t.FalsePositives, of(t.Engaged), of(t.Contained), of(t.Restored))
 }
