@@ -264,10 +264,21 @@ func (a *Review) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 	switch {
 	case err != nil:
 		return out, err
-	case f.By == s.Actor:
-		return out, no("finding %s is by %s: a second person reviews it", f.Label, f.By)
+	case i.wrote(f, s.Actor):
+		return out, no("finding %s is by %s, or corrects one of his: a second person reviews it", f.Label, s.Actor)
 	}
 	return out, i.among(s.Actor, examiners...)
+}
+
+// wrote says whether a finding, or one that it corrects, is somebody's.
+func (i *Incident) wrote(f *Reviewed, by custody.PrincipalID) bool {
+	for f != nil {
+		if f.By == by {
+			return true
+		}
+		f = i.finding(f.Act.Replaces)
+	}
+	return false
 }
 
 func (a *Review) apply(i *Incident, said Said) {
@@ -314,7 +325,7 @@ func (a *WithdrawFinding) apply(i *Incident, said Said) {
 // nobody reviewed, or somebody disagrees with.
 func (i *Incident) unknown() []string {
 	list := i.CustomersUnknown()
-	if i.Obligation != nil && i.Closed == nil {
+	if i.Obligation != nil {
 		list = append(list, fmt.Sprintf("the notification of customers, to be given since %s", i.Obligation.Since.Recorded))
 	}
 	for _, f := range i.FindingsStanding() {

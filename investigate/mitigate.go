@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/forensic-custody/custody/custody"
@@ -123,9 +124,10 @@ func (a *Measure) apply(i *Incident, said Said) {
 // Measured is a measure and how far it has come.
 type Measured struct {
 	Entry[Measure]
-	CarriedOut *Entry[CarryOut] `json:"carriedOut,omitempty"`
-	Tests      []Entry[Test]    `json:"tests,omitempty"`
-	Dropped    *Entry[Drop]     `json:"dropped,omitempty"`
+	CarriedOut *Entry[CarryOut]      `json:"carriedOut,omitempty"`
+	Hands      []custody.PrincipalID `json:"hands,omitempty"` // who ever carried it out
+	Tests      []Entry[Test]         `json:"tests,omitempty"`
+	Dropped    *Entry[Drop]          `json:"dropped,omitempty"`
 }
 
 // Effective says whether a measure was carried out, and after that tested with
@@ -191,7 +193,7 @@ func (a *CarryOut) Lawful(v custody.View, s *custody.Statement) (custody.Outcome
 
 func (a *CarryOut) apply(i *Incident, said Said) {
 	if m := i.measure(a.Measure); m != nil {
-		m.CarriedOut, m.Tests = &Entry[CarryOut]{said, *a}, nil
+		m.CarriedOut, m.Tests, m.Hands = &Entry[CarryOut]{said, *a}, nil, append(m.Hands, said.By)
 	}
 }
 
@@ -225,8 +227,8 @@ func (a *Test) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 		return out, err
 	case m.CarriedOut == nil || m.CarriedOut.Act.At > a.At:
 		return out, no("measure %s was not carried out by then", m.Label)
-	case m.CarriedOut.By == s.Actor:
-		return out, no("%s carried measure %s out: somebody else tests it", s.Actor, m.Label)
+	case slices.Contains(m.Hands, s.Actor), m.Act.Owner == s.Actor:
+		return out, no("%s carried measure %s out, or has it to do: somebody else tests it", s.Actor, m.Label)
 	case !i.assignedTo(s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
 	}

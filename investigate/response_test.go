@@ -89,7 +89,8 @@ func TestMeasures(t *testing.T) {
 	s.does("lena", carry(patch)) // again, by the manager: what was tested is not what runs now
 	effective(false)
 	s.tries("lena", test(patch, true), "somebody else tests it")
-	s.does("emil", test(patch, true))
+	s.tries("emil", test(patch, true), "somebody else tests it") // he did it before, and it is his
+	s.does("fay", test(patch, true))
 	effective(true)
 
 	s.tries("emil", drop(quarantine), "alone decides")

@@ -60,8 +60,6 @@ func (d Definition) lawful(from, to, exception string) error {
 	switch {
 	case then < 0:
 		return no("there is no stage %q: %q", to, d.Stages)
-	case then == at:
-		return no("the incident is in stage %s", from)
 	case then > at+1:
 		return no("from %s the incident goes to %s first", from, d.Stages[at+1])
 	case then < at && !free && exception == "":
@@ -119,6 +117,9 @@ func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 	switch {
 	case !known, i.Definition != 0 && i.Definition != a.Definition:
 		return out, no("the incident is not by version %d of the stages", a.Definition)
+	}
+	if a.Stage == i.Stage() {
+		return out, no("the incident is in stage %s already", a.Stage)
 	}
 	if err := first(i.led(s.Actor, i.Stage() == StageDetect), i.since(a.At), d.lawful(i.Stage(), a.Stage, a.Exception)); err != nil {
 		return out, err

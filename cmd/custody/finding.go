@@ -35,15 +35,30 @@ func (a *app) warnUnseen(p investigate.Picture, label string) {
 	}
 }
 
-// fileCommand is a command that shows something of an incident's file.
+// fileCommand is a command that shows something of an incident's file, and people by
+// their names.
 func (a *app) fileCommand(c *cobra.Command, show func(investigate.Picture) string) *cobra.Command {
+	var names *strings.Replacer
 	return showing(a, c, func(c *cobra.Command, cl *client.Client, args []string) (investigate.Picture, error) {
 		id, err := custody.ParseIncidentID(args[0])
 		if err != nil {
 			return investigate.Picture{}, usageError{err}
 		}
+		people, err := cl.Principals(c.Context())
+		if err != nil {
+			return investigate.Picture{}, err
+		}
+		var pairs []string
+		for _, p := range people.Principals {
+			name := fmt.Sprintf("%s (%s)", p.Name, p.ID)
+			if p.Suspended {
+				name = fmt.Sprintf("%s (%s, suspended)", p.Name, p.ID)
+			}
+			pairs = append(pairs, string(p.ID), name)
+		}
+		names = strings.NewReplacer(pairs...)
 		return cl.File(c.Context(), id)
-	}, show)
+	}, func(p investigate.Picture) string { return names.Replace(show(p)) })
 }
 
 func (a *app) findingList() *cobra.Command {

@@ -87,6 +87,22 @@ func showPicture(p investigate.Picture) string {
 	if n := len(p.File.Classifications); n > 0 {
 		line("classified", "%s", p.File.Classifications[n-1].Act.Detail())
 	}
+	if n := len(p.File.Declarations); n > 0 {
+		line("declared", "%s", p.File.Declarations[n-1].Act.Detail())
+	}
+	if n := len(p.File.Customers); n > 0 {
+		line("customers", "%s", p.File.Customers[n-1].Act.Detail())
+	}
+	for _, d := range p.File.Detections {
+		if d.Replaced == nil {
+			line("indication", "%s  %s at %s", d.Label, d.Act.Detail(), d.Act.At)
+		}
+	}
+	for _, c := range p.File.Clearances {
+		if c.Withdrawn == nil {
+			line("clearance", "%s  %s", c.Label, c.Act.Detail())
+		}
+	}
 	if n := len(p.File.Scopes); n > 0 {
 		line("scope", "%s", p.File.Scopes[n-1].Act.Detail())
 	}
