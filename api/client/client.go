@@ -194,6 +194,24 @@ func (c *Client) Insist(ctx context.Context, envelope *custody.Envelope) (said *
 	return said, err
 }
 
+// settle is for how long at least Put sends a statement again.
+const settle = 10 * time.Second
+
+// Put is Say for an act that earns no token: while the service says that it cannot
+// now, or does not answer, the same statement is sent again, for c.Patience and for 10
+// seconds at least. It is on record once, however often it was sent.
+func (c *Client) Put(ctx context.Context, purpose string, act custody.Act) (said *Said, err error) {
+	envelope, err := c.Sign(purpose, act)
+	if err != nil {
+		return nil, err
+	}
+	err = c.persistFor(ctx, max(c.Patience, settle), func() (err error) {
+		said, err = c.Send(ctx, envelope, nil)
+		return err
+	})
+	return said, err
+}
+
 // verify checks that a record is in the log.
 func verify(trust *custody.Trust, raw []byte, text string) (*custody.Record, *custody.Receipt, *custody.Cosigned, error) {
 	record, err := custody.ParseRecord(raw)

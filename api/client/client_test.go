@@ -704,6 +704,50 @@ func TestTransferCutShort(t *testing.T) {
 	require.Equal(t, custody.Hash(data), custody.Hash(w.Bytes()))
 }
 
+// TestPut sends the same statement again while no answer comes, and what is refused
+// once only: it is on record once, however often it was sent.
+func TestPut(t *testing.T) {
+	s := newService(t)
+	var sent atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := http.NewRequestWithContext(r.Context(), r.Method, s.url+r.URL.RequestURI(), r.Body)
+		if err != nil {
+			panic(err)
+		}
+		q.Header = r.Header.Clone()
+		a, err := http.DefaultTransport.RoundTrip(q)
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		if sent.Add(1) == 1 {
+			panic(http.ErrAbortHandler) // it is on record, and nobody is told
+		}
+		for k, v := range a.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(a.StatusCode)
+		_, _ = io.Copy(w, a.Body)
+	}))
+	t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
+	lead := s.client(s.lead, func(c *client.Config) { c.Server = front.URL })
+	unassign := &investigate.Unassign{Incident: s.incident, Principal: s.engineer.Actor}
+	_, err := lead.Put(t.Context(), "he is done", unassign)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, sent.Load())
+	records, err := s.lead.Records(t.Context(), s.incident.Stream())
+	require.NoError(t, err)
+	require.Len(t, records, 2, "assigned, and unassigned once")
+
+	sent.Store(1)
+	_, err = lead.Put(t.Context(), "he is done", unassign)
+	require.ErrorContains(t, err, "is not assigned")
+	require.EqualValues(t, 2, sent.Load(), "a refusal is an answer")
+	sent.Store(0)
+	_, err = lead.Say(t.Context(), "again", &investigate.Assign{Incident: s.incident, Principal: s.engineer.Actor})
+	require.ErrorIs(t, err, client.ErrUnreachable, "and Say sends once")
+}
+
 // TestRedirectionsAreNotFollowed: nothing that is secret goes elsewhere.
 func TestRedirectionsAreNotFollowed(t *testing.T) {
 	s := newService(t)

@@ -277,7 +277,11 @@ const firstPause = 200 * time.Millisecond
 // persist does what can be done again, while the service cannot be reached or
 // says that it cannot now, for c.Patience.
 func (c *Client) persist(ctx context.Context, do func() error) error {
-	until := time.Now().Add(c.Patience)
+	return c.persistFor(ctx, c.Patience, do)
+}
+
+func (c *Client) persistFor(ctx context.Context, patience time.Duration, do func() error) error {
+	until := time.Now().Add(patience)
 	for pause := firstPause; ; pause *= 2 {
 		err := do()
 		if err == nil || !passing(err) || time.Now().Add(pause).After(until) {

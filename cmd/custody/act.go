@@ -141,7 +141,7 @@ func (a *app) verbCommand(noun string, v verb) *cobra.Command {
 		if err := a.fill(c.Context(), &f, cl, id, act); err != nil {
 			return err
 		}
-		said, err := cl.Say(c.Context(), why, act)
+		said, err := cl.Put(c.Context(), why, act)
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ hold, nor what you said yourself. What others have kept of it is not reached.
 				return err
 			}
 			act.Authority, act.Seconds = authority, first
-			said, err := cl.Say(c.Context(), purpose, act)
+			said, err := cl.Put(c.Context(), purpose, act)
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func (a *app) incidentOpen() *cobra.Command {
 					return usagef("--detected %q is not a time like 2026-11-23T08:15:00+01:00", detected)
 				}
 			}
-			said, err := cl.Say(c.Context(), "", &investigate.Open{Class: class, DetectedAt: custody.TimeOf(at), Title: title})
+			said, err := cl.Put(c.Context(), "", &investigate.Open{Class: class, DetectedAt: custody.TimeOf(at), Title: title})
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func (a *app) onTeam(verb, what string, act func(custody.IncidentID, custody.Pri
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), why, act(i, p))
+			said, err := cl.Put(c.Context(), why, act(i, p))
 			if err != nil {
 				return err
 			}

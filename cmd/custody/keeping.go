@@ -46,7 +46,7 @@ finds goes on record. It does the same by itself, on a schedule.
 Waits for the result: exit code 1 when the bytes are not those that were sealed.`,
 		`  custody evidence verify e-abcdefghijklmnop --purpose "before the hearing"`,
 		func(c *cobra.Command, cl *client.Client, id custody.EvidenceID, purpose string) error {
-			asked, err := cl.Say(c.Context(), purpose, &custody.VerifyEvidence{Evidence: id})
+			asked, err := cl.Put(c.Context(), purpose, &custody.VerifyEvidence{Evidence: id})
 			if err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ the same authority, in the same words, is taken for a slip unless --again is giv
 					}
 				}
 			}
-			said, err := cl.Say(c.Context(), purpose, &custody.HoldEvidence{Authority: authority, Evidence: id})
+			said, err := cl.Put(c.Context(), purpose, &custody.HoldEvidence{Authority: authority, Evidence: id})
 			if err != nil {
 				return err
 			}
@@ -168,7 +168,7 @@ func (a *app) evidenceRelease() *cobra.Command {
 				}
 				act.Hold = e.Holds[0].ID
 			}
-			said, err := cl.Say(c.Context(), purpose, act)
+			said, err := cl.Put(c.Context(), purpose, act)
 			if err != nil {
 				return err
 			}
@@ -192,7 +192,7 @@ records stay, and verify as ever; the service's certificate is one of them.
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), purpose, &custody.DisposeEvidence{Evidence: id, Seconds: first})
+			said, err := cl.Put(c.Context(), purpose, &custody.DisposeEvidence{Evidence: id, Seconds: first})
 			if err != nil {
 				return err
 			}
@@ -226,7 +226,7 @@ anything. Of what is said for a type and for all types the longest counts.
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), purpose, act)
+			said, err := cl.Put(c.Context(), purpose, act)
 			if err != nil {
 				return err
 			}

@@ -157,7 +157,7 @@ with your principal's identifier as --name.`,
 			if r.Name != string(p.Principal) {
 				return usagef("the request is for %q; a further key of yours is requested with --name %s", r.Name, p.Principal)
 			}
-			said, err := cl.Say(c.Context(), "", &custody.EnrolKey{Key: r.Key, Possession: r.Possession})
+			said, err := cl.Put(c.Context(), "", &custody.EnrolKey{Key: r.Key, Possession: r.Possession})
 			if err != nil {
 				return err
 			}
@@ -185,7 +185,7 @@ func (a *app) keyRevoke() *cobra.Command {
 			if who != "" {
 				holder = custody.PrincipalID(who)
 			}
-			said, err := cl.Say(c.Context(), why, &custody.RevokeKey{Key: key, Principal: holder})
+			said, err := cl.Put(c.Context(), why, &custody.RevokeKey{Key: key, Principal: holder})
 			if err != nil {
 				return err
 			}
@@ -370,13 +370,13 @@ with the code that the service printed.`,
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), "", r.act())
+			said, err := cl.Put(c.Context(), "", r.act())
 			if err != nil {
 				return err
 			}
 			id := custody.NewPrincipalID(said.Payload)
 			for _, role := range roles {
-				if _, err := cl.Say(c.Context(), "", &custody.GrantRole{Principal: id, Role: custody.Role(role)}); err != nil {
+				if _, err := cl.Put(c.Context(), "", &custody.GrantRole{Principal: id, Role: custody.Role(role)}); err != nil {
 					return fmt.Errorf("%s is enrolled as %s; granting %s: %w", r.Name, id, role, err)
 				}
 			}
@@ -494,7 +494,7 @@ func (a *app) onPrincipal(verb, what string, act func(custody.PrincipalID) custo
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), why, act(id))
+			said, err := cl.Put(c.Context(), why, act(id))
 			if err != nil {
 				return err
 			}
@@ -522,7 +522,7 @@ func (a *app) roleCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				said, err := cl.Say(c.Context(), "", act(id, custody.Role(args[1])))
+				said, err := cl.Put(c.Context(), "", act(id, custody.Role(args[1])))
 				if err != nil {
 					return err
 				}

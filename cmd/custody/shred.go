@@ -36,7 +36,7 @@ are gone, by whose order, and how.
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), purpose, &custody.ShredIncident{Incident: id, Seconds: first})
+			said, err := cl.Put(c.Context(), purpose, &custody.ShredIncident{Incident: id, Seconds: first})
 			if err != nil {
 				return err
 			}

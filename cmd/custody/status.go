@@ -230,7 +230,7 @@ func (a *app) speak(c *cobra.Command, why string, act custody.Act) error {
 	if err != nil {
 		return err
 	}
-	said, err := cl.Say(c.Context(), why, act)
+	said, err := cl.Put(c.Context(), why, act)
 	if err != nil {
 		return err
 	}
@@ -376,7 +376,7 @@ func (a *app) teamProcedure() *cobra.Command {
 					}
 				}
 			}
-			said, err := cl.Say(c.Context(), why, &act)
+			said, err := cl.Put(c.Context(), why, &act)
 			if err != nil {
 				return err
 			}

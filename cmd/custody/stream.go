@@ -130,7 +130,7 @@ func (a *app) beginItem(ctx context.Context, in *intake) error {
 	if err != nil {
 		return err
 	}
-	said, err := cl.Say(ctx, in.purpose, &custody.BeginEvidence{AtMost: most, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind})
+	said, err := cl.Put(ctx, in.purpose, &custody.BeginEvidence{AtMost: most, Exhibit: in.exhibit, Incident: incident, Name: name, Type: in.kind})
 	if err != nil {
 		return err
 	}
@@ -390,7 +390,7 @@ is not withdrawn. Whoever announced the item says so, or an incident manager.`,
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), purpose, &custody.WithdrawEvidence{Evidence: id, Incident: item.Incident})
+			said, err := cl.Put(c.Context(), purpose, &custody.WithdrawEvidence{Evidence: id, Incident: item.Incident})
 			if err != nil {
 				return err
 			}
@@ -467,7 +467,7 @@ func (a *app) unsealed(ctx context.Context, cl *client.Client, in *intake, resum
 func (a *app) withdraw(ctx context.Context, cl *client.Client, in *intake, resume string, id custody.EvidenceID, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWithin)
 	defer cancel()
-	if _, err := cl.Say(ctx, reasonOf(cause), &custody.WithdrawEvidence{Evidence: id, Incident: custody.IncidentID(in.incident)}); err != nil {
+	if _, err := cl.Put(ctx, reasonOf(cause), &custody.WithdrawEvidence{Evidence: id, Incident: custody.IncidentID(in.incident)}); err != nil {
 		return fmt.Errorf("%w; %s stays announced: %s", cause, id, freedBy(id, in.exhibit))
 	}
 	return errors.Join(fmt.Errorf("%w; %s was withdrawn, and the exhibit number %s is free again", cause, id, in.exhibit),

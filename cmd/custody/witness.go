@@ -54,7 +54,7 @@ witnesses makes himself a new one (custody trust witnesses).
 			if err != nil {
 				return err
 			}
-			said, err := cl.Say(c.Context(), purpose, &custody.AdoptWitnesses{Policy: policy, Seconds: first})
+			said, err := cl.Put(c.Context(), purpose, &custody.AdoptWitnesses{Policy: policy, Seconds: first})
 			if err != nil {
 				return err
 			}
