@@ -38,7 +38,7 @@ run: build ## Set up on first use, then serve, from the folder DIR (optional)
 # Where goroutines meet: these are tested under the race detector too.
 RACE := $(addprefix $(MODULE)/,api cmd/house custody/guard deploy/lossyfs ledger storage)
 # What goes step by step, or waits, is left to the run without it.
-CALM := BrokenAtEveryStep|TestOnAServer|TestServer|EveryStepFails|NeverAWrongByte|TestAltered|TestRollbacks|TestRoundTrip|TestAStretch|TestMinIO|TestLocks|TestReadBackOnSchedule|TestTheStoresCredentialsExpire|TestAHoldAcrossStarts|TestAPartIsMissing|TestRebuild|TestStalledSigner|TestServiceOnALogServer|TestVersity|TestADisposalRemovesEveryVersion|TestTheLogsKeyGivesWay|TestStampsAreMadeAgain|TestNotCertifiedWithoutAList|TestDestroyedAfterARebuild
+CALM := BrokenAtEveryStep|TestOutages|TestAnAuthorityIsLostAndComesBack|TestRowsEditedOnServers|TestFilesThatAreNotRight|TestAuthenticButExpandsToSomethingElse|TestSelfMadeStamps|TestACertificateCounts|TestOnAServer|TestServer|EveryStepFails|NeverAWrongByte|TestAltered|TestRollbacks|TestRoundTrip|TestAStretch|TestMinIO|TestLocks|TestReadBackOnSchedule|TestTheStoresCredentialsExpire|TestAHoldAcrossStarts|TestAPartIsMissing|TestRebuild|TestStalledSigner|TestServiceOnALogServer|TestVersity|TestADisposalRemovesEveryVersion|TestTheLogsKeyGivesWay|TestStampsAreMadeAgain|TestNotCertifiedWithoutAList|TestDestroyedAfterARebuild
 empty :=
 space := $(empty) $(empty)
 

@@ -202,6 +202,16 @@ func lines(field string, list []string) error {
 	return nil
 }
 
+// wants lists what is missing, or open, in words.
+type wants []string
+
+// lacks notes it if it is so.
+func (w *wants) lacks(is bool, what string) {
+	if is {
+		*w = append(*w, what)
+	}
+}
+
 // several returns an Unlawful error that gives all that is missing, or nil.
 func several(what string, missing []string) error {
 	if len(missing) == 0 {

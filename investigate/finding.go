@@ -106,12 +106,8 @@ func (a *Finding) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 // and interpretation apart, limits and alternatives; and a citation for what is
 // said to be established.
 func (a *Finding) complete() error {
-	var missing []string
-	lacks := func(is bool, what string) {
-		if is {
-			missing = append(missing, what)
-		}
-	}
+	var missing wants
+	lacks := missing.lacks
 	lacks(a.Fact == "", "the fact")
 	lacks(a.Interpretation == "", "what it is taken to mean, apart from the fact")
 	lacks(a.Limits == "", "what limits it")

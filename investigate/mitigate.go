@@ -337,12 +337,8 @@ func (i *Incident) contained(risk string) bool {
 // unstable lists what has to be on record before Stabilize & Recover is left for
 // the closing.
 func (i *Incident) unstable() []string {
-	var missing []string
-	lacks := func(is bool, what string) {
-		if is {
-			missing = append(missing, what)
-		}
-	}
+	var missing wants
+	lacks := missing.lacks
 	lacks(len(i.Plans) == 0, "a recovery plan (mitigation.plan)")
 	lacks(!i.contained(RiskCustomer), "that the risk to customers is contained (mitigation.containment)")
 	lacks(!i.contained(RiskBusiness), "that the risk to the business is contained (mitigation.containment)")

@@ -124,12 +124,8 @@ func (i *Incident) indicated(o Opened) custody.Time {
 
 // open lists what is not known, or not done, whatever stage the incident is in.
 func (i *Incident) open(now custody.Time) []string {
-	list := []string{}
-	is := func(open bool, what string) {
-		if open {
-			list = append(list, what)
-		}
-	}
+	list := wants{}
+	is := list.lacks
 	if s := current(i.Scopes); s != nil {
 		is(s.Responsibility == Undetermined, "whose responsibility it is")
 	}

@@ -160,12 +160,8 @@ func (a *Process) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 // complete returns an Unlawful error when nobody could repeat the process by what is
 // said of it.
 func (a *Process) complete() error {
-	var missing []string
-	lacks := func(is bool, what string) {
-		if is {
-			missing = append(missing, what)
-		}
-	}
+	var missing wants
+	lacks := missing.lacks
 	lacks(a.Tool == "", "the tool")
 	lacks(a.Version == "", "its version")
 	lacks(a.Parameters == "", "its parameters")

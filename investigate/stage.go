@@ -151,12 +151,8 @@ func (a *Move) apply(i *Incident, said Said) {
 
 // missing lists what has to be on record before the stage is left for another.
 func (i *Incident) missing(v custody.View, a *Move) ([]string, error) {
-	var missing []string
-	lacks := func(is bool, what string) {
-		if is {
-			missing = append(missing, what)
-		}
-	}
+	var missing wants
+	lacks := missing.lacks
 	switch i.Stage() {
 	case StageDetect:
 		lacks(len(i.Detections) == 0, "where the first indication came from (incident.detection)")
@@ -253,12 +249,8 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 
 // unclosed lists what has to be on record before the incident is closed.
 func (i *Incident) unclosed(a *Close, now custody.Time) []string {
-	var missing []string
-	lacks := func(is bool, what string) {
-		if is {
-			missing = append(missing, what)
-		}
-	}
+	var missing wants
+	lacks := missing.lacks
 	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
 	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
 	lacks(a.End != EndResolved && i.declared(), "that the breach which was declared is none, by the executive (incident.declare)")

@@ -166,13 +166,27 @@ func TestAnItemThatIsLeftOut(t *testing.T) {
 	}
 }
 
-// TestNoArtifactOfAnIncident: which of the items it would be, nobody could tell.
-func TestNoArtifactOfAnIncident(t *testing.T) {
+// TestAnArtifactOfAnIncident: bytes beside the bundle are those of one of its items, and
+// the verdict says of which; or of none. In it there are none.
+func TestAnArtifactOfAnIncident(t *testing.T) {
 	s, _ := busy(t)
 	b := written(t, incidentContents(t, s, true))
-	v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(s.Artifact)})
-	requireProblem(t, v, "the bundle is of an incident")
-	require.Contains(t, text(t, v), "Nothing that this bundle says may be relied upon")
+	beside := func(artifact []byte) *bundle.Verdict {
+		return bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(artifact)})
+	}
+	v := beside(s.Artifact)
+	require.Empty(t, v.Problems)
+	matching := 0
+	for _, i := range v.Items {
+		if i.ArtifactState == bundle.ArtifactMatches {
+			matching++
+			require.Equal(t, s.Evidence, i.Evidence)
+		}
+	}
+	require.Equal(t, 1, matching)
+	v = beside(append([]byte("not "), s.Artifact...))
+	requireProblem(t, v, "no such of any item")
+	require.NotContains(t, text(t, v), "Nothing that this bundle says may be relied upon", "the bundle is sound; the bytes are others")
 	requireProblem(t, verify(withArtifactForced(t, b, s.Artifact), s.Trust), "has an artifact, and is of an incident")
 	require.Error(t, bundle.AddArtifact(new(bytes.Buffer), bytes.NewReader(b), bytes.NewReader(s.Artifact), uint64(len(s.Artifact))))
 }

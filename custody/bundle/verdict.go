@@ -38,6 +38,7 @@ type Verdict struct {
 	Problems     []Problem             `json:"problems"`           // empty when verified
 	Warnings     []Problem             `json:"warnings"`           // what verifies, and may yet be disputed
 	Around       []Event               `json:"-"`                  // what the bundle has of people, keys, the store and the log, in the order of recording
+	foreign      bool                  // bytes were given that are of no item of the incident
 	people       map[custody.PrincipalID]custody.Enrolment
 	service      custody.PrincipalID
 }
@@ -493,7 +494,7 @@ func (v *Verdict) sinceText() string {
 
 // onlyArtifactDiffers says whether nothing is wrong but the artifact's bytes.
 func (v *Verdict) onlyArtifactDiffers() bool {
-	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && v.only() != nil && v.only().ArtifactState == ArtifactOther
+	return len(v.Problems) == 1 && v.Problems[0].Where == artifactName && (v.foreign || v.only() != nil && v.only().ArtifactState == ArtifactOther)
 }
 
 // only returns the item of a bundle that has one; else nil.
