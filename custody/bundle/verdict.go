@@ -511,7 +511,7 @@ func (i *Item) bytesText(scope Scope) string {
 	case absent && i.Destroyed:
 		return "destroyed here; of a copy that somebody has compare the SHA-256 with sha256sum"
 	case absent:
-		return "not in the bundle of an incident; compare the SHA-256 with sha256sum"
+		return "not in the bundle of an incident; compare the SHA-256 with sha256sum, or give the file with --artifact"
 	}
 	return i.artifactText()
 }

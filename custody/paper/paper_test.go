@@ -376,7 +376,7 @@ func TestSeveralItems(t *testing.T) {
 	require.Len(t, all, 7)
 	says(t, all, "custody-report",
 		"Chain of custody: incident "+string(l.Incident), "Every record in the bundle of this incident",
-		"not in the bundle of an incident; compare the SHA-256 with sha256sum",
+		"not in the bundle of an incident; compare the SHA-256 with sha256sum, or give the file with --artifact",
 		"Exhibit (EX-1)", "first.img", "Exhibit (EX-2)", "second.img", "What was done with it (EX-2)",
 		"EX-1: No record here says that the service read the stored bytes back since the seal.")
 	silent(t, all, "custody-report", "EX-2: No record here says that the service read")
