@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/forensic-custody/custody/custody"
@@ -19,22 +18,18 @@ import (
 // which looks at no evidence. It is written out here, since it shares what the fold
 // holds.
 func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
-	opened, err := incidentsOf(read)
+	opened, err := openedOf(r, read)
 	if err != nil {
 		return nil, err
 	}
-	n := slices.IndexFunc(opened, func(o investigate.Opened) bool { return string(o.ID) == chi.URLParam(r, "incident") })
-	if n < 0 {
-		return nil, custody.ErrUnknown
-	}
-	_, i, err := a.showIncident(read, opened[n])
+	_, i, err := a.showIncident(read, opened)
 	if err != nil {
 		return nil, err
 	}
 	if r.URL.Query().Get("outline") == "true" {
-		return written(i.Outline(opened[n], read.View().Now()))
+		return written(i.Outline(opened, read.View().Now()))
 	}
-	p, err := i.Picture(read.View(), opened[n])
+	p, err := i.Picture(read.View(), opened)
 	if err != nil {
 		return nil, err
 	}

@@ -148,16 +148,25 @@ func (a *API) showIncident(read *guard.Reader, o investigate.Opened) (Incident, 
 	return shown, i, nil
 }
 
-func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
+// openedOf returns the incident that a request is about.
+func openedOf(r *http.Request, read *guard.Reader) (investigate.Opened, error) {
 	opened, err := incidentsOf(read)
 	if err != nil {
-		return nil, err
+		return investigate.Opened{}, err
 	}
 	n := slices.IndexFunc(opened, func(o investigate.Opened) bool { return string(o.ID) == chi.URLParam(r, "incident") })
 	if n < 0 {
-		return nil, custody.ErrUnknown
+		return investigate.Opened{}, custody.ErrUnknown
 	}
-	shown, i, err := a.showIncident(read, opened[n])
+	return opened[n], nil
+}
+
+func (a *API) incident(r *http.Request, read *guard.Reader) (any, error) {
+	opened, err := openedOf(r, read)
+	if err != nil {
+		return nil, err
+	}
+	shown, i, err := a.showIncident(read, opened)
 	if err != nil {
 		return nil, err
 	}
