@@ -659,12 +659,9 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestTransferCutShort: the connection ends before the length that was said.
-func TestTransferCutShort(t *testing.T) {
-	s := newService(t)
-	data := noise(3*custody.ChunkSize, 1)
-	e := s.takeIn("EX-1", data)
-	var asked atomic.Int64
+// front is a server before the service that passes on each request, and lets pass say
+// what comes of the answer.
+func (s *service) front(pass func(http.ResponseWriter, *http.Request, *http.Response)) *httptest.Server {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, err := http.NewRequestWithContext(r.Context(), r.Method, s.url+r.URL.RequestURI(), r.Body)
 		if err != nil {
@@ -676,10 +673,28 @@ func TestTransferCutShort(t *testing.T) {
 			panic(err)
 		}
 		defer func() { _ = a.Body.Close() }()
-		for k, v := range a.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(a.StatusCode)
+		pass(w, r, a)
+	}))
+	s.t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
+	return front
+}
+
+// heads passes on an answer's status and headers.
+func heads(w http.ResponseWriter, a *http.Response) {
+	for k, v := range a.Header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(a.StatusCode)
+}
+
+// TestTransferCutShort: the connection ends before the length that was said.
+func TestTransferCutShort(t *testing.T) {
+	s := newService(t)
+	data := noise(3*custody.ChunkSize, 1)
+	e := s.takeIn("EX-1", data)
+	var asked atomic.Int64
+	front := s.front(func(w http.ResponseWriter, r *http.Request, a *http.Response) {
+		heads(w, a)
 		if strings.HasSuffix(r.URL.Path, "/content") {
 			if asked.Add(1) < 3 {
 				_, _ = io.CopyN(w, a.Body, custody.ChunkSize+70_000)
@@ -687,8 +702,7 @@ func TestTransferCutShort(t *testing.T) {
 			}
 		}
 		_, _ = io.Copy(w, a.Body)
-	}))
-	t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
+	})
 	c := s.client(s.engineer, func(c *client.Config) { c.Server = front.URL })
 	received, err := c.Retrieve(t.Context(), "to examine it", e, 0, 0, io.Discard, nil)
 	require.ErrorIs(t, err, client.ErrUnreachable)
@@ -709,27 +723,13 @@ func TestTransferCutShort(t *testing.T) {
 func TestPut(t *testing.T) {
 	s := newService(t)
 	var sent atomic.Int64
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q, err := http.NewRequestWithContext(r.Context(), r.Method, s.url+r.URL.RequestURI(), r.Body)
-		if err != nil {
-			panic(err)
-		}
-		q.Header = r.Header.Clone()
-		a, err := http.DefaultTransport.RoundTrip(q)
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = a.Body.Close() }()
+	front := s.front(func(w http.ResponseWriter, _ *http.Request, a *http.Response) {
 		if sent.Add(1) == 1 {
 			panic(http.ErrAbortHandler) // it is on record, and nobody is told
 		}
-		for k, v := range a.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(a.StatusCode)
+		heads(w, a)
 		_, _ = io.Copy(w, a.Body)
-	}))
-	t.Cleanup(func() { front.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
+	})
 	lead := s.client(s.lead, func(c *client.Config) { c.Server = front.URL })
 	unassign := &investigate.Unassign{Incident: s.incident, Principal: s.engineer.Actor}
 	_, err := lead.Put(t.Context(), "he is done", unassign)
