@@ -257,6 +257,8 @@ run cmp postmortem.txt pm.copy
 incident mia close --end resolved --restored "$(ago '1 minute')" --notification "Contoso was told on the day"
 as mia incident status "$i"
 must 'closed'
+must "derived *$shell from $web"
+must 'to be given since .* by now'
 refused 'is closed' custody --home fay finding add "$i" --title late --fact f --interpretation i --limits l --alternatives a --confidence low --status tentative --purpose late
 as mia repair done "$i" --repair R-1 --how "version 2.1 is out" --purpose "done"
 as mia repair list

@@ -94,7 +94,7 @@ func TestCustomersBeforeTheDiagnosis(t *testing.T) {
 func TestWhatIsOpen(t *testing.T) {
 	x := diagnosing(t)
 	open := func() (list []string) {
-		x.looks(func(_ custody.View, i *investigate.Incident) { list = i.Unknown() })
+		x.looks(func(v custody.View, i *investigate.Incident) { list = i.Unknown(v.Now()) })
 		return list
 	}
 	log := x.takesIn(x.eve, "EX-1", "log", logText)
@@ -110,6 +110,8 @@ func TestWhatIsOpen(t *testing.T) {
 	})
 	require.Len(t, open(), 1)
 	require.Contains(t, open()[0], "the notification of customers, to be given since 2026-")
+	x.Pass(90 * time.Minute)
+	require.Contains(t, open()[0], ": for 1h30m", "how long it has been due (WP-83)")
 	x.does(x.eve, &investigate.WithdrawFinding{On: x.on, Finding: found, Reason: "a mistake"})
 	require.Len(t, open(), 1, "what does not stand is not open")
 }

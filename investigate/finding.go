@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -319,10 +320,10 @@ func (a *WithdrawFinding) apply(i *Incident, said Said) {
 
 // unknown lists what is not known of the customers affected, and which findings
 // nobody reviewed, or somebody disagrees with.
-func (i *Incident) unknown() []string {
+func (i *Incident) unknown(now custody.Time) []string {
 	list := i.CustomersUnknown()
-	if i.Obligation != nil {
-		list = append(list, fmt.Sprintf("the notification of customers, to be given since %s", i.Obligation.Since.Recorded))
+	if o := i.Obligation; o != nil {
+		list = append(list, fmt.Sprintf("the notification of customers, to be given since %s: for %s by now", o.Since.Recorded, o.Delay(now).Truncate(time.Second)))
 	}
 	for _, f := range i.FindingsStanding() {
 		if f.Unreviewed() {

@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -23,8 +24,15 @@ type Picture struct {
 	Times      Times              `json:"times"`
 	Timeline   []Moment           `json:"timeline"` // what happened, by when it happened
 	Steps      []StepDue          `json:"steps"`    // of the procedures in force
+	Derived    []Derivative       `json:"derived"`  // items that came out of processes
 	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
 	File       File               `json:"file"`
+}
+
+// Derivative is an item that came out of what was done with others, and those.
+type Derivative struct {
+	Evidence  custody.EvidenceID   `json:"evidence"`
+	Originals []custody.EvidenceID `json:"originals"`
 }
 
 // UnseenItem is an item that a finding cites, and that its author never had in hand
@@ -49,6 +57,13 @@ type Times struct {
 func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	p := i.Outline(o, v.Now())
 	p.Timeline = i.Timeline()
+	for _, x := range i.Processes {
+		id := x.Act.Output.Evidence
+		told := slices.ContainsFunc(p.Derived, func(d Derivative) bool { return d.Evidence == id })
+		if of := i.Originals(id); id != "" && len(of) > 0 && !told {
+			p.Derived = append(p.Derived, Derivative{id, of})
+		}
+	}
 	l, err := incidentsOf(v)
 	if err != nil {
 		return p, err
@@ -84,7 +99,7 @@ func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
-		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Unseen: []UnseenItem{}, File: i.File,
+		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Derived: []Derivative{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}
@@ -143,7 +158,7 @@ func (i *Incident) open(now custody.Time) []string {
 	for _, r := range i.Repairs {
 		is(r.Overdue(now), "repair item "+r.Label+" is overdue")
 	}
-	return append(append(list, i.unknown()...), i.baseless()...)
+	return append(append(list, i.unknown(now)...), i.baseless()...)
 }
 
 // baseless lists what rests on findings that were withdrawn or corrected since.

@@ -89,7 +89,10 @@ func TestProcesses(t *testing.T) {
 	fourth := x.does(x.eve, loose)
 	x.does(x.eve, with(loose, func(p *process) { p.Repeats, p.Output = fourth, out("", "at one") }))
 
-	x.looks(func(_ custody.View, i *investigate.Incident) {
+	x.looks(func(v custody.View, i *investigate.Incident) {
+		p, err := i.Picture(v, investigate.Opened{})
+		require.NoError(t, err)
+		require.Equal(t, []investigate.Derivative{{Evidence: files, Originals: []custody.EvidenceID{disk}}, {Evidence: lines, Originals: []custody.EvidenceID{disk}}}, p.Derived)
 		require.Len(t, i.Processes, 6)
 		require.Equal(t, "P-1", i.Processes[0].Label)
 		require.Equal(t, x.eve.ID, i.Processes[0].By, "who operated it")

@@ -457,7 +457,7 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 		}
 		if e, ok := s.Act.(*investigate.Emergency); ok && r.Record.Decision.Permit {
 			a.say("you sign, as %s proposed at %s:\n  %s\n  impact: %s\n  rationale: %s\n  alternatives: %s\n  outage: %t\n  %s",
-				s.Actor, r.Record.Recorded, e.Text, e.Impact, e.Rationale, strings.Join(e.Alternatives, "; "), e.Outage, proposal)
+				s.Actor, r.Record.Recorded, within(e.Text, 4), within(e.Impact, 4), within(e.Rationale, 4), strings.Join(e.Alternatives, "; "), e.Outage, proposal)
 			return nil
 		}
 	}

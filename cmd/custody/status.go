@@ -111,6 +111,9 @@ func showPicture(p investigate.Picture) string {
 			line("role", "%s: %s since %s", h.Role, h.Principal, h.From)
 		}
 	}
+	for _, d := range p.Derived {
+		line("derived", "%s from %s", d.Evidence, join(d.Originals))
+	}
 	for _, s := range p.Steps {
 		line("step", "%s", showStep(s))
 	}
@@ -141,6 +144,14 @@ func showPicture(p investigate.Picture) string {
 		line("missing", "%s", m)
 	}
 	return b.String()
+}
+
+func join(ids []custody.EvidenceID) string {
+	list := make([]string, len(ids))
+	for n, id := range ids {
+		list[n] = string(id)
+	}
+	return strings.Join(list, ", ")
 }
 
 func showStep(s investigate.StepDue) string {
