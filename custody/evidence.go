@@ -549,9 +549,8 @@ func withItems(v View, i IncidentID, of Kind) (Outcome, error) {
 		return out, err
 	}
 	for _, id := range c.Items() {
-		out.Covers = append(out.Covers, Cover{of, Resource{
-			Type: "Evidence", ID: string(id), Incident: i, Assigned: out.Resource.Assigned,
-		}})
+		item, _ := c.Item(id)
+		out.Covers = append(out.Covers, Cover{of, onItem(c, i, id, item)})
 	}
 	return out, nil
 }
@@ -610,8 +609,13 @@ func itemIn(v View, i IncidentID, id EvidenceID) (Item, Outcome, error) {
 	}
 	return Item{e, begun, c.Shredding()}, Outcome{
 		Stream:   id.Stream(),
-		Resource: Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees(), Artifact: begun.Begun.Type},
+		Resource: onItem(c, i, id, begun),
 	}, nil
+}
+
+// onItem is the resource that an item is to policy.
+func onItem(c Case, i IncidentID, id EvidenceID, begun Beginning) Resource {
+	return Resource{Type: "Evidence", ID: string(id), Incident: i, Assigned: c.Assignees(), Artifact: begun.Begun.Type}
 }
 
 // Evidence is the fold of an evidence item's stream.

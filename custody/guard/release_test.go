@@ -458,3 +458,16 @@ when { principal in Role::"external-auditor" };
 	require.ErrorIs(t, err, custody.ErrUnknown, "what was earned before is of no use any more")
 	s.as(s.Outsider).tries("for myself", &custody.ExportIncident{Incident: s.Incident}).refused(guard.RefusedText)
 }
+
+// TestAnExportOfAllIsOfEachType: a rule about a type of artifact holds for the export of
+// all, as it does for that of one.
+func TestAnExportOfAllIsOfEachType(t *testing.T) {
+	s := newStage(t, func(s *guardtest.Setup) {
+		s.Policy = policy.Default + `
+@id("no-disks")
+forbid (principal, action == Action::"evidence.export", resource is Evidence) when { resource.artifact == "disk" };
+`
+	})
+	s.as(s.Counsel).tries("for the court", &custody.ExportEvidence{Evidence: s.Evidence}).refused(guard.RefusedText)
+	s.as(s.Counsel).tries("for the court", &custody.ExportIncident{Incident: s.Incident}).refused("not permitted for each item of the incident")
+}
