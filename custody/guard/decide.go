@@ -44,7 +44,7 @@ func (g *Guard) enqueue(ctx context.Context, e *custody.Envelope, s *custody.Sta
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.flight[s.Payload] != nil {
-		return nil, errInFlight
+		return nil, ErrDuplicate // found in the store in the meantime
 	}
 	d, err := g.decide(ctx, s)
 	if err != nil {

@@ -57,7 +57,8 @@ type Guard struct {
 	folds  *folds     // of all records, those not yet proven too
 	queue  []*pending // decided, to be committed, in order
 	wake   chan struct{}
-	flight map[custody.Digest]*pending // decided and not yet proven
+	flight map[custody.Digest]*pending      // decided and not yet proven
+	claims map[custody.Digest]chan struct{} // statements being decided; closed when that ends
 
 	proofs chan []*pending // committed, to be proven, in order
 	erase  chan struct{}   // an erasure was ordered, and the order is proven
@@ -141,6 +142,7 @@ func newGuard(c Config) *Guard {
 		Config:   c,
 		wake:     make(chan struct{}, 1),
 		flight:   map[custody.Digest]*pending{},
+		claims:   map[custody.Digest]chan struct{}{},
 		refused:  newRefusals(),
 		proofs:   make(chan []*pending, 1),
 		erase:    make(chan struct{}, 1),
@@ -247,9 +249,11 @@ func (g *Guard) Admit(ctx context.Context, envelope []byte, code string) (*Admis
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if a, err := g.repeat(ctx, e, envelope); a != nil || err != nil {
+	a, release, err := g.first(ctx, e, envelope)
+	if a != nil || err != nil {
 		return a, err
 	}
+	defer release()
 	s, err := e.Statement(g.Words)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -260,60 +264,65 @@ func (g *Guard) Admit(ctx context.Context, envelope []byte, code string) (*Admis
 	if err := g.Log.Ready(); err != nil {
 		return nil, fmt.Errorf("%w: the log cannot be appended to: %w", ErrUnavailable, err)
 	}
-	if before := g.Before[s.Kind]; before != nil {
-		return g.admitAfter(ctx, e, s, before)
-	}
-	return g.admit(ctx, e, s, nil)
-}
-
-// admitAfter admits a statement that needs work done outside the decision.
-func (g *Guard) admitAfter(ctx context.Context, e *custody.Envelope, s *custody.Statement, before func(context.Context, *custody.Statement) error) (*Admission, error) {
-	g.mu.Lock()
-	d, err := g.decide(ctx, s)
-	g.mu.Unlock()
+	objection, err := g.prepare(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var objection error
-	if d.Permit {
-		if err := before(ctx, s); errors.As(err, new(custody.Unlawful)) {
-			objection = err
-		} else if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
+	return g.admit(ctx, e, s, objection, release)
+}
+
+// prepare does the work that a statement needs outside the decision, if it would
+// be permitted now. It returns what that work has against the statement.
+func (g *Guard) prepare(ctx context.Context, s *custody.Statement) (objection, err error) {
+	before := g.Before[s.Kind]
+	if before == nil {
+		return nil, nil
 	}
-	return g.admit(ctx, e, s, objection)
+	g.mu.Lock()
+	d, err := g.decide(ctx, s)
+	g.mu.Unlock()
+	if err != nil || !d.Permit {
+		return nil, err
+	}
+	if err = before(ctx, s); errors.As(err, new(custody.Unlawful)) {
+		return err, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil, nil
 }
 
 // attempts bounds how often a decision is made again when another replica's
 // record came between.
 const attempts = 5
 
-func (g *Guard) admit(ctx context.Context, e *custody.Envelope, s *custody.Statement, objection error) (*Admission, error) {
+// admit puts a statement on record that the caller has claimed, and releases it
+// once it is in flight.
+func (g *Guard) admit(ctx context.Context, e *custody.Envelope, s *custody.Statement, objection error, release func()) (*Admission, error) {
 	raw, err := e.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	for range attempts {
 		p, err := g.enqueue(ctx, e, s, objection)
+		release()
 		if err == nil {
 			err = g.await(ctx, p)
 		}
 		if err == nil {
 			return g.admission(ctx, p)
 		}
-		if !errors.Is(err, errInFlight) && !overtaken(err) {
+		if !overtaken(err) {
 			return nil, err
 		}
-		if a, err := g.repeat(ctx, e, raw); a != nil || err != nil {
+		var a *Admission
+		if a, release, err = g.first(ctx, e, raw); a != nil || err != nil {
 			return a, err
 		}
 	}
+	release()
 	return nil, fmt.Errorf("%w: too many others write to the same streams", ErrUnavailable)
 }
-
-// errInFlight says that another request has brought the same statement.
-var errInFlight = errors.New("the same statement is being recorded")
 
 // overtaken says whether a record could not be committed because another came
 // before it. What was decided is decided again.
@@ -339,43 +348,6 @@ func (g *Guard) Attest(ctx context.Context, purpose string, act custody.Act) (*A
 		err = fmt.Errorf("%s of the service was refused: %s", act.Kind(), a.Reason)
 	}
 	return a, err
-}
-
-// repeat answers a statement that is on record or in flight, and returns nil
-// for any other.
-func (g *Guard) repeat(ctx context.Context, e *custody.Envelope, raw []byte) (*Admission, error) {
-	payload := custody.Hash(e.Payload)
-	g.mu.Lock()
-	p := g.flight[payload]
-	g.mu.Unlock()
-	if p == nil {
-		stored, err := g.Store.ByPayload(ctx, payload)
-		if isUnknown(err) {
-			return nil, nil
-		}
-		if err == nil {
-			err = g.genuine(stored)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if stored.Erased() {
-			return nil, ErrErased
-		}
-		if stored.Receipt == nil {
-			if p, err = g.adopt(ctx, stored); err != nil {
-				return nil, err
-			}
-		} else {
-			return answerRepeat(stored, raw)
-		}
-	}
-	if err := g.await(ctx, p); overtaken(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	return answerRepeat(p.stored, raw)
 }
 
 func answerRepeat(stored Stored, raw []byte) (*Admission, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,9 +174,20 @@ func TestAnotherSignatureIsNoRepeat(t *testing.T) {
 	s.send(raw).failed(guard.ErrMalformed)
 }
 
+// TestAHundredAtOnceAreOneRecord: and are decided once, so that nobody else's
+// statement has to be decided again for them.
 func TestAHundredAtOnceAreOneRecord(t *testing.T) {
-	s := newStage(t)
-	for range 5 {
+	var prepared atomic.Int64
+	s := newStage(t, func(c *guardtest.Setup) {
+		c.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{
+			custody.KindRetrieveEvidence: func(context.Context, *custody.Statement) error {
+				prepared.Add(1)
+				time.Sleep(10 * time.Millisecond)
+				return nil
+			},
+		}
+	})
+	for round := range 5 {
 		raw, err := s.Engineer.Sign("to look at it", s.Retrieval())
 		require.NoError(t, err)
 		n := s.records()
@@ -196,6 +208,7 @@ func TestAHundredAtOnceAreOneRecord(t *testing.T) {
 		}
 		require.Equal(t, 1, tokens)
 		require.Equal(t, n+1, s.records())
+		require.Equal(t, int64(round+1), prepared.Load())
 	}
 }
 

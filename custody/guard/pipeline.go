@@ -154,9 +154,7 @@ func (g *Guard) adopt(ctx context.Context, stored Stored) (*pending, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
-			p = &pending{stored: again, done: make(chan struct{})}
-			close(p.done)
-			return p, nil
+			return proven(again), nil
 		}
 		select {
 		case <-ctx.Done():
