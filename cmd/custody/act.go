@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -98,6 +99,32 @@ var verbs = []struct {
 
 // exampleOfHeadings has every heading: a post-mortem that leaves one out is refused.
 var exampleOfHeadings = "--evidence e-… --headings " + strings.Join(investigate.Headings(), ":none --headings ") + ":found"
+
+// actNamed is where a reason names an act that is to be said first.
+var actNamed = regexp.MustCompile(`\(([a-z-]+)\.([a-z-]+)\)`)
+
+// spoken says by which commands the acts are said that a reason names.
+func spoken(root *cobra.Command, reason string) []string {
+	var hints []string
+	for _, m := range actNamed.FindAllStringSubmatch(reason, -1) {
+		noun, name := m[1], m[2]
+		for _, n := range verbs {
+			for _, v := range n.verbs {
+				if string(v.kind) == m[1]+"."+m[2] {
+					noun, name = n.noun, v.name
+				}
+			}
+		}
+		c, rest, err := root.Find([]string{noun, name})
+		if err != nil || len(rest) > 0 {
+			continue
+		}
+		if hint := fmt.Sprintf("%s.%s: say %s", m[1], m[2], c.CommandPath()); !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+	}
+	return hints
+}
 
 // verbsOf makes the commands of a noun.
 func (a *app) verbsOf(noun string) []*cobra.Command {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +40,26 @@ func TestEveryActHasAVerb(t *testing.T) {
 	for kind := range investigate.Acts() {
 		require.Equal(t, 1, said[kind], "verbs of %s", kind)
 	}
+}
+
+// TestAReasonIsSaidInCommands: whatever act a rule asks for, whoever is refused
+// is told the command for it.
+func TestAReasonIsSaidInCommands(t *testing.T) {
+	root := new(app).root()
+	require.Equal(t, []string{"finding.record: say custody finding add", "evidence.verify: say custody evidence verify"},
+		spoken(root, "a finding (finding.record), and again (finding.record); a check (evidence.verify); (no.act)"))
+	asked := 0
+	rules, err := filepath.Glob("../../investigate/*.go")
+	require.NoError(t, err)
+	for _, name := range rules {
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`"[^"\n]*(\([a-z]+\.[a-z-]+\))[^"\n]*"`).FindAllStringSubmatch(string(source), -1) {
+			asked++
+			require.Len(t, spoken(root, m[1]), 1, "%s: %s", name, m[1])
+		}
+	}
+	require.Greater(t, asked, 20)
 }
 
 // TestFlagsFillAnAct: words, times, lists, and what reads itself.

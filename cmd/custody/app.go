@@ -91,6 +91,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	code := exitCode(err)
 	if text := strings.TrimSpace(err.Error()); text != "" {
 		a.say("custody: %s", text)
+		for _, hint := range spoken(root, text) {
+			a.say("custody: %s", hint)
+		}
 	}
 	if code == exitUsage {
 		a.say("see: custody help%s", strings.TrimPrefix(asked.CommandPath(), "custody"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,28 +35,21 @@ func (a *app) evidenceList() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			i, err := cl.Incident(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			text := ""
-			for _, e := range i.Evidence {
-				text += evidenceLine(e)
-			}
-			for _, e := range i.Withdrawn {
-				text += evidenceLine(e)
-			}
-			if err := a.answer(struct {
+			type items struct {
 				Evidence  []api.Evidence `json:"evidence"`
 				Withdrawn []api.Evidence `json:"withdrawn,omitempty"`
-			}{i.Evidence, i.Withdrawn}, text); err != nil {
-				return err
 			}
-			return a.keep(c.Context(), cl)
+			ask := func(cl *client.Client) (items, error) {
+				i, err := cl.Incident(c.Context(), id)
+				return items{i.Evidence, i.Withdrawn}, err
+			}
+			return display(c.Context(), a, ask, func(list items) string {
+				text := ""
+				for _, e := range slices.Concat(list.Evidence, list.Withdrawn) {
+					text += evidenceLine(e)
+				}
+				return text
+			})
 		},
 	}
 	c.Flags().StringVar(&incident, "incident", "", "the incident, instead of as an argument")
@@ -94,6 +88,47 @@ func evidenceLine(e api.Evidence) string {
 	return fmt.Sprintf("%s  %s  %s  %d bytes  %s  (%s)\n", e.ID, e.Exhibit, e.Type, size, e.Name.Display, state)
 }
 
+// wholeItem is all that is shown of an item.
+func wholeItem(e api.Evidence) string {
+	text := evidenceLine(e)
+	if e.Artifact == nil || e.Acquisition == nil {
+		return text
+	}
+	text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  sealed    %s by %s\n", e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), e.SealedAt, e.SealedBy)
+	if said := custody.AsReceivedText(e.AsReceived); said != "" {
+		text += "  NOTE      " + said + "\n"
+	}
+	if e.Format != "" {
+		text += "  format    " + e.Format + "\n"
+	}
+	for _, l := range e.Labels {
+		text += "  digest    " + l.String() + "\n"
+	}
+	for _, p := range e.Parts {
+		text += fmt.Sprintf("  part      %s, %d bytes\n", p.Name.Display, p.Size)
+	}
+	if e.Signed != 0 {
+		text += fmt.Sprintf("  signed    at the scene by %s at %s\n", e.Collector, e.Signed)
+	}
+	if e.CheckedAt != 0 {
+		text += fmt.Sprintf("  read back %s\n", e.CheckedAt)
+	}
+	text += fmt.Sprintf("  kept      until %s\n", e.KeptUntil)
+	for _, h := range e.Holds {
+		text += fmt.Sprintf("  hold      %s by %s since %s: %s\n", h.ID, h.Authority, h.At, h.Reason)
+	}
+	if d := e.Disposal; d != nil {
+		text += fmt.Sprintf("  destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
+	}
+	if d := e.Shredding; d != nil {
+		text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
+	}
+	for _, line := range e.Acquisition.Describe() {
+		text += "  taken     " + line + "\n"
+	}
+	return text
+}
+
 func (a *app) evidenceShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show e-…", Short: "Show one item", Args: exactly(1), Example: "  custody evidence show e-abcdefghijklmnop",
@@ -102,53 +137,8 @@ func (a *app) evidenceShow() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			e, err := cl.Evidence(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			text := evidenceLine(e)
-			if e.Artifact != nil && e.Acquisition != nil {
-				text += fmt.Sprintf("  SHA-256   %s\n  root      %s\n  sealed    %s by %s\n", e.Artifact.SHA256.Hex(), e.Artifact.Root.Hex(), e.SealedAt, e.SealedBy)
-				if said := custody.AsReceivedText(e.AsReceived); said != "" {
-					text += "  NOTE      " + said + "\n"
-				}
-				if e.Format != "" {
-					text += "  format    " + e.Format + "\n"
-				}
-				for _, l := range e.Labels {
-					text += "  digest    " + l.String() + "\n"
-				}
-				for _, p := range e.Parts {
-					text += fmt.Sprintf("  part      %s, %d bytes\n", p.Name.Display, p.Size)
-				}
-				if e.Signed != 0 {
-					text += fmt.Sprintf("  signed    at the scene by %s at %s\n", e.Collector, e.Signed)
-				}
-				if e.CheckedAt != 0 {
-					text += fmt.Sprintf("  read back %s\n", e.CheckedAt)
-				}
-				text += fmt.Sprintf("  kept      until %s\n", e.KeptUntil)
-				for _, h := range e.Holds {
-					text += fmt.Sprintf("  hold      %s by %s since %s: %s\n", h.ID, h.Authority, h.At, h.Reason)
-				}
-				if d := e.Disposal; d != nil {
-					text += fmt.Sprintf("  destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
-				}
-				if d := e.Shredding; d != nil {
-					text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
-				}
-				for _, line := range e.Acquisition.Describe() {
-					text += "  taken     " + line + "\n"
-				}
-			}
-			if err := a.answer(e, text); err != nil {
-				return err
-			}
-			return a.keep(c.Context(), cl)
+			ask := func(cl *client.Client) (api.Evidence, error) { return cl.Evidence(c.Context(), id) }
+			return display(c.Context(), a, ask, wholeItem)
 		},
 	}
 }

@@ -219,6 +219,20 @@ func (a *app) keep(ctx context.Context, c *client.Client) error {
 	return a.writeFile(sessionFile, []byte(token+"\n"))
 }
 
+// display answers with what the service shows, as text in words, and keeps the
+// session for the next command.
+func display[T any](ctx context.Context, a *app, ask func(*client.Client) (T, error), words func(T) string) error {
+	cl, _, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := ask(cl)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.answer(v, words(v)), a.keep(ctx, cl))
+}
+
 // request is what a newcomer gives to an administrator.
 type request struct {
 	Audience   string `json:"audience"`

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forensic-custody/custody/api"
+	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
 )
@@ -62,22 +63,14 @@ func (a *app) incidentList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the incidents that you may see", Args: exactly(0), Example: "  custody incident list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			list, err := cl.Incidents(c.Context())
-			if err != nil {
-				return err
-			}
-			text := ""
-			for _, i := range list.Incidents {
-				text += showIncident(i)
-			}
-			if err := a.answer(list, text); err != nil {
-				return err
-			}
-			return a.keep(c.Context(), cl)
+			ask := func(cl *client.Client) (api.Incidents, error) { return cl.Incidents(c.Context()) }
+			return display(c.Context(), a, ask, func(list api.Incidents) string {
+				text := ""
+				for _, i := range list.Incidents {
+					text += showIncident(i)
+				}
+				return text
+			})
 		},
 	}
 }
@@ -102,25 +95,17 @@ func (a *app) incidentShow() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			i, err := cl.Incident(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			text := showIncident(i)
-			if d := i.Shredding; d != nil {
-				text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
-			}
-			for _, e := range i.Evidence {
-				text += "  " + evidenceLine(e)
-			}
-			if err := a.answer(i, text); err != nil {
-				return err
-			}
-			return a.keep(c.Context(), cl)
+			ask := func(cl *client.Client) (api.Incident, error) { return cl.Incident(c.Context(), id) }
+			return display(c.Context(), a, ask, func(i api.Incident) string {
+				text := showIncident(i)
+				if d := i.Shredding; d != nil {
+					text += fmt.Sprintf("  keys      destroyed by order of %s and %s at %s (done: %t)\n", d.First, d.Second, d.At, d.Done)
+				}
+				for _, e := range i.Evidence {
+					text += "  " + evidenceLine(e)
+				}
+				return text
+			})
 		},
 	}
 }

@@ -430,22 +430,14 @@ func (a *app) principalList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List everybody", Args: exactly(0), Example: "  custody principal list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			list, err := cl.Principals(c.Context())
-			if err != nil {
-				return err
-			}
-			text := ""
-			for _, p := range list.Principals {
-				text += showPrincipal(p)
-			}
-			if err := a.answer(list, text); err != nil {
-				return err
-			}
-			return a.keep(c.Context(), cl)
+			ask := func(cl *client.Client) (api.Principals, error) { return cl.Principals(c.Context()) }
+			return display(c.Context(), a, ask, func(list api.Principals) string {
+				text := ""
+				for _, p := range list.Principals {
+					text += showPrincipal(p)
+				}
+				return text
+			})
 		},
 	}
 }
@@ -454,24 +446,24 @@ func (a *app) principalShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show p-…", Short: "Show one principal", Args: exactly(1), Example: "  custody principal show p-abcdefghijklmnop",
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, _, err := a.dial(c.Context())
-			if err != nil {
-				return err
+			ask := func(cl *client.Client) (api.Principal, error) {
+				list, err := cl.Principals(c.Context())
+				if err != nil {
+					return api.Principal{}, err
+				}
+				n := slices.IndexFunc(list.Principals, func(p api.Principal) bool { return string(p.ID) == args[0] })
+				if n < 0 {
+					return api.Principal{}, fmt.Errorf("no such principal: %s", args[0])
+				}
+				return list.Principals[n], nil
 			}
-			list, err := cl.Principals(c.Context())
-			if err != nil {
-				return err
-			}
-			n := slices.IndexFunc(list.Principals, func(p api.Principal) bool { return string(p.ID) == args[0] })
-			if n < 0 {
-				return fmt.Errorf("no such principal: %s", args[0])
-			}
-			p := list.Principals[n]
-			text := showPrincipal(p)
-			for _, k := range p.Keys {
-				text += "  key " + k.String() + "\n"
-			}
-			return a.answer(p, text)
+			return display(c.Context(), a, ask, func(p api.Principal) string {
+				text := showPrincipal(p)
+				for _, k := range p.Keys {
+					text += "  key " + k.String() + "\n"
+				}
+				return text
+			})
 		},
 	}
 }
