@@ -536,7 +536,7 @@ func TestBundleOfAnIncident(t *testing.T) {
 	a := s.do(v, http.MethodGet, "/v1/bundle", http.Header{api.ExportHeader: {said.Token}}, nil)
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	require.Equal(t, fmt.Sprintf(`attachment; filename="%s.bundle"`, s.Incident), a.Header.Get("Content-Disposition"))
-	verdict := bundle.Verify(bytes.NewReader(a.body), s.Trust, bundle.Options{Words: custody.Acts().With(investigate.Acts())})
+	verdict := bundle.Verify(bytes.NewReader(a.body), s.Trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(t, verdict.Problems)
 	require.Equal(t, bundle.ScopeIncident, verdict.Scope)
 	require.Len(t, verdict.Items, 1)

@@ -28,7 +28,6 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
-	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/file"
 	"github.com/forensic-custody/custody/storage/intake"
@@ -67,7 +66,6 @@ func newService(t *testing.T, change ...func(*api.Config)) *service {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	in := &intake.Intake{Bucket: bucket, Rows: rows}
 	w, err := guardtest.New(t.Context(), guardtest.Setup{
-		Words: custody.Acts().With(investigate.Acts()), States: states(),
 		Before: map[custody.Kind]func(context.Context, *custody.Statement) error{
 			custody.KindSealEvidence: func(ctx context.Context, st *custody.Statement) error {
 				return in.Seal(ctx, st.Act.(*custody.SealEvidence))
@@ -81,14 +79,7 @@ func newService(t *testing.T, change ...func(*api.Config)) *service {
 	in.Now = w.Now
 	in.Vault, err = storage.New(storage.Config{Bucket: bucket, Identity: identity, Recipients: []age.Recipient{identity.Recipient()}, Now: w.Now})
 	require.NoError(t, err)
-	s.Story, err = w.Team(t.Context(), guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s.Story, err = w.Team(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.Others(t.Context()))
 	s.config = api.Config{
@@ -121,16 +112,6 @@ func (s *service) serve() {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.t.Cleanup(func() { transport.CloseIdleConnections(); s.server.Close() })
-}
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return new(investigate.Incidents) },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
 }
 
 // publicLog publishes the checkpoint and the entries' first tile, partial.

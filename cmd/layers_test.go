@@ -43,7 +43,7 @@ var rows = map[string]row{
 	"custody/decision":        {"custody custody/policy", ""},
 	"custody/replay":          {"custody custody/decision", "golang.org/x/mod/sumdb golang.org/x/sync"},
 	"custody/guard":           {"custody custody/decision custody/policy", "golang.org/x/mod/sumdb"},
-	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy custody/stamp", "golang.org/x/mod/sumdb"},
+	"custody/guard/guardtest": {"custody custody/bundle custody/guard custody/policy custody/stamp investigate", "golang.org/x/mod/sumdb"},
 
 	"investigate": {"custody", ""},
 

@@ -11,6 +11,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // frozen are the vectors of versions that are not written any more. Nothing makes
@@ -42,7 +43,7 @@ func kept(t *testing.T, name string) []byte {
 func bundleVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put func(string, any)) {
 	t.Helper()
 	judge := func(name string, b []byte) {
-		put(name+".verdict.json", bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words()}))
+		put(name+".verdict.json", bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: investigate.Words()}))
 	}
 	add := func(name string, b []byte) {
 		all[name+".bundle"] = b
@@ -93,8 +94,8 @@ func stampVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put f
 	require.NoError(t, err)
 	require.NoError(t, bundle.Write(&b, c))
 	all["exhibit-stamped.bundle"] = b.Bytes()
-	put("exhibit-stamped.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), &trust, bundle.Options{Words: words()}))
-	put("exhibit-stamped-stranger.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: words()}))
+	put("exhibit-stamped.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), &trust, bundle.Options{Words: investigate.Words()}))
+	put("exhibit-stamped-stranger.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: investigate.Words()}))
 }
 
 // incidentVectors makes the bundle of the story's incident, after a second item was
@@ -111,7 +112,7 @@ func incidentVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, pu
 	var b bytes.Buffer
 	require.NoError(t, bundle.Write(&b, c))
 	all["incident.bundle"] = b.Bytes()
-	put("incident.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: words()}))
+	put("incident.verdict.json", bundle.Verify(bytes.NewReader(b.Bytes()), s.Trust, bundle.Options{Words: investigate.Words()}))
 }
 
 // witnessVectors cosigns the story's log by one of two witnesses: enough for one
@@ -131,7 +132,7 @@ func witnessVectors(t *testing.T, s *guardtest.Story, all map[string][]byte, put
 		trust.Witnesses = policyOf(list, "group w "+quorum+" witness.example/w1 witness.example/w2\nquorum w\n")
 		all["trust-"+quorum+".json"] = must[[]byte](t)(trust.Marshal())
 		for name, b := range map[string][]byte{"exhibit-cosigned": b.Bytes(), "exhibit-v1-cosigned": kept(t, "exhibit-v1-cosigned.bundle")} {
-			put(name+"-"+quorum+".verdict.json", bundle.Verify(bytes.NewReader(b), &trust, bundle.Options{Words: words()}))
+			put(name+"-"+quorum+".verdict.json", bundle.Verify(bytes.NewReader(b), &trust, bundle.Options{Words: investigate.Words()}))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 type thing struct {
@@ -165,7 +166,7 @@ func TestTheKindIsWhatThePayloadSays(t *testing.T) {
 	h.Purpose = other
 	e, err := custody.Sign(key, h, &custody.OpenSession{Client: other})
 	require.NoError(t, err)
-	said, err := e.Statement(words())
+	said, err := e.Statement(investigate.Words())
 	require.NoError(t, err)
 	require.Equal(t, &custody.OpenSession{Client: other}, said.Act)
 	require.Equal(t, custody.KindOpenSession, said.Kind)
@@ -186,7 +187,7 @@ func TestTheKindIsWhatThePayloadSays(t *testing.T) {
 	} {
 		require.NotEqual(t, good, text, name)
 		e := custody.Envelope{Payload: []byte(text), PayloadType: custody.PayloadType, Signatures: []custody.Signature{{KeyID: key.Public().ID()}}}
-		_, err := e.Statement(words())
+		_, err := e.Statement(investigate.Words())
 		require.Error(t, err, name)
 	}
 

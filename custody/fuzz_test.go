@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // seeds adds the vectors that match a pattern.
@@ -34,7 +35,7 @@ func FuzzEnvelope(f *testing.F) {
 			return
 		}
 		require.Equal(t, b, take(e.Marshal()))
-		if s, err := e.Statement(words()); err == nil {
+		if s, err := e.Statement(investigate.Words()); err == nil {
 			require.Equal(t, s.Kind, s.Act.Kind())
 			require.Equal(t, custody.Hash(e.Payload), s.Payload)
 		}

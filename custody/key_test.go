@@ -20,6 +20,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // ed25519Prefix is what the PKIX DER of an Ed25519 key begins with (RFC 8410,
@@ -195,7 +196,7 @@ func TestPossession(t *testing.T) {
 			act := &custody.EnrolPrincipal{Contact: "+49", Key: mine.Public().Bytes(), Name: "Zoë", Title: "engineer", Possession: c.proof}
 			e, err := custody.Sign(mine, h, act)
 			require.NoError(t, err)
-			_, err = e.Statement(words())
+			_, err = e.Statement(investigate.Words())
 			require.Equal(t, c.good, err == nil, "%v", err)
 		})
 	}
@@ -207,13 +208,13 @@ func TestPossession(t *testing.T) {
 			act := &custody.EnrolKey{Key: other.Public().Bytes(), Possession: take(custody.ProvePossession(other, origin, string(holder)))}
 			e, err := custody.Sign(mine, h, act)
 			require.NoError(t, err)
-			_, err = e.Statement(words())
+			_, err = e.Statement(investigate.Words())
 			require.Equal(t, good, err == nil, "%v", err)
 		}
 		own := &custody.EnrolKey{Key: mine.Public().Bytes(), Possession: take(custody.ProvePossession(mine, origin, string(me)))}
 		e, err := custody.Sign(mine, h, own)
 		require.NoError(t, err)
-		_, err = e.Statement(words())
+		_, err = e.Statement(investigate.Words())
 		require.Error(t, err, "a key does not vouch for itself")
 	})
 }

@@ -43,7 +43,7 @@ func TestHeaders(t *testing.T) {
 			c.change(&h)
 			e, err := custody.Sign(s.Engineer.Key, h, s.Retrieval())
 			require.NoError(t, err)
-			got, err := e.Statement(words())
+			got, err := e.Statement(investigate.Words())
 			if c.want == "" {
 				require.NoError(t, err)
 				require.Equal(t, h, got.Header)
@@ -249,7 +249,7 @@ func TestActs(t *testing.T) {
 			})
 		}
 	}
-	for kind := range words() {
+	for kind := range investigate.Words() {
 		require.NotNil(t, actVectors(t, s)[kind])
 	}
 }
@@ -266,7 +266,7 @@ func said(t *testing.T, s *guardtest.Story, act custody.Act) (*custody.Statement
 	}
 	e, err := custody.Sign(key, h, act)
 	require.NoError(t, err)
-	return e.Statement(words())
+	return e.Statement(investigate.Words())
 }
 
 func otherLog(t *testing.T) string {
@@ -349,7 +349,7 @@ func TestPayloads(t *testing.T) {
 			require.NoError(t, err)
 			e.Signatures = []custody.Signature{{KeyID: s.Engineer.Key.Public().ID(), Sig: sig}}
 			require.NoError(t, e.Verify(s.Engineer.Key.Public()))
-			_, err = e.Statement(words())
+			_, err = e.Statement(investigate.Words())
 			require.Equal(t, c.old == "", err == nil, "%v", err)
 		})
 	}
@@ -374,7 +374,7 @@ func TestEnvelopes(t *testing.T) {
 		e.Signatures = append([]custody.Signature{}, good.Signatures...)
 		change(&e)
 		require.Error(t, e.Verify(key), name)
-		_, err := e.Statement(words())
+		_, err := e.Statement(investigate.Words())
 		require.Error(t, err, name)
 	}
 	e := *good

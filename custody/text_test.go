@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // namesToTry are names that people gave files, and that others gave them to
@@ -71,7 +72,7 @@ func TestANameIsShownAsItMustBe(t *testing.T) {
 		act := &custody.BeginEvidence{AtMost: 1, Exhibit: "EX-1", Incident: s.Incident, Name: n, Type: "disk"}
 		e, err := custody.Sign(s.Engineer.Key, h, act)
 		require.NoError(t, err, name)
-		_, err = e.Statement(words())
+		_, err = e.Statement(investigate.Words())
 		require.Error(t, err, name)
 	}
 }

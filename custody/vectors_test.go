@@ -211,7 +211,7 @@ func actVectors(t *testing.T, s *guardtest.Story) map[custody.Kind]custody.Act {
 	for _, a := range append(list, incidentActs(s)...) {
 		acts[a.Kind()] = a
 	}
-	for kind := range words() {
+	for kind := range investigate.Words() {
 		require.Contains(t, acts, kind, "each kind of statement has a vector")
 	}
 	return acts
@@ -230,13 +230,13 @@ func summaryVector(s *guardtest.Story) *custody.SummariseRefusals {
 func TestStatementVectorsAreStatements(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(vectors, "statements", "*.dsse"))
 	require.NoError(t, err)
-	require.Len(t, files, len(words()))
+	require.Len(t, files, len(investigate.Words()))
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		require.NoError(t, err)
 		e, err := custody.ParseEnvelope(b)
 		require.NoError(t, err)
-		s, err := e.Statement(words())
+		s, err := e.Statement(investigate.Words())
 		require.NoError(t, err)
 		require.Equal(t, string(s.Kind)+".dsse", filepath.Base(f))
 		service, err := guardtest.Key(7, "the service")

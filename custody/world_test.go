@@ -6,24 +6,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
-	"github.com/forensic-custody/custody/investigate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
 
 // shortPolicy stays as it is when the default policy changes.
 const shortPolicy = `@id("people")
@@ -38,17 +24,10 @@ permit (principal, action, resource) unless { principal in Role::"administrator"
 func newStory(t testing.TB) *guardtest.Story {
 	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Origin: "custody.example/demo", Seed: 7, Words: words(), States: states(), Policy: shortPolicy})
+	w, err := guardtest.New(ctx, guardtest.Setup{Origin: "custody.example/demo", Seed: 7, Policy: shortPolicy})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(t, err)
 	require.NoError(t, s.TakeIn(ctx))
 	require.NoError(t, s.Retrieve(ctx))

@@ -11,8 +11,6 @@ import (
 	"github.com/forensic-custody/custody/investigate"
 )
 
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
 // examined is a world, by the default policy, with an incident that a team of people
 // who are ready for their roles examines.
 type examined struct {
@@ -32,7 +30,7 @@ type examined struct {
 func newExamined(t *testing.T) *examined {
 	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3, Words: words(), States: states()})
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	x := &examined{World: w, t: t}

@@ -49,21 +49,11 @@ var parts = []struct {
 	{"nina", nil}, // an employee
 }
 
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
-
 // newTroupe lets people be enrolled under the default policy, and none be ready.
 func newTroupe(t *testing.T) *troupe {
 	t.Helper()
 	w, err := guardtest.New(t.Context(), guardtest.Setup{
-		Origin: "custody.example/test", Seed: 11, Words: custody.Acts().With(investigate.Acts()), States: states(), Policy: policy.Default,
+		Origin: "custody.example/test", Seed: 11, Policy: policy.Default,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })

@@ -135,7 +135,7 @@ func (c *troupe) records(do func(*custody.Record, *custody.Statement)) {
 	for n := range store.Len() {
 		r, err := custody.ParseRecord(store.Nth(n).Record)
 		require.NoError(c.t, err)
-		s, err := r.Envelope.Statement(custody.Acts().With(investigate.Acts()))
+		s, err := r.Envelope.Statement(investigate.Words())
 		require.NoError(c.t, err)
 		do(r, s)
 	}

@@ -1022,7 +1022,7 @@ func (g *chance) replayed() {
 		return nil
 	}))
 	report, err := replay.Run(t.Context(), replay.Config{
-		Trust: g.Trust, Words: custody.Acts().With(investigate.Acts()), States: states(), Checkpoint: g.Log.Checkpoint(),
+		Trust: g.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: g.Log.Checkpoint(),
 		At: func(_ context.Context, place uint64) (replay.Record, error) { return list[place], nil },
 	}, func(yield func(replay.Record, error) bool) {
 		for _, r := range list {
@@ -1035,7 +1035,7 @@ func (g *chance) replayed() {
 	require.Empty(t, report.Disagrees)
 	require.True(t, report.Agrees)
 	require.EqualValues(t, len(list), report.Permitted+report.Refused)
-	own, err := guard.StateDigest(t.Context(), guard.Config{Store: g.Store, Words: custody.Acts().With(investigate.Acts()), States: states(), Now: g.Now}, streams)
+	own, err := guard.StateDigest(t.Context(), guard.Config{Store: g.Store, Words: investigate.Words(), States: investigate.States(), Now: g.Now}, streams)
 	require.NoError(t, err)
 	require.Equal(t, own, report.State)
 }

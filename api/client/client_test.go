@@ -169,7 +169,7 @@ func (s *service) kinds(e custody.EvidenceID) (list []custody.Kind) {
 	records, err := s.engineer.Records(s.t.Context(), e.Stream())
 	require.NoError(s.t, err)
 	for _, r := range records {
-		statement, err := r.Record.Envelope.Statement(house.Words())
+		statement, err := r.Record.Envelope.Statement(investigate.Words())
 		require.NoError(s.t, err)
 		list = append(list, statement.Kind)
 	}
@@ -873,7 +873,7 @@ func TestOneSessionForMany(t *testing.T) {
 	require.NoError(t, err)
 	opened := 0
 	for _, r := range records {
-		statement, err := r.Record.Envelope.Statement(house.Words())
+		statement, err := r.Record.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		if statement.Kind == custody.KindOpenSession {
 			opened++

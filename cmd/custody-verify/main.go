@@ -128,7 +128,7 @@ func writeExcerpts(in io.ReadSeeker, folder string, v *bundle.Verdict, stderr io
 }
 
 func verify(in io.Reader, artifact string, trust *custody.Trust) (*bundle.Verdict, error) {
-	o := bundle.Options{Words: custody.Acts().With(investigate.Acts())}
+	o := bundle.Options{Words: investigate.Words()}
 	if artifact != "" {
 		beside, err := os.Open(artifact)
 		if err != nil {

@@ -478,7 +478,7 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 		if r.Record == nil || custody.Hash(r.Record.Envelope.Payload) != proposal {
 			continue
 		}
-		s, err := r.Record.Envelope.Statement(custody.Acts().With(investigate.Acts()))
+		s, err := r.Record.Envelope.Statement(investigate.Words())
 		if err != nil {
 			return err
 		}

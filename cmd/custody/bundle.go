@@ -14,13 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forensic-custody/custody/api/client"
-	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger/monitor"
 )
-
-func words() custody.Vocabulary { return house.Words() }
 
 func (a *app) bundleCommand() *cobra.Command {
 	return group("bundle", "Portable proofs: export, verify, redact, excerpt", a.bundleExport(), a.bundleVerify(), a.bundleRedact(), a.bundleExcerpt())
@@ -289,7 +287,7 @@ func (a *app) verify(path string, trust *custody.Trust, artifact string, public 
 		return nil, usageError{err}
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	o := bundle.Options{Words: words(), Public: public}
+	o := bundle.Options{Words: investigate.Words(), Public: public}
 	if artifact != "" {
 		beside, err := os.Open(artifact)
 		if err != nil {

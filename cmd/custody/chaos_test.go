@@ -21,6 +21,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/deploy/lossyfs"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger/trillian/trilliantest"
 )
 
@@ -267,7 +268,7 @@ func checkPromises(t *testing.T, w *team, promised *witness) {
 	for _, id := range promised.sealedItems() {
 		var b bytes.Buffer
 		require.NoError(t, w.legal.Bundle(ctx, "afterwards", id, true, &b))
-		v := bundle.Verify(&b, w.trust, bundle.Options{Words: words()})
+		v := bundle.Verify(&b, w.trust, bundle.Options{Words: investigate.Words()})
 		require.True(t, v.Verified && v.Complete, "%v", v.Problems)
 		break // one is enough: the others stand in the same log
 	}
@@ -281,7 +282,7 @@ func settled(ctx context.Context, c *person, id custody.EvidenceID, granted map[
 	}
 	open := map[custody.Digest]bool{}
 	for _, r := range records {
-		s, err := r.Record.Envelope.Statement(words())
+		s, err := r.Record.Envelope.Statement(investigate.Words())
 		if err != nil {
 			return false
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 func (a *app) recordCommand() *cobra.Command {
@@ -101,7 +102,7 @@ func erasing(ctx context.Context, cl *client.Client, s custody.Stream, sequence 
 	if err != nil {
 		return nil, err
 	}
-	said, err := r.Record.Envelope.Statement(words())
+	said, err := r.Record.Envelope.Statement(investigate.Words())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/forensic-custody/custody/api"
 	"github.com/forensic-custody/custody/api/client"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 func (a *app) evidenceCommand() *cobra.Command {
@@ -218,7 +219,7 @@ func (a *app) history(ctx context.Context, s custody.Stream) error {
 				l.Erased.First, names[l.Erased.First], l.Erased.Second, names[l.Erased.Second], l.Erased.At, l.Erased.Authority, l.Erased.Was, l.Erased.Refused)
 			continue
 		}
-		st, err := r.Record.Envelope.Statement(words())
+		st, err := r.Record.Envelope.Statement(investigate.Words())
 		if err != nil {
 			return err
 		}

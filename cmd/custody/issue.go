@@ -16,6 +16,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // issuing is a folder of papers while they are put on record.
@@ -252,7 +253,7 @@ func (i *issuing) issue(ctx context.Context, p *paper.Proof, f paper.File) (*pro
 	if _, err := os.Lstat(path); err == nil {
 		b, err := readWhole(path, maxPaper)
 		if err == nil {
-			_, err = p.VerifyIssue(f.Bytes, b, i.trust, words())
+			_, err = p.VerifyIssue(f.Bytes, b, i.trust, investigate.Words())
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -306,7 +307,7 @@ func (i *issuing) before(ctx context.Context, of paperOf) (client.Recorded, bool
 			if r.Record == nil || !r.Record.Decision.Permit {
 				continue
 			}
-			s, err := r.Record.Envelope.Statement(words())
+			s, err := r.Record.Envelope.Statement(investigate.Words())
 			if err != nil {
 				return client.Recorded{}, false, err
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 func (a *app) bundleRedact() *cobra.Command {
@@ -72,7 +73,7 @@ func choices(places, kinds []string, others bool) (chosen func(bundle.Choice) bo
 	if others {
 		add("--others", 1, bundle.Others)
 	}
-	known := words()
+	known := investigate.Words()
 	for _, k := range kinds {
 		if known[custody.Kind(k)] == nil {
 			return nil, nil, usagef("no such kind of statement: %s", k)

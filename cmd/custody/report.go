@@ -15,6 +15,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // reporting is what custody report is told.
@@ -165,7 +166,7 @@ func makePapers(r reporting, trust *custody.Trust) (*paper.Proof, []paper.File, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := paper.Read(b, trust, words())
+	p, err := paper.Read(b, trust, investigate.Words())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,11 +228,11 @@ that proof makes.`,
 					return err
 				}
 			}
-			p, err := paper.Read(read[2], trust, words())
+			p, err := paper.Read(read[2], trust, investigate.Words())
 			if err != nil {
 				return err
 			}
-			i, err := p.VerifyIssue(read[0], read[1], trust, words())
+			i, err := p.VerifyIssue(read[0], read[1], trust, investigate.Words())
 			if err != nil {
 				return fmt.Errorf("NOT VERIFIED: %w", err)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/replay"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger/keep"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/archive"
@@ -110,7 +111,7 @@ func (a *Audit) Checkpoint() []byte { return a.latest }
 // Run decides all records below a signed checkpoint again.
 func (a *Audit) Run(ctx context.Context, checkpoint []byte, progress func(uint64)) (*replay.Report, error) {
 	return replay.Run(ctx, replay.Config{
-		Trust: a.Trust, Words: Words(), States: states(), Checkpoint: checkpoint, Progress: progress,
+		Trust: a.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: checkpoint, Progress: progress,
 		At: func(ctx context.Context, place uint64) (replay.Record, error) {
 			r, err := a.archive.At(ctx, place)
 			return recordOf(r), err

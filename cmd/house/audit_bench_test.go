@@ -17,7 +17,6 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
-	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage/archive"
 	"github.com/forensic-custody/custody/storage/file"
 )
@@ -91,16 +90,9 @@ func archived(b *testing.B, want int) (a *Audit, checkpoint []byte, size uint64)
 	b.Helper()
 	ctx := b.Context()
 	rows := guardtest.NewStore()
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 1, Words: Words(), States: states(), Store: rows})
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 1, Store: rows})
 	require.NoError(b, err)
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(b, err)
 	const items = 100
 	for i := range items {

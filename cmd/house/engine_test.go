@@ -14,6 +14,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/trillian/trilliantest"
 )
@@ -74,7 +75,7 @@ func TestServiceOnALogServer(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(l.data, back.Bytes()))
 	require.NoError(t, engineer.Bundle(t.Context(), "to prove it", l.item, true, &proof))
-	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: house.Words(), Artifact: &back})
+	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: investigate.Words(), Artifact: &back})
 	require.True(t, v.Verified && v.Complete, "%v", v.Problems)
 	r.stop()
 	trust, err := house.RekeyLog(t.Context(), dir, slog.New(slog.DiscardHandler))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/storage/archive"
 	"github.com/forensic-custody/custody/storage/sql"
@@ -99,7 +100,7 @@ func (h *House) fsck(ctx context.Context, dir string, progress func(uint64)) (*F
 // allStreams lists the streams of the database.
 func allStreams(ctx context.Context, rows *sql.Store) ([]custody.Stream, error) {
 	list := []custody.Stream{custody.PolicyStream, custody.IncidentsStream}
-	for kind := range states() {
+	for kind := range investigate.States() {
 		some, err := rows.Proven(ctx, kind)
 		if err != nil {
 			return nil, err

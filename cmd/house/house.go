@@ -32,19 +32,6 @@ import (
 	"github.com/forensic-custody/custody/storage/sql"
 )
 
-// Words is every kind of statement that this program understands.
-func Words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-		"incidents": func() custody.State { return new(investigate.Incidents) },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-	}
-}
-
 // House is a service, open in its folder.
 type House struct {
 	Config Config
@@ -208,7 +195,7 @@ func (h *House) closing(f func() error) { h.close = append(h.close, f) }
 
 func (h *House) guardConfig(rows guard.Store, k *keys) guard.Config {
 	return guard.Config{
-		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, LogKeys: h.logKeys, Words: Words(), States: states(),
+		Origin: h.Config.Origin, Store: rows, Log: publicLog{h.log}, LogKeys: h.logKeys, Words: investigate.Words(), States: investigate.States(),
 		Service: k.service, RowKey: k.rows, Rand: rand.Reader, Now: h.now,
 		Trouble: func(err error) { h.logger.Warn("what was ordered could not be done yet", "error", err) },
 	}

@@ -254,7 +254,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 
 	var settled int
 	for _, r := range must(c.Records(t.Context(), e.Stream())) {
-		s, err := r.Record.Envelope.Statement(house.Words())
+		s, err := r.Record.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		if act, ok := s.Act.(*custody.ReleaseEvidence); ok && act.Grant == grant.Payload {
 			settled++
@@ -685,7 +685,7 @@ func TestBundleFromTheService(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		var w bytes.Buffer
 		require.NoError(t, engineer.Bundle(t.Context(), "for the court", e, leaves, &w))
-		v := bundle.Verify(bytes.NewReader(w.Bytes()), trust, bundle.Options{Words: house.Words()})
+		v := bundle.Verify(bytes.NewReader(w.Bytes()), trust, bundle.Options{Words: investigate.Words()})
 		require.True(t, v.Verified, "%+v", v)
 		require.Equal(t, leaves, v.Complete)
 	}

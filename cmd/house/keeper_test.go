@@ -227,7 +227,7 @@ func checks(t *testing.T, c *client.Client, id custody.EvidenceID) (intact []boo
 		return nil // it is waited for, too
 	}
 	for _, s := range said {
-		st, err := s.Record.Envelope.Statement(house.Words())
+		st, err := s.Record.Envelope.Statement(investigate.Words())
 		if err != nil {
 			return nil
 		}
@@ -493,7 +493,7 @@ func TestACertificateCounts(t *testing.T) {
 			if err != nil || len(said) == 0 {
 				return false
 			}
-			st, err := said[len(said)-1].Record.Envelope.Statement(house.Words())
+			st, err := said[len(said)-1].Record.Envelope.Statement(investigate.Words())
 			if err != nil {
 				return false
 			}
@@ -765,7 +765,7 @@ func lastSaid[A custody.Act](t *testing.T, c *client.Client, id custody.Evidence
 	t.Helper()
 	said, err := c.Records(t.Context(), id.Stream())
 	require.NoError(t, err)
-	st, err := said[len(said)-1].Record.Envelope.Statement(house.Words())
+	st, err := said[len(said)-1].Record.Envelope.Statement(investigate.Words())
 	require.NoError(t, err)
 	act, ok := st.Act.(A)
 	require.True(t, ok, "%s", st.Kind)

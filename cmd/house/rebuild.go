@@ -14,6 +14,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/keep"
 	"github.com/forensic-custody/custody/storage/archive"
@@ -304,7 +305,7 @@ func (b *builder) recall(row *guard.Stored) error {
 	if err != nil || !r.Decision.Permit {
 		return err
 	}
-	s, err := r.Envelope.Statement(Words())
+	s, err := r.Envelope.Statement(investigate.Words())
 	if err != nil {
 		return err
 	}
@@ -384,7 +385,7 @@ func (b *builder) settle(ctx context.Context) error {
 		if !r.Decision.Permit {
 			continue
 		}
-		s, err := r.Envelope.Statement(Words())
+		s, err := r.Envelope.Statement(investigate.Words())
 		if err != nil {
 			return err
 		}

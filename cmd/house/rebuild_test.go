@@ -16,6 +16,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 )
 
@@ -113,7 +114,7 @@ func TestRebuild(t *testing.T) {
 			require.True(t, bytes.Equal(l.data, back.Bytes()))
 			takeIn(t, engineer, l.incident, "EX-2", l.data)
 			require.NoError(t, engineer.Bundle(t.Context(), "to prove it", l.item, true, &proof))
-			v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: house.Words(), Artifact: &back})
+			v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: investigate.Words(), Artifact: &back})
 			require.True(t, v.Verified && v.Complete, "%v", v.Problems)
 			r.stop()
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // keyActs are the service's acts upon its keys that are on record, in the order of
@@ -25,7 +26,7 @@ func (r *running) keyActs() (acts []string) {
 		list, err := auditor.Records(r.t.Context(), stream())
 		require.NoError(r.t, err)
 		for _, recorded := range list {
-			s, err := recorded.Record.Envelope.Statement(house.Words())
+			s, err := recorded.Record.Envelope.Statement(investigate.Words())
 			require.NoError(r.t, err)
 			switch act := s.Act.(type) {
 			case *custody.Genesis:

@@ -12,6 +12,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // TestTheLogsKeyGivesWay, twice: what was proven before stays proven, what comes
@@ -47,7 +48,7 @@ func TestTheLogsKeyGivesWay(t *testing.T) {
 		require.NoError(t, engineer.Bundle(t.Context(), "to prove it", l.item, true, &proof))
 		proofs = append(proofs, proof.String())
 		for i, p := range proofs {
-			v := bundle.Verify(bytes.NewReader([]byte(p)), extended, bundle.Options{Words: house.Words()})
+			v := bundle.Verify(bytes.NewReader([]byte(p)), extended, bundle.Options{Words: investigate.Words()})
 			require.True(t, v.Verified && v.Complete, "%d: %v", i, v.Problems)
 		}
 		r.stop()

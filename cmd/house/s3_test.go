@@ -11,6 +11,7 @@ import (
 	"github.com/forensic-custody/custody/cmd/house"
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage/buckettest"
 )
 
@@ -46,6 +47,6 @@ func TestOnS3(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, back.Bytes()))
 	require.NoError(t, engineer.Bundle(t.Context(), "to prove it", id, true, &proof))
-	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: house.Words(), Artifact: &back})
+	v := bundle.Verify(&proof, r.Trust, bundle.Options{Words: investigate.Words(), Artifact: &back})
 	require.True(t, v.Verified && v.Complete, "%v", v.Problems)
 }

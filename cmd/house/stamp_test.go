@@ -25,6 +25,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/stamp"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/ledger"
 	"github.com/forensic-custody/custody/ledger/authority"
 	"github.com/forensic-custody/custody/ledger/authority/authoritytest"
@@ -118,7 +119,7 @@ func notices(t *testing.T, auditor *client.Client) (list []custody.NoticeTime) {
 		return nil // it is waited for, too
 	}
 	for _, s := range said {
-		st, err := s.Record.Envelope.Statement(house.Words())
+		st, err := s.Record.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		if act, ok := st.Act.(*custody.NoticeTime); ok {
 			list = append(list, *act)
@@ -201,7 +202,7 @@ func TestAnAuthorityIsLostAndComesBack(t *testing.T) {
 	// A bundle has it all.
 	var b bytes.Buffer
 	require.NoError(t, r.as(engineer).Bundle(t.Context(), "for the court", taken[0], true, &b))
-	v := bundle.Verify(&b, trust, bundle.Options{Words: house.Words()})
+	v := bundle.Verify(&b, trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(t, v.Problems)
 	require.Len(t, v.Notices, 4)
 	require.Equal(t, last.Time, v.Gaps[0].To)
@@ -395,7 +396,7 @@ func TestSelfMadeStamps(t *testing.T) {
 	defer r.stop()
 	var out bytes.Buffer
 	require.NoError(t, r.as(l.engineer).Bundle(t.Context(), "for the court", l.item, true, &out))
-	v := bundle.Verify(&out, trust, bundle.Options{Words: house.Words()})
+	v := bundle.Verify(&out, trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(t, v.Problems)
 	require.Len(t, v.Stamps, 32)
 	require.True(t, slices.ContainsFunc(v.Stamps, func(s bundle.StampFound) bool { return s.Verified && s.Authority == own.Name }))

@@ -120,7 +120,7 @@ func natively(t testing.TB, trustPath, path, artifact string) *bundle.Verdict {
 	require.NoError(t, err)
 	in, err := os.ReadFile(path)
 	require.NoError(t, err)
-	o := bundle.Options{Words: custody.Acts().With(investigate.Acts())}
+	o := bundle.Options{Words: investigate.Words()}
 	if artifact != "" {
 		beside, err := os.ReadFile(artifact)
 		require.NoError(t, err)
@@ -183,7 +183,7 @@ func TestPage(t *testing.T) {
 		}
 		raw, err := os.ReadFile(vector(t, c.bundle))
 		require.NoError(t, err)
-		p, err := paper.Read(raw, parsed, custody.Acts().With(investigate.Acts()))
+		p, err := paper.Read(raw, parsed, investigate.Words())
 		require.NoError(t, err)
 		made, err := p.Report().HTML()
 		require.NoError(t, err)

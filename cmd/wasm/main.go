@@ -81,7 +81,7 @@ func verify(args []js.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := bundle.Options{Words: custody.Acts().With(investigate.Acts())}
+	o := bundle.Options{Words: investigate.Words()}
 	print, err := trust.Fingerprint()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 func TestABundleVerifies(t *testing.T) {
@@ -85,7 +86,7 @@ func TestTheArtifactIsMeasured(t *testing.T) {
 		})
 		t.Run("beside it: "+c.name, func(t *testing.T) {
 			b := written(t, contents(t, s, true))
-			v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(c.bytes)})
+			v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: investigate.Words(), Artifact: bytes.NewReader(c.bytes)})
 			require.Equal(t, c.want, v.Items[0].ArtifactState)
 			require.Equal(t, c.want == bundle.ArtifactMatches, v.Verified)
 		})
@@ -116,12 +117,12 @@ func TestAnArtifactBesideOneInTheBundle(t *testing.T) {
 	c.Artifact, c.Size = bytes.NewReader(s.Artifact), uint64(len(s.Artifact))
 	b := written(t, c)
 	for want, beside := range map[string][]byte{bundle.ArtifactMatches: s.Artifact, bundle.ArtifactOther: []byte("another image")} {
-		v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(beside)})
+		v := bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: investigate.Words(), Artifact: bytes.NewReader(beside)})
 		require.Equal(t, want, v.Items[0].ArtifactState)
 		require.Equal(t, want == bundle.ArtifactMatches, v.Verified)
 	}
 	c.Artifact, c.Size = bytes.NewReader([]byte("another image")), 13
-	v := bundle.Verify(bytes.NewReader(written(t, c)), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(s.Artifact)})
+	v := bundle.Verify(bytes.NewReader(written(t, c)), s.Trust, bundle.Options{Words: investigate.Words(), Artifact: bytes.NewReader(s.Artifact)})
 	require.Equal(t, bundle.ArtifactOther, v.Items[0].ArtifactState, "the one beside it does not make it good")
 	require.False(t, v.Verified)
 }

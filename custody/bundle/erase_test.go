@@ -12,6 +12,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // erasing is the order to erase the receipt of the story's retrieval.
@@ -22,7 +23,7 @@ func erasing(t testing.TB, s *guardtest.Story) *custody.EraseRecord {
 	for _, stored := range list {
 		r, err := custody.ParseRecord(stored.Record)
 		require.NoError(t, err)
-		said, err := r.Envelope.Statement(words())
+		said, err := r.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		if act, ok := said.Act.(*custody.ReceiveEvidence); ok {
 			return &custody.EraseRecord{

@@ -30,7 +30,7 @@ func read(path string) (*custody.Trust, custody.Vocabulary) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	return trust, custody.Acts().With(investigate.Acts())
+	return trust, investigate.Words()
 }
 
 // A bundle is read once, from its beginning to its end. Everything that it proves

@@ -16,6 +16,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 const (
@@ -282,7 +283,7 @@ func TestWhatIsKeptWithExcerpts(t *testing.T) {
 	plain := written(t, contents(t, s, true))
 	require.Equal(t, redacted(t, excerpted(t, plain, s, x), bundle.Others), excerpted(t, redacted(t, plain, bundle.Others), s, x))
 	require.Equal(t, excerpted(t, plain, s, x), excerpted(t, asV1(t, plain), s, x))
-	v := bundle.Verify(bytes.NewReader(excerpted(t, plain, s, x)), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(s.Artifact)})
+	v := bundle.Verify(bytes.NewReader(excerpted(t, plain, s, x)), s.Trust, bundle.Options{Words: investigate.Words(), Artifact: bytes.NewReader(s.Artifact)})
 	require.Equal(t, bundle.ArtifactMatches, v.Items[0].ArtifactState)
 	require.Len(t, v.Items[0].Excerpts, 1)
 }

@@ -172,7 +172,7 @@ func TestAnArtifactOfAnIncident(t *testing.T) {
 	s, _ := busy(t)
 	b := written(t, incidentContents(t, s, true))
 	beside := func(artifact []byte) *bundle.Verdict {
-		return bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: words(), Artifact: bytes.NewReader(artifact)})
+		return bundle.Verify(bytes.NewReader(b), s.Trust, bundle.Options{Words: investigate.Words(), Artifact: bytes.NewReader(artifact)})
 	}
 	v := beside(s.Artifact)
 	require.Empty(t, v.Problems)

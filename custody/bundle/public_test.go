@@ -11,6 +11,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // public is a log as it is served to everybody: these leaves, under a checkpoint.
@@ -34,7 +35,7 @@ func served(t testing.TB, s *guardtest.Story) (signed []byte, leaves []custody.L
 }
 
 func verifyWith(b []byte, trust *custody.Trust, log *bundle.PublicLog) *bundle.Verdict {
-	return bundle.Verify(bytes.NewReader(b), trust, bundle.Options{Words: words(), Public: log})
+	return bundle.Verify(bytes.NewReader(b), trust, bundle.Options{Words: investigate.Words(), Public: log})
 }
 
 // later returns how many later records of a stream the public log was found to

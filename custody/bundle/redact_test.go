@@ -13,6 +13,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // redacted is a bundle without the chosen records.
@@ -92,7 +93,7 @@ func TestOthersAreWithheld(t *testing.T) {
 			for _, r := range st.Records {
 				parsed, err := custody.ParseRecord(r.Bytes)
 				require.NoError(t, err)
-				said, err := parsed.Envelope.Statement(words())
+				said, err := parsed.Envelope.Statement(investigate.Words())
 				require.NoError(t, err)
 				gone := st.Name.Kind() == "principal" && (said.Kind == custody.KindOpenSession || !parsed.Decision.Permit)
 				for what, secret := range secrets(t, r) {
@@ -162,7 +163,7 @@ func TestEachRecordAlone(t *testing.T) {
 			v := verify(out.Bytes(), s.Trust)
 			parsed, err := custody.ParseRecord(r.Bytes)
 			require.NoError(t, err)
-			said, err := parsed.Envelope.Statement(words())
+			said, err := parsed.Envelope.Statement(investigate.Words())
 			require.NoError(t, err)
 			what := string(said.Kind)
 			if lift, ok := said.Act.(*custody.LiftHold); ok && !lift.Seconds.IsZero() {

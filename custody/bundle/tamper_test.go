@@ -587,7 +587,7 @@ func TestHostileArchives(t *testing.T) {
 func TestAReaderThatFails(t *testing.T) {
 	s := newStory(t, 1)
 	whole := written(t, contents(t, s, true))
-	v := bundle.Verify(io.MultiReader(bytes.NewReader(whole[:2000]), failing{}), s.Trust, bundle.Options{Words: words()})
+	v := bundle.Verify(io.MultiReader(bytes.NewReader(whole[:2000]), failing{}), s.Trust, bundle.Options{Words: investigate.Words()})
 	require.False(t, v.Verified)
 	require.Contains(t, fmt.Sprint(v.Problems), "the cable is out")
 }

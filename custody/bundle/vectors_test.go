@@ -132,7 +132,7 @@ func TestVectors(t *testing.T) {
 // single is a short story, of somebody who does everything himself: an item is announced.
 func single(t testing.TB) *guardtest.Story {
 	t.Helper()
-	w, err := guardtest.New(t.Context(), guardtest.Setup{Seed: 1, Words: words(), States: states(), Policy: "@id(\"all\")\npermit (principal, action, resource);\n"})
+	w, err := guardtest.New(t.Context(), guardtest.Setup{Seed: 1, Policy: "@id(\"all\")\npermit (principal, action, resource);\n"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	ada, err := w.Person("Ada Administrator")

@@ -15,18 +15,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
-
 // shortPolicy permits what the story needs, and little space.
 const shortPolicy = `@id("people")
 permit (principal in Role::"administrator", action, resource is Principal);
@@ -71,17 +59,10 @@ func taken(t testing.TB, artifact []byte) *guardtest.Story {
 func gathered(t testing.TB, seed byte, policy string) *guardtest.Story {
 	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Words: words(), States: states(), Policy: policy})
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: seed, Policy: policy})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(t, err)
 	return s
 }
@@ -101,5 +82,5 @@ func written(t testing.TB, c *bundle.Contents) []byte {
 }
 
 func verify(b []byte, trust *custody.Trust) *bundle.Verdict {
-	return bundle.Verify(bytes.NewReader(b), trust, bundle.Options{Words: words()})
+	return bundle.Verify(bytes.NewReader(b), trust, bundle.Options{Words: investigate.Words()})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
+	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage/sql"
 )
 
@@ -103,7 +104,7 @@ func (a archive) orderFor(s custody.Stream, sequence uint64) *custody.EraseRecor
 	stored := a.stored(s, sequence)
 	r, err := custody.ParseRecord(stored.Record)
 	require.NoError(a.t, err)
-	said, err := r.Envelope.Statement(words())
+	said, err := r.Envelope.Statement(investigate.Words())
 	require.NoError(a.t, err)
 	act := &custody.EraseRecord{
 		Authority: "GDPR 17, request 12/26", Commitment: stored.Commitment, Refused: !r.Decision.Permit, Sequence: sequence, Stream: s, Was: said.Kind,
@@ -129,7 +130,7 @@ func (a archive) place(s custody.Stream, kind custody.Kind, permitted bool) uint
 		if err != nil {
 			continue // erased
 		}
-		said, err := r.Envelope.Statement(words())
+		said, err := r.Envelope.Statement(investigate.Words())
 		require.NoError(a.t, err)
 		if said.Kind == kind && r.Decision.Permit == permitted {
 			return r.Sequence
@@ -165,7 +166,7 @@ func (a archive) certified(act *custody.EraseRecord) {
 	require.NoError(a.t, err)
 	r, err := custody.ParseRecord(a.stored(act.Stream, info.Length-1).Record)
 	require.NoError(a.t, err)
-	said, err := r.Envelope.Statement(words())
+	said, err := r.Envelope.Statement(investigate.Words())
 	require.NoError(a.t, err)
 	require.Equal(a.t, act.Commitment, said.Act.(*custody.ErasedRecord).Commitment)
 }
@@ -185,7 +186,7 @@ func (a archive) verdict() *bundle.Verdict {
 	a.t.Helper()
 	var b bytes.Buffer
 	require.NoError(a.t, a.Bundle(a.ctx, a.Evidence, true, &b))
-	v := bundle.Verify(&b, a.Trust, bundle.Options{Words: words()})
+	v := bundle.Verify(&b, a.Trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(a.t, v.Problems)
 	return v
 }
@@ -397,7 +398,7 @@ func TestWhatIsNeverErased(t *testing.T) {
 		custody.KindOpenSession: true, custody.KindExportEvidence: true, custody.KindExportIncident: true, custody.KindVerifyEvidence: true,
 		custody.KindReceiveEvidence: true, custody.KindReleaseEvidence: true,
 	}
-	for kind := range words() {
+	for kind := range investigate.Words() {
 		x := &custody.EraseRecord{Was: kind}
 		if kind == custody.KindReceiveEvidence || kind == custody.KindReleaseEvidence {
 			x.Grant = custody.Hash(nil)
@@ -526,7 +527,7 @@ func TestARowThatLostItsBytes(t *testing.T) {
 			require.ErrorIs(t, err, guard.ErrUnavailable, "nothing is decided on such a history")
 			var b bytes.Buffer
 			require.NoError(t, a.Bundle(a.ctx, a.Evidence, true, &b))
-			v := bundle.Verify(&b, a.Trust, bundle.Options{Words: words()})
+			v := bundle.Verify(&b, a.Trust, bundle.Options{Words: investigate.Words()})
 			require.False(t, v.Verified)
 			require.Contains(t, v.Problems[0].What, "no two people have ordered it erased")
 		})

@@ -259,7 +259,7 @@ func (s stage) verifies() *bundle.Verdict {
 	s.t.Helper()
 	var b bytes.Buffer
 	require.NoError(s.t, s.Bundle(s.ctx, s.Evidence, true, &b))
-	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: words()})
+	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(s.t, v.Problems)
 	require.True(s.t, v.Complete)
 	return v

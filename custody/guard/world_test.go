@@ -19,18 +19,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
-
 // world is a service over a real store, SQLite in a file, under the default
 // policy; only its log is one of the tests'.
 type world struct {
@@ -44,7 +32,7 @@ func newWorld(t *testing.T, change ...func(*guardtest.Setup)) world {
 	store, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "records.db"), sql.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	s := guardtest.Setup{Seed: 1, Words: words(), States: states(), Store: store}
+	s := guardtest.Setup{Seed: 1, Store: store}
 	for _, c := range change {
 		c(&s)
 	}
@@ -66,14 +54,7 @@ type tale struct{ *guardtest.Story }
 func newStage(t *testing.T, change ...func(*guardtest.Setup)) stage {
 	t.Helper()
 	w := newWorld(t, change...)
-	s, err := w.Team(w.ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(w.ctx)
 	require.NoError(t, err)
 	require.NoError(t, s.Others(w.ctx))
 	require.NoError(t, s.TakeIn(w.ctx))
@@ -222,7 +203,7 @@ func (w world) history(s custody.Stream) (kinds []custody.Kind, records []*custo
 	for _, stored := range list {
 		r, err := custody.ParseRecord(stored.Record)
 		require.NoError(w.t, err)
-		last, err = r.Envelope.Statement(words())
+		last, err = r.Envelope.Statement(investigate.Words())
 		require.NoError(w.t, err)
 		kinds, records = append(kinds, last.Kind), append(records, r)
 	}

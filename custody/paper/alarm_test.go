@@ -11,6 +11,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // withBoxes are the papers that begin with what must not be overlooked.
@@ -68,7 +69,7 @@ func TestPageOneSays(t *testing.T) {
 	var b bytes.Buffer
 	_, err := bundle.Redact(&b, bytes.NewReader(l.bundle()), bundle.OfKind(custody.KindDisposeEvidence, custody.KindCheckEvidence))
 	require.NoError(t, err)
-	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	page(p, "5 records of the bundle WITHHELD: what they say is not told here.", "DESTROYED, by the word of the service")
 }
@@ -103,7 +104,7 @@ func TestPageOneOfErased(t *testing.T) {
 	for _, stored := range list {
 		r, err := custody.ParseRecord(stored.Record)
 		require.NoError(t, err)
-		s, err := r.Envelope.Statement(words())
+		s, err := r.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		if act, ok := s.Act.(*custody.ReceiveEvidence); ok {
 			order = &custody.EraseRecord{

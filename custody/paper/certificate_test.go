@@ -11,6 +11,7 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // TestCertificateOfCopies: source, and every digest on record with who, when and
@@ -128,7 +129,7 @@ func TestIssued(t *testing.T) {
 	}
 	act := &custody.ReportEvidence{Evidence: l.Evidence, Paper: custody.PaperReport, SHA256: custody.Hash(report), Size: uint64(len(report))}
 	receipt := issue(act)
-	got, err := p.VerifyIssue(report, receipt, l.Trust, words())
+	got, err := p.VerifyIssue(report, receipt, l.Trust, investigate.Words())
 	require.NoError(t, err)
 	require.Equal(t, "Nora Newcomer", got.Name)
 	require.Equal(t, newcomer.ID, got.By)
@@ -150,18 +151,18 @@ func TestIssued(t *testing.T) {
 		"no receipt":        {report, []byte("{}"), "receipt of the paper"},
 		"a changed receipt": {report, changed(receipt), ""},
 	} {
-		_, err := p.VerifyIssue(c.paper, c.receipt, l.Trust, words())
+		_, err := p.VerifyIssue(c.paper, c.receipt, l.Trust, investigate.Words())
 		require.Error(t, err, name)
 		require.ErrorContains(t, err, c.want, name)
 	}
 	stranger := *l.Trust
 	stranger.Log, _, err = guardtest.LogKey(stranger.Origin, 9)
 	require.NoError(t, err)
-	_, err = p.VerifyIssue(report, receipt, &stranger, words())
+	_, err = p.VerifyIssue(report, receipt, &stranger, investigate.Words())
 	require.ErrorContains(t, err, "not signed by the log")
-	early, err := paper.Read(before, l.Trust, words())
+	early, err := paper.Read(before, l.Trust, investigate.Words())
 	require.NoError(t, err)
-	_, err = early.VerifyIssue(report, receipt, l.Trust, words())
+	_, err = early.VerifyIssue(report, receipt, l.Trust, investigate.Words())
 	require.ErrorContains(t, err, "does not know key")
 }
 
@@ -179,7 +180,7 @@ func TestWithheld(t *testing.T) {
 	var b bytes.Buffer
 	_, err := bundle.Redact(&b, bytes.NewReader(l.bundle()), bundle.OfKind(custody.KindHoldEvidence, custody.KindCheckEvidence))
 	require.NoError(t, err)
-	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	require.Len(t, p.Verdict.Withheld, 2)
 	all := files(t, p)
@@ -224,7 +225,7 @@ func TestForgedIssue(t *testing.T) {
 		receipts[0].Open(custody.Opening{1}, custody.Tag{2})
 		issue, err := (&paper.Issue{Format: paper.IssueFormat, Proof: string(receipts[0].Marshal()), Record: raw}).Marshal()
 		require.NoError(t, err)
-		_, err = p.VerifyIssue(report, issue, l.Trust, words())
+		_, err = p.VerifyIssue(report, issue, l.Trust, investigate.Words())
 		return err
 	}
 	own, other := l.Counsel.Key.Public().ID(), l.Lead.Key.Public().ID()
@@ -257,7 +258,7 @@ func TestDestroyed(t *testing.T) {
 	var b bytes.Buffer
 	_, err := bundle.Redact(&b, bytes.NewReader(l.bundle()), bundle.OfKind(custody.KindDisposeEvidence))
 	require.NoError(t, err)
-	p, err = paper.Read(b.Bytes(), l.Trust, words())
+	p, err = paper.Read(b.Bytes(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	all := files(t, p, custody.PaperReport)
 	says(t, all, "custody-report", "destroyed; when that was", "ordered is not disclosed", "DESTROYED, by the word of the service")
@@ -276,7 +277,7 @@ func TestExcerpts(t *testing.T) {
 		})
 		var b bytes.Buffer
 		require.NoError(t, bundle.AddExcerpts(&b, bytes.NewReader(l.bundle()), l.Evidence, bytes.NewReader(l.Artifact), bundle.Stretch{Offset: 5, Length: 7}))
-		p, err := paper.Read(b.Bytes(), l.Trust, words())
+		p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
 		require.NoError(t, err)
 		all := files(t, p, custody.PaperReport)
 		says(t, all, "custody-report", "bytes 5 to 11 (7 of them) are in the bundle", custody.Hash(l.Artifact[5:12]).Hex())

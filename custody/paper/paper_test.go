@@ -21,6 +21,7 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // squeezed is a text without white space: where lines break is no matter.
@@ -129,7 +130,7 @@ func TestTheSameWords(t *testing.T) {
 		"no leaves": {l.bundleOf(false), &cosigned, "later ones are not excluded"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := paper.Read(c.bundle, c.trust, words())
+			p, err := paper.Read(c.bundle, c.trust, investigate.Words())
 			require.NoError(t, err)
 			var text strings.Builder
 			require.NoError(t, p.Verdict.Write(&text))
@@ -245,11 +246,11 @@ func TestNoPaper(t *testing.T) {
 		"cut off":            {b[:len(b)-512], l.Trust},
 		"nothing":            {nil, l.Trust},
 	} {
-		p, err := paper.Read(c.bundle, c.trust, words())
+		p, err := paper.Read(c.bundle, c.trust, investigate.Words())
 		require.ErrorIs(t, err, paper.ErrNotVerified, name)
 		require.Nil(t, p, name)
 	}
-	_, err := paper.Read(make([]byte, paper.MaxBundle+1), l.Trust, words())
+	_, err := paper.Read(make([]byte, paper.MaxBundle+1), l.Trust, investigate.Words())
 	require.ErrorContains(t, err, "export it without its artifact")
 	_, err = l.proof().Make("poem")
 	require.ErrorContains(t, err, "no kind of paper")
@@ -409,7 +410,7 @@ func TestOfAnIncident(t *testing.T) {
 	require.NoError(t, err)
 	var b bytes.Buffer
 	require.NoError(t, bundle.Write(&b, c))
-	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	all := files(t, p)
 	says(t, all, "custody-report", "Chain of custody: incident "+string(l.Incident), "Every record in the bundle of this incident", "a login from two countries at once ("+string(l.Incident)+")",

@@ -9,6 +9,7 @@ import (
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // TestAStampedReport says in whose word each record existed when, and carries the
@@ -26,7 +27,7 @@ func TestAStampedReport(t *testing.T) {
 		trust := *l.Trust
 		one.Trusted.Kind = kind
 		trust.Authorities = []custody.TimeAuthority{one.Trusted}
-		p, err := paper.Read(b, &trust, words())
+		p, err := paper.Read(b, &trust, investigate.Words())
 		require.NoError(t, err)
 		all := files(t, p, custody.PaperReport)
 		says(t, all, "custody-report", "existed by "+at.Time().UTC().Format("2006-01-02 15:04:05"), "records existed by "+at.String())
@@ -52,7 +53,7 @@ func TestTimesThatNobodyBearsOut(t *testing.T) {
 	trust := *l.Trust
 	trust.Authorities = []custody.TimeAuthority{one.Trusted}
 	made := func() map[string][]byte {
-		p, err := paper.Read(l.bundle(), &trust, words())
+		p, err := paper.Read(l.bundle(), &trust, investigate.Words())
 		require.NoError(t, err)
 		return files(t, p)
 	}
@@ -80,7 +81,7 @@ func TestTheOperatorsOwnClock(t *testing.T) {
 	require.NoError(t, l.Log.Stamp(own, custody.TimeOf(l.Now())))
 	trust := *l.Trust
 	trust.Authorities = []custody.TimeAuthority{own.Trusted}
-	p, err := paper.Read(l.bundle(), &trust, words())
+	p, err := paper.Read(l.bundle(), &trust, investigate.Words())
 	require.NoError(t, err)
 	says(t, files(t, p, custody.PaperReport), "custody-report", "The bundle has no time stamp but of the operator's own clock: when a record was made, its signer and the service say.")
 }

@@ -20,8 +20,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
 // living is a story of which papers are made.
 type living struct {
 	*guardtest.Story
@@ -33,23 +31,10 @@ type living struct {
 func live(t *testing.T) *living {
 	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3, Words: words(), States: custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}})
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(t, err)
 	require.NoError(t, s.Others(ctx))
 	return &living{s, t}
@@ -132,7 +117,7 @@ func (l *living) bundleOf(leaves bool) []byte {
 
 func (l *living) proof() *paper.Proof {
 	l.t.Helper()
-	p, err := paper.Read(l.bundle(), l.Trust, words())
+	p, err := paper.Read(l.bundle(), l.Trust, investigate.Words())
 	require.NoError(l.t, err)
 	return p
 }

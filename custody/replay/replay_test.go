@@ -13,6 +13,7 @@ import (
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/replay"
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // TestTheSameDecisions: what the guard decided is decided again, and comes to the
@@ -35,7 +36,7 @@ func TestTheSameDecisions(t *testing.T) {
 	require.Equal(t, w.erased.Sequence, r.Erased[0].Sequence)
 	require.EqualValues(t, len(w.streams(t)), r.Streams)
 
-	service, err := guard.StateDigest(t.Context(), guard.Config{Store: w.Store, Words: words(), States: states(), RowKey: [32]byte{}, Now: w.Now}, w.streams(t))
+	service, err := guard.StateDigest(t.Context(), guard.Config{Store: w.Store, Words: investigate.Words(), States: investigate.States(), RowKey: [32]byte{}, Now: w.Now}, w.streams(t))
 	require.NoError(t, err)
 	require.Equal(t, service, r.State)
 
@@ -91,7 +92,7 @@ func TestWhatAnOperatorCanForge(t *testing.T) {
 		}, "not decided on the newest state"},
 		{"a basis is left out", retrieval, func(r *custody.Record) { r.Basis = r.Basis[1:] }, "its basis lacks"},
 		{"the service speaks for the engineer", retrieval, func(r *custody.Record) {
-			s, err := r.Envelope.Statement(words())
+			s, err := r.Envelope.Statement(investigate.Words())
 			require.NoError(t, err)
 			e, err := custody.Sign(service, s.Header, s.Act)
 			require.NoError(t, err)
@@ -103,7 +104,7 @@ func TestWhatAnOperatorCanForge(t *testing.T) {
 			r.Envelope.Signatures = []custody.Signature{{KeyID: r.Envelope.Signatures[0].KeyID, Sig: sig}}
 		}, "signature"},
 		{"a statement of another log", retrieval, func(r *custody.Record) {
-			s, err := r.Envelope.Statement(words())
+			s, err := r.Envelope.Statement(investigate.Words())
 			require.NoError(t, err)
 			s.Audience = "custody.example/other"
 			e, err := custody.Sign(w.Engineer.Key, s.Header, s.Act)
@@ -234,7 +235,7 @@ func TestLeavesThatAreNoRecords(t *testing.T) {
 		})
 	}
 	t.Run("the end is missing", func(t *testing.T) {
-		_, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: words(), States: states(), Checkpoint: w.Log.Checkpoint()}, all(list[:len(list)-1]))
+		_, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: w.Log.Checkpoint()}, all(list[:len(list)-1]))
 		require.ErrorContains(t, err, "the end is missing")
 	})
 	t.Run("another root is signed", func(t *testing.T) {
@@ -246,7 +247,7 @@ func TestLeavesThatAreNoRecords(t *testing.T) {
 	t.Run("signed by nobody", func(t *testing.T) {
 		b := slices.Clone(w.Log.Checkpoint())
 		b[len(w.Trust.Origin)+2] ^= 1
-		_, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: words(), States: states(), Checkpoint: b}, all(list))
+		_, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: b}, all(list))
 		require.Error(t, err)
 	})
 }
@@ -262,7 +263,7 @@ func TestTheOrdersOfAnErasure(t *testing.T) {
 		if i != second {
 			return
 		}
-		s, err := r.Envelope.Statement(words())
+		s, err := r.Envelope.Statement(investigate.Words())
 		require.NoError(t, err)
 		s.Actor = w.Lead.ID // who has moved it
 		e, err := custody.Sign(w.Lead.Key, s.Header, s.Act)
@@ -272,7 +273,7 @@ func TestTheOrdersOfAnErasure(t *testing.T) {
 	r := w.audit(t, forged, w.signed(t, forged, now))
 	require.Contains(t, strings.Join(said(r), "\n"), "was permitted, and should have been refused")
 
-	alone, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: words(), States: states(), Checkpoint: w.Log.Checkpoint()}, all(list))
+	alone, err := replay.Run(t.Context(), replay.Config{Trust: w.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: w.Log.Checkpoint()}, all(list))
 	require.NoError(t, err)
 	require.True(t, alone.Agrees, said(alone))
 }

@@ -22,18 +22,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func words() custody.Vocabulary { return custody.Acts().With(investigate.Acts()) }
-
-func states() custody.States {
-	return custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}
-}
-
 // world is a service with a witness, the people of the story, and what they did:
 // permitted and refused, a seal refused for its bytes, a record erased.
 type world struct {
@@ -51,7 +39,7 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	refused := false
 	w, err := guardtest.New(ctx, guardtest.Setup{
-		Seed: 1, Words: words(), States: states(), Witnesses: "witness w1 " + witness.Key + "\nquorum w1\n",
+		Seed: 1, Witnesses: "witness w1 " + witness.Key + "\nquorum w1\n",
 		Before: map[custody.Kind]func(context.Context, *custody.Statement) error{
 			custody.KindSealEvidence: func(context.Context, *custody.Statement) error {
 				if refused {
@@ -65,14 +53,7 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	require.NoError(t, w.Log.Witnessed(custody.TimeOf(w.Now()), witness))
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(t, err)
 	require.ErrorContains(t, s.TakeIn(ctx), errOtherBytes.Why)
 	say(t, s, s.Engineer, s.Seal(), true)
@@ -124,7 +105,7 @@ func kindOf(t testing.TB, raw []byte) custody.Kind {
 	t.Helper()
 	r, err := custody.ParseRecord(raw)
 	require.NoError(t, err)
-	s, err := r.Envelope.Statement(words())
+	s, err := r.Envelope.Statement(investigate.Words())
 	require.NoError(t, err)
 	return s.Kind
 }
@@ -186,7 +167,7 @@ func all(list []replay.Record) iter.Seq2[replay.Record, error] {
 func (w *world) audit(t testing.TB, list []replay.Record, checkpoint []byte) *replay.Report {
 	t.Helper()
 	r, err := replay.Run(t.Context(), replay.Config{
-		Trust: w.Trust, Words: words(), States: states(), Checkpoint: checkpoint,
+		Trust: w.Trust, Words: investigate.Words(), States: investigate.States(), Checkpoint: checkpoint,
 		At: func(_ context.Context, place uint64) (replay.Record, error) {
 			if place >= uint64(len(list)) {
 				return replay.Record{}, errors.New("no such record")

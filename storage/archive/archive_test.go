@@ -15,7 +15,6 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
-	"github.com/forensic-custody/custody/investigate"
 	"github.com/forensic-custody/custody/storage"
 	"github.com/forensic-custody/custody/storage/archive"
 	"github.com/forensic-custody/custody/storage/buckettest"
@@ -31,25 +30,10 @@ func log(t *testing.T, seed byte) []archive.Record {
 	rows, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "records.db"), sql.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	w, err := guardtest.New(t.Context(), guardtest.Setup{
-		Seed: seed, Words: custody.Acts().With(investigate.Acts()), Store: rows, States: custody.States{
-			"policy":    func() custody.State { return custody.NewPolicy() },
-			"incidents": func() custody.State { return &investigate.Incidents{} },
-			"principal": func() custody.State { return custody.NewStanding() },
-			"incident":  func() custody.State { return investigate.NewIncident() },
-			"evidence":  func() custody.State { return custody.NewEvidence() },
-		},
-	})
+	w, err := guardtest.New(t.Context(), guardtest.Setup{Seed: seed, Store: rows})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(t.Context(), guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.Others(t.Context()))
 	require.NoError(t, s.TakeIn(t.Context()))

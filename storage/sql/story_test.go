@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
@@ -18,27 +17,11 @@ import (
 // a world that keeps its rows here, and starts it again on them.
 func TestStory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "records.db")
-	words := custody.Acts().With(investigate.Acts())
-	w, err := guardtest.New(t.Context(), guardtest.Setup{
-		Seed: 1, Words: words, Store: openAt(t, path, sql.Options{}),
-		States: custody.States{
-			"policy":    func() custody.State { return custody.NewPolicy() },
-			"incidents": func() custody.State { return &investigate.Incidents{} },
-			"principal": func() custody.State { return custody.NewStanding() },
-			"incident":  func() custody.State { return investigate.NewIncident() },
-			"evidence":  func() custody.State { return custody.NewEvidence() },
-		},
-	})
+	words := investigate.Words()
+	w, err := guardtest.New(t.Context(), guardtest.Setup{Seed: 1, Store: openAt(t, path, sql.Options{})})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(t.Context(), guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.TakeIn(t.Context()))
 	require.NoError(t, w.Reopen(t.Context()))

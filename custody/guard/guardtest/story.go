@@ -6,13 +6,8 @@ import (
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/custody/guard"
+	"github.com/forensic-custody/custody/investigate"
 )
-
-// Incidents makes the acts about incidents, which package investigate defines.
-type Incidents struct {
-	Open   func(title string, at custody.Time) custody.Act
-	Assign func(custody.IncidentID, custody.PrincipalID) custody.Act
-}
 
 // Story is what happens in every World that lives one: an administrator enrols
 // a team; an engineer takes an exhibit in, and retrieves it.
@@ -32,7 +27,7 @@ type Story struct {
 
 // Team lets the administrator enrol the lead and the engineer, and the lead open
 // the incident.
-func (w *World) Team(ctx context.Context, acts Incidents) (*Story, error) {
+func (w *World) Team(ctx context.Context) (*Story, error) {
 	s := &Story{World: w, Artifact: []byte("what was on the disk\n")}
 	for name, p := range map[string]**Person{
 		"Ada Administrator": &s.Administrator, "Lena Lead": &s.Lead, "Emil Engineer": &s.Engineer,
@@ -55,12 +50,14 @@ func (w *World) Team(ctx context.Context, acts Incidents) (*Story, error) {
 			return nil, err
 		}
 	}
-	opened, err := s.Lead.must(ctx, "", acts.Open("a login from two countries at once", custody.TimeOf(w.Now())))
+	opened, err := s.Lead.must(ctx, "", &investigate.Open{
+		Class: investigate.Security, DetectedAt: custody.TimeOf(w.Now()), Title: "a login from two countries at once",
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.Incident = custody.NewIncidentID(opened)
-	if _, err := s.Lead.must(ctx, "she examines the disk", acts.Assign(s.Incident, s.Engineer.ID)); err != nil {
+	if _, err := s.Lead.must(ctx, "she examines the disk", &investigate.Assign{Incident: s.Incident, Principal: s.Engineer.ID}); err != nil {
 		return nil, err
 	}
 	return s, nil

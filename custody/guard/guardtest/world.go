@@ -18,17 +18,15 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard"
 	"github.com/forensic-custody/custody/custody/policy"
+	"github.com/forensic-custody/custody/investigate"
 )
 
-// Setup says what a World is made of. Words and States are needed; the rest has
-// a default.
+// Setup says what a World is made of. Everything has a default.
 type Setup struct {
-	Origin string             // name of the log: "custody.example/test"
-	Seed   byte               // of all keys and all randomness
-	Words  custody.Vocabulary // the statements that are understood
-	States custody.States     // the folds of streams
-	Policy string             // policy.Default
-	Store  guard.Store        // one in memory
+	Origin string      // name of the log: "custody.example/test"
+	Seed   byte        // of all keys and all randomness
+	Policy string      // policy.Default
+	Store  guard.Store // one in memory
 
 	Witnesses string // the first witness policy: custody.NoWitnesses
 
@@ -82,7 +80,7 @@ func New(ctx context.Context, s Setup) (*World, error) {
 	}
 	w := &World{Store: s.Store, Log: log, clock: &clock{now: start}, seed: s.Seed}
 	w.config = guard.Config{
-		Origin: s.Origin, Store: s.Store, Log: log, LogKeys: keys, Words: s.Words, States: s.States, Service: service,
+		Origin: s.Origin, Store: s.Store, Log: log, LogKeys: keys, Words: investigate.Words(), States: investigate.States(), Service: service,
 		Rand: randomness(s.Seed, "the service"), Now: w.clock.read, Before: s.Before, Adopted: s.Adopted,
 		EnrolmentCode: custody.Hash([]byte(Code)), CodeExpires: start.Add(15 * time.Minute),
 	}

@@ -27,24 +27,11 @@ import (
 func verdict(t *testing.T) (*guardtest.Story, *bundle.Verdict) {
 	t.Helper()
 	ctx := t.Context()
-	words := custody.Acts().With(investigate.Acts())
-	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3, Words: words, States: custody.States{
-		"policy":    func() custody.State { return custody.NewPolicy() },
-		"incidents": func() custody.State { return &investigate.Incidents{} },
-		"principal": func() custody.State { return custody.NewStanding() },
-		"incident":  func() custody.State { return investigate.NewIncident() },
-		"evidence":  func() custody.State { return custody.NewEvidence() },
-	}})
+	words := investigate.Words()
+	w, err := guardtest.New(ctx, guardtest.Setup{Seed: 3})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
-	s, err := w.Team(ctx, guardtest.Incidents{
-		Open: func(title string, at custody.Time) custody.Act {
-			return &investigate.Open{Class: investigate.Security, DetectedAt: at, Title: title}
-		},
-		Assign: func(i custody.IncidentID, p custody.PrincipalID) custody.Act {
-			return &investigate.Assign{Incident: i, Principal: p}
-		},
-	})
+	s, err := w.Team(ctx)
 	require.NoError(t, err)
 	require.NoError(t, s.TakeIn(ctx))
 	require.NoError(t, s.Retrieve(ctx))
@@ -76,7 +63,7 @@ func withPapers(t *testing.T, s *guardtest.Story) *bundle.Verdict {
 	require.NoError(t, err)
 	var b bytes.Buffer
 	require.NoError(t, bundle.Write(&b, c))
-	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: custody.Acts().With(investigate.Acts())})
+	v := bundle.Verify(&b, s.Trust, bundle.Options{Words: investigate.Words()})
 	require.Empty(t, v.Problems)
 	return v
 }
