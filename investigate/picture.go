@@ -2,7 +2,6 @@ package investigate
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -57,10 +56,14 @@ type Times struct {
 func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	p := i.Outline(o, v.Now())
 	p.Timeline = i.Timeline()
+	from, told := i.lineage(), map[custody.EvidenceID]bool{}
 	for _, x := range i.Processes {
 		id := x.Act.Output.Evidence
-		told := slices.ContainsFunc(p.Derived, func(d Derivative) bool { return d.Evidence == id })
-		if of := i.Originals(id); id != "" && len(of) > 0 && !told {
+		if told[id] {
+			continue
+		}
+		told[id] = true
+		if of := from.originals(id); len(of) > 0 {
 			p.Derived = append(p.Derived, Derivative{id, of})
 		}
 	}

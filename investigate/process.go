@@ -211,10 +211,12 @@ func (i *Incident) derived(v custody.View, a *Process) error {
 	case item.Artifact.Size != a.Output.Size:
 		return no("item %s has %d bytes, and not %d", id, item.Artifact.Size, a.Output.Size)
 	}
-	for _, x := range a.Inputs {
-		if x.Evidence == id || slices.Contains(i.ancestors(x.Evidence), id) {
-			return no("item %s does not come from itself", id)
-		}
+	inputs := make([]custody.EvidenceID, len(a.Inputs))
+	for n, x := range a.Inputs {
+		inputs[n] = x.Evidence
+	}
+	if slices.Contains(inputs, id) || slices.Contains(i.lineage().ancestors(inputs...), id) {
+		return no("item %s does not come from itself", id)
 	}
 	return nil
 }
@@ -226,35 +228,50 @@ func (a *Process) apply(i *Incident, said Said) {
 // Originals lists the items that an item was derived from, and that were derived
 // from none themselves, as far as processes on record say; none for an original.
 func (i *Incident) Originals(e custody.EvidenceID) []custody.EvidenceID {
-	return slices.DeleteFunc(i.ancestors(e), func(a custody.EvidenceID) bool { return len(i.sources(a)) > 0 })
+	return i.lineage().originals(e)
 }
 
-// ancestors lists the items that an item was derived from, those between too, each
+// lineage has of each item that came out of processes their inputs, each once, in the
+// order in which they were recorded.
+type lineage map[custody.EvidenceID][]custody.EvidenceID
+
+// lineage takes one look at the processes: whoever asks for many items keeps it.
+func (i *Incident) lineage() lineage {
+	l, known := lineage{}, map[[2]custody.EvidenceID]bool{}
+	for _, p := range i.Processes {
+		out := p.Act.Output.Evidence
+		for _, x := range p.Act.Inputs {
+			if edge := [2]custody.EvidenceID{out, x.Evidence}; out != "" && !known[edge] {
+				known[edge] = true
+				l[out] = append(l[out], x.Evidence)
+			}
+		}
+	}
+	return l
+}
+
+func (l lineage) originals(e custody.EvidenceID) []custody.EvidenceID {
+	return slices.DeleteFunc(l.ancestors(e), func(a custody.EvidenceID) bool { return len(l[a]) > 0 })
+}
+
+// ancestors lists the items that some were derived from, those between too, each
 // once.
-func (i *Incident) ancestors(e custody.EvidenceID) []custody.EvidenceID {
-	list := i.sources(e)
-	for n := 0; n < len(list); n++ {
-		for _, s := range i.sources(list[n]) {
-			if !slices.Contains(list, s) {
+func (l lineage) ancestors(of ...custody.EvidenceID) []custody.EvidenceID {
+	var list []custody.EvidenceID
+	known := map[custody.EvidenceID]bool{}
+	add := func(e custody.EvidenceID) {
+		for _, s := range l[e] {
+			if !known[s] {
+				known[s] = true
 				list = append(list, s)
 			}
 		}
 	}
-	return list
-}
-
-// sources lists the inputs of the processes whose output an item is, each once.
-func (i *Incident) sources(e custody.EvidenceID) []custody.EvidenceID {
-	var list []custody.EvidenceID
-	for _, p := range i.Processes {
-		if p.Act.Output.Evidence != e {
-			continue
-		}
-		for _, x := range p.Act.Inputs {
-			if !slices.Contains(list, x.Evidence) {
-				list = append(list, x.Evidence)
-			}
-		}
+	for _, e := range of {
+		add(e)
+	}
+	for n := 0; n < len(list); n++ {
+		add(list[n])
 	}
 	return list
 }

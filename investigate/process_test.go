@@ -1,6 +1,7 @@
 package investigate_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -131,4 +132,25 @@ func TestOriginalsInACircle(t *testing.T) {
 	apply(t, i, &investigate.Process{Inputs: []investigate.Input{{Evidence: a}}, Output: investigate.Output{Evidence: b}},
 		&investigate.Process{Inputs: []investigate.Input{{Evidence: b}}, Output: investigate.Output{Evidence: a}})
 	require.Empty(t, i.Originals(a))
+}
+
+// TestALongLine: what comes out of what comes out of … is shown while others wait for
+// their turn to read. It took three minutes.
+func TestALongLine(t *testing.T) {
+	c := newTroupe(t).ready().opened()
+	item := func(n int) custody.EvidenceID {
+		return custody.NewEvidenceID(custody.Hash(fmt.Appendf(nil, "item %d", n)))
+	}
+	i := investigate.NewIncident()
+	for n := range 2000 {
+		apply(t, i, &investigate.Process{Inputs: []investigate.Input{{Evidence: item(n)}}, Output: investigate.Output{Evidence: item(n + 1)}})
+	}
+	c.looks(func(v custody.View, _ *investigate.Incident) {
+		began := time.Now()
+		p, err := i.Picture(v, investigate.Opened{})
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 20*time.Second)
+		require.Len(t, p.Derived, 2000)
+		require.Equal(t, []custody.EvidenceID{item(0)}, p.Derived[1999].Originals)
+	})
 }
