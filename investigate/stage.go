@@ -254,7 +254,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
 	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
 	lacks(a.End != EndResolved && i.declared(), "that the breach which was declared is none, by the executive (incident.declare)")
-	if a.End != EndResolved && a.End != EndCustomer { // what is the customer's alone may harm him, and is not the provider's
+	if a.End != EndCustomer { // what is the customer's alone may harm him, and is not the provider's
 		rating := current(i.Ratings)
 		lacks(rating != nil && rating.DataRisk != RiskNone, "a rating by which customer data is at risk no more (incident.rate)")
 		lacks(i.contradicts(class), "a classification of what is on record of customer data (incident.customers), or word that it is not affected")
@@ -289,13 +289,14 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 }
 
 // contradicts says whether customer data is affected, by the last word on it, in a way
-// of which a classification says nothing.
+// of which a classification says nothing; or nobody knows in which, and it says that
+// there is no security incident.
 func (i *Incident) contradicts(class *Classify) bool {
 	c := current(i.Customers)
 	if c == nil || c.Impacted != impactYes {
 		return false
 	}
-	return class == nil || class.Facts.FalsePositive ||
+	return class == nil || class.Facts.FalsePositive || len(c.Results) == 0 && !class.SecurityIncident ||
 		slices.ContainsFunc(c.Results, func(r string) bool { return !slices.Contains(class.Facts.Results, r) })
 }
 

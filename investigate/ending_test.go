@@ -1,0 +1,54 @@
+package investigate_test
+
+import (
+	"testing"
+
+	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/investigate"
+)
+
+// harmless classifies the incident as no security incident.
+func (s *story) harmless() {
+	s.t.Helper()
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
+}
+
+// ends closes the incident in a way.
+func (s *story) ends(how string) *investigate.Close {
+	return changed(s.end(), func(c *investigate.Close) { c.End = how })
+}
+
+// affected says that customer data is affected, and what became of it.
+func (s *story) affected(results ...string) *investigate.Customers {
+	c := &investigate.Customers{On: s.on, Customers: []string{"Contoso"}, Findings: []custody.Digest{s.finding}, How: "read", Impacted: "yes", Results: results}
+	s.looks(func(_ custody.View, i *investigate.Incident) {
+		c.Replaces.Replaces = i.Customers[len(i.Customers)-1].ID
+	})
+	return c
+}
+
+// TestWhatIsAtRiskIsNotResolved: what was said after Stabilize & Recover was left counts
+// as what was said before does (WP-1, WP-70).
+func TestWhatIsAtRiskIsNotResolved(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.harmless()
+	s.postMortem()
+	s.does("lena", s.rate(1, investigate.RiskConfirmed))
+	atRisk := changed(s.end(), func(c *investigate.Close) { c.Uncovered = "nobody could come" })
+	s.tries("lena", atRisk, "at risk no more")
+	s.does("lena", s.rate(2, investigate.RiskNone))
+	s.does("lena", s.affected(investigate.ResultDisclosure))
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Uncovered = "nobody could come" }), "what is on record of customer data")
+}
+
+// TestWhatBecameOfDataIsDetermined before an incident in which it was affected ends as
+// no security incident (WP-1, WP-79).
+func TestWhatBecameOfDataIsDetermined(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.does("lena", s.affected())
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) {
+		f.Access, f.Cause = investigate.AccessIllegal, investigate.CauseAttack
+	})})
+	s.tries("lena", s.ends(investigate.EndNot), "what is on record of customer data")
+}
