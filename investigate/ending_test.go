@@ -52,3 +52,20 @@ func TestWhatBecameOfDataIsDetermined(t *testing.T) {
 	})})
 	s.tries("lena", s.ends(investigate.EndNot), "what is on record of customer data")
 }
+
+// TestTransferredBack: what came back, or was taken up again, is not with others; and
+// what is assessed as a risk is classified before it is theirs (WP-22).
+func TestTransferredBack(t *testing.T) {
+	s := newStory(t).to(investigate.StageAssess)
+	to := &investigate.Transfer{On: s.on, Happened: s.now(), Accepted: "Ben", Direction: investigate.TransferTo, Reference: "OPS-1", Team: "operations"}
+	s.does("lena", to)
+	s.does("lena", changed(to, func(x *investigate.Transfer) { x.Direction = investigate.TransferFrom }))
+	s.tries("lena", s.ends(investigate.EndOperation), "who accepted it")
+	s.does("lena", changed(to, func(x *investigate.Transfer) { x.Reference = "OPS-2" }))
+	s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "all of mail", Privacy: "yes", Security: "unknown"})
+	s.tries("lena", s.ends(investigate.EndOperation), "by which it is no security incident")
+	s.harmless()
+	s.does("lena", s.ends(investigate.EndOperation))
+	s.does("lena", &investigate.Reopen{On: s.on, Happened: s.now()})
+	s.tries("lena", s.ends(investigate.EndOperation), "who accepted it")
+}

@@ -276,9 +276,9 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(scope == nil || scope.Responsibility != ByCustomer, "that the customer alone is responsible (incident.scope)")
 		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	case EndOperation:
-		lacks(!slices.ContainsFunc(i.Transfers, func(t Entry[Transfer]) bool { return t.Act.Direction == TransferTo && t.Act.Accepted != "" }),
-			"who accepted it (incident.transfer)")
-		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
+		lacks(!i.withOthers(), "who accepted it (incident.transfer)")
+		risk := assessed != nil && (assessed.Security == impactYes || assessed.Privacy == impactYes)
+		lacks(class != nil && class.SecurityIncident || class == nil && risk, "a classification by which it is no security incident (incident.classify)")
 	case EndNotRaised:
 		lacks(i.Stage() != StageAssess, "stage "+StageAssess)
 		lacks(assessed == nil || assessed.Escalated, "an assessment that does not escalate it (incident.assess)")
@@ -286,6 +286,13 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
 	}
 	return missing
+}
+
+// withOthers says whether the incident was transferred, and neither came back nor was
+// closed and taken up again since.
+func (i *Incident) withOthers() bool {
+	t, r := len(i.Transfers)-1, len(i.Reopened)-1
+	return t >= 0 && i.Transfers[t].Act.Direction == TransferTo && (r < 0 || i.Transfers[t].Recorded > i.Reopened[r].Recorded)
 }
 
 // contradicts says whether customer data is affected, by the last word on it, in a way
