@@ -69,3 +69,15 @@ func TestTransferredBack(t *testing.T) {
 	s.does("lena", &investigate.Reopen{On: s.on, Happened: s.now()})
 	s.tries("lena", s.ends(investigate.EndOperation), "who accepted it")
 }
+
+// TestEscalatedAfterAll: what was escalated, and gone into, does not end as what was
+// not, by whatever way it came back to Assess (WP-57).
+func TestEscalatedAfterAll(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.does("emil", s.contains(investigate.RiskCustomer, false))
+	s.does("lena", changed(s.move(investigate.StageAssess), func(m *investigate.Move) { m.Exception = "it looks smaller now" }))
+	a := &investigate.Assess{On: s.on, Impact: "none", Privacy: "unknown", Security: "unknown"}
+	s.looks(func(_ custody.View, i *investigate.Incident) { a.Replaces.Replaces = i.Assessments[0].ID })
+	s.does("olga", a)
+	s.tries("lena", s.ends(investigate.EndNotRaised), "was escalated")
+}

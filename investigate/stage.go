@@ -281,6 +281,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(class != nil && class.SecurityIncident || class == nil && risk, "a classification by which it is no security incident (incident.classify)")
 	case EndNotRaised:
 		lacks(i.Stage() != StageAssess, "stage "+StageAssess)
+		lacks(i.entered(StageDiagnose), "another end: it was escalated, and came to "+StageDiagnose)
 		lacks(assessed == nil || assessed.Escalated, "an assessment that does not escalate it (incident.assess)")
 		lacks(assessed != nil && (assessed.Security == impactYes || assessed.Privacy == impactYes), "an assessment by which it is no risk: what is one is escalated")
 		lacks(class != nil && class.SecurityIncident, "a classification by which it is no security incident (incident.classify)")
