@@ -81,3 +81,18 @@ func TestEscalatedAfterAll(t *testing.T) {
 	s.does("olga", a)
 	s.tries("lena", s.ends(investigate.EndNotRaised), "was escalated")
 }
+
+// TestTheLessonsOfWhatCameSince: a post-mortem is of all that was done, also of what was
+// done after it by an exception (WP-92).
+func TestTheLessonsOfWhatCameSince(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.harmless()
+	text := s.postMortem()
+	s.does("lena", changed(s.move(investigate.StageDiagnose), func(m *investigate.Move) { m.Exception = "more was found" }))
+	s.does("emil", s.found())
+	s.does("lena", s.move(investigate.StageStabilize))
+	s.does("lena", s.move(investigate.StageClose))
+	s.tries("lena", s.end(), "a post-mortem of what came since")
+	s.does("lena", changed(s.issue(text), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
+	s.does("lena", s.end())
+}

@@ -266,7 +266,7 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 		lacks(scope == nil || scope.Responsibility == Undetermined, "whose responsibility it was (incident.scope)")
 		lacks(a.Restored == 0, "when normal security and operations were restored")
 		lacks(current(i.PostMortems) == nil, "the post-mortem (postmortem.issue)")
-		lacks(i.reopenedSince(), "a post-mortem of what came since it was reopened (postmortem.issue)")
+		lacks(i.outdated(), "a post-mortem of what came since it was reopened, or went back (postmortem.issue)")
 		lacks(a.Uncovered == "" && len(i.UncoveredRisk(now)) > 0,
 			"shifts without a gap while customer data was at risk (incident.shift), or why there were gaps")
 	case EndNot, EndFalse:
@@ -308,13 +308,11 @@ func (i *Incident) contradicts(class *Classify) bool {
 		slices.ContainsFunc(c.Results, func(r string) bool { return !slices.Contains(class.Facts.Results, r) })
 }
 
-// reopenedSince says whether the incident was closed, and reopened, after its
-// post-mortem.
-func (i *Incident) reopenedSince() bool {
-	if len(i.Reopened) == 0 || len(i.PostMortems) == 0 {
-		return false
-	}
-	return i.PostMortems[len(i.PostMortems)-1].Recorded <= i.Reopened[len(i.Reopened)-1].Recorded
+// outdated says whether the incident came to its last stage, by a reopening or after an
+// exception, since its post-mortem.
+func (i *Incident) outdated() bool {
+	n, p := len(i.Stages), len(i.PostMortems)
+	return n > 0 && p > 0 && i.PostMortems[p-1].Recorded < i.Stages[n-1].Recorded
 }
 
 func (a *Close) apply(i *Incident, said Said) { i.Closed = &Entry[Close]{said, *a} }
