@@ -2,6 +2,7 @@ package investigate_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
@@ -95,4 +96,22 @@ func TestTheLessonsOfWhatCameSince(t *testing.T) {
 	s.tries("lena", s.end(), "a post-mortem of what came since")
 	s.does("lena", changed(s.issue(text), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
 	s.does("lena", s.end())
+}
+
+// TestTheOrderOfClosings: nothing is restored after the closing that says so, and an
+// incident is not closed again before it was closed (WP-54).
+func TestTheOrderOfClosings(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.harmless()
+	s.postMortem()
+	at := s.now()
+	s.Pass(10 * time.Hour)
+	s.tries("lena", changed(s.end(), func(c *investigate.Close) { c.Happened = at }), "restored only at")
+	s = newStory(t).to(investigate.StageAssess)
+	s.does("olga", &investigate.Assess{On: s.on, Impact: "none", Privacy: "no", Security: "no"})
+	early := s.now()
+	s.Pass(10 * time.Hour)
+	s.does("lena", s.ends(investigate.EndNotRaised))
+	s.does("lena", &investigate.Reopen{On: s.on, Happened: s.now()})
+	s.tries("lena", changed(s.ends(investigate.EndNotRaised), func(c *investigate.Close) { c.Happened, c.Restored = early, 0 }), "was closed at")
 }

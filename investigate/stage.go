@@ -138,6 +138,9 @@ func (i *Incident) since(at custody.Time) error {
 	if n := len(i.Stages); n > 0 && at < i.Stages[n-1].Entered {
 		return no("stage %s was entered at %s, later than %s", i.Stage(), i.Stages[n-1].Entered, at)
 	}
+	if n := len(i.Reopened); n > 0 && at < i.Reopened[n-1].Act.At {
+		return no("the incident was closed at %s, later than %s, and reopened since", i.Reopened[n-1].Act.At, at)
+	}
 	if first := i.Detected(); at < first {
 		return no("the first indication was at %s, later than %s", first, at)
 	}
@@ -235,6 +238,9 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	}
 	if first := i.Detected(); a.Restored != 0 && a.Restored < first {
 		return out, no("the first indication was at %s: nothing was restored before, at %s", first, a.Restored)
+	}
+	if a.Restored > a.At {
+		return out, no("the incident is not closed at %s as what was restored only at %s", a.At, a.Restored)
 	}
 	missing := i.unclosed(a, v.Now())
 	if p := current(i.PostMortems); a.End == EndResolved && p != nil {
