@@ -115,3 +115,39 @@ func TestTheOrderOfClosings(t *testing.T) {
 	s.does("lena", &investigate.Reopen{On: s.on, Happened: s.now()})
 	s.tries("lena", changed(s.ends(investigate.EndNotRaised), func(c *investigate.Close) { c.Happened, c.Restored = early, 0 }), "was closed at")
 }
+
+// TestNoEndRestsOnWhatWasWithdrawn: what a finding said of the risk to customer data
+// counts at the closing as long as the finding stands (WP-69, WP-79).
+func TestNoEndRestsOnWhatWasWithdrawn(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.harmless()
+	s.does("lena", s.rate(3, investigate.RiskNone))
+	s.does("emil", &investigate.WithdrawFinding{On: s.on, Finding: s.finding, Reason: "the log is of another host"})
+	s.tries("lena", s.ends(investigate.EndNot), "what is said of customers rests on finding F-1, which does not stand")
+	s.tries("lena", s.ends(investigate.EndNot), "the rating rests on finding F-1, which does not stand")
+	s.finding = s.does("emil", s.found())
+	s.does("lena", changed(s.affected(), func(c *investigate.Customers) { c.Customers, c.Impacted = nil, "no" }))
+	s.does("lena", s.rate(3, investigate.RiskNone))
+	s.does("lena", s.ends(investigate.EndNot))
+}
+
+// TestNoEndWithoutTheOutageNotice: customers are told of an outage whatever the incident
+// turns out to be (WP-91).
+func TestNoEndWithoutTheOutageNotice(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.harmless()
+	id := s.does("emil", s.outage())
+	for who, as := range map[string]custody.Role{"exa": custody.RoleExecutive, "owen": custody.RoleServiceOwner, "lena": custody.RoleIncidentManager} {
+		s.does(who, &investigate.SignEmergency{On: s.on, As: as, Proposal: id})
+	}
+	s.tries("lena", s.ends(investigate.EndNot), "the outage notice for X-1")
+	s.does("carl", &investigate.OutageNotice{On: s.on, Happened: s.now(), Proposal: id, Reference: "status page 7"})
+	s.does("lena", s.ends(investigate.EndNot))
+}
+
+func (s *story) outage() *investigate.Emergency {
+	return &investigate.Emergency{
+		On: s.on, Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
+		Text: "unplug mail",
+	}
+}

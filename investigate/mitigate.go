@@ -346,13 +346,19 @@ func (i *Incident) unstable() []string {
 		lacks(m.Dropped == nil && m.Act.Type == MeasureLongTerm, "a repair item for the long-term measure "+m.Label+" (mitigation.drop)")
 		lacks(m.Dropped == nil && m.Act.Type != MeasureLongTerm && !m.Effective(), "measure "+m.Label+" carried out and tested, or dropped")
 	}
-	for _, e := range i.Emergencies {
-		lacks(e.Approved() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label+" (emergency.outage-notice)")
-	}
+	missing = append(missing, i.unannounced()...)
 	if r := current(i.Ratings); r != nil {
 		lacks(r.DataRisk != RiskNone, "a rating by which customer data is at risk no more (incident.rate)")
 	}
 	return missing
+}
+
+// unannounced lists the outages that customers were not told of.
+func (i *Incident) unannounced() (list wants) {
+	for _, e := range i.Emergencies {
+		list.lacks(e.Approved() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label+" (emergency.outage-notice)")
+	}
+	return list
 }
 
 // Emergency proposes an emergency mitigation. It has effect when the executive, a

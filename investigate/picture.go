@@ -164,28 +164,36 @@ func (i *Incident) open(now custody.Time) []string {
 	return append(append(list, i.unknown(now)...), i.baseless()...)
 }
 
-// baseless lists what rests on findings that were withdrawn or corrected since.
-func (i *Incident) baseless() []string {
-	var list []string
-	rests := func(what string, ids ...custody.Digest) {
-		for _, id := range ids {
-			if f := i.finding(id); f != nil && !f.Stands() {
-				list = append(list, what+" rests on finding "+f.Label+", which does not stand")
-			}
+// rests notes which of the findings that something rests on were withdrawn or corrected
+// since.
+func (w *wants) rests(i *Incident, what string, ids ...custody.Digest) {
+	for _, id := range ids {
+		if f := i.finding(id); f != nil && !f.Stands() {
+			*w = append(*w, what+" rests on finding "+f.Label+", which does not stand")
 		}
 	}
+}
+
+// adrift lists what is said of the risk to customer data and rests on such findings.
+func (i *Incident) adrift() (list wants) {
 	if r := current(i.Ratings); r != nil {
-		rests("the rating", r.Finding)
+		list.rests(i, "the rating", r.Finding)
 	}
 	if c := current(i.Customers); c != nil {
-		rests("what is said of customers", c.Findings...)
+		list.rests(i, "what is said of customers", c.Findings...)
 	}
+	return list
+}
+
+// baseless lists what rests on findings that were withdrawn or corrected since.
+func (i *Incident) baseless() []string {
+	list := i.adrift()
 	if p := current(i.Plans); p != nil {
-		rests("the plan", p.Findings...)
+		list.rests(i, "the plan", p.Findings...)
 	}
 	for _, m := range i.Measures {
 		if m.Dropped == nil {
-			rests("measure "+m.Label, m.Act.Findings...)
+			list.rests(i, "measure "+m.Label, m.Act.Findings...)
 		}
 	}
 	return list

@@ -259,10 +259,12 @@ func (i *Incident) unclosed(a *Close, now custody.Time) []string {
 	lacks := missing.lacks
 	class, scope, assessed := current(i.Classifications), current(i.Scopes), current(i.Assessments)
 	lacks(a.Notification == "", "whether customers were notified, or why that was not triggered")
+	missing = append(missing, i.unannounced()...)
 	lacks(a.End != EndResolved && i.declared(), "that the breach which was declared is none, by the executive (incident.declare)")
 	if a.End != EndCustomer { // what is the customer's alone may harm him, and is not the provider's
 		rating := current(i.Ratings)
 		lacks(rating != nil && rating.DataRisk != RiskNone, "a rating by which customer data is at risk no more (incident.rate)")
+		missing = append(missing, i.adrift()...)
 		lacks(i.contradicts(class), "a classification of what is on record of customer data (incident.customers), or word that it is not affected")
 	}
 	switch a.End {
