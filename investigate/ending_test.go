@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/forensic-custody/custody/custody"
 	"github.com/forensic-custody/custody/investigate"
 )
@@ -150,4 +152,20 @@ func (s *story) outage() *investigate.Emergency {
 		On: s.on, Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
 		Text: "unplug mail",
 	}
+}
+
+// TestNobodySignsForWhatWasWithdrawn: an emergency mitigation rests on its findings until
+// the last signature (WP-80, WP-89).
+func TestNobodySignsForWhatWasWithdrawn(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	s.diagnosed()
+	id := s.does("emil", s.outage())
+	sign := func(as custody.Role) *investigate.SignEmergency {
+		return &investigate.SignEmergency{On: s.on, As: as, Proposal: id}
+	}
+	s.does("exa", sign(custody.RoleExecutive))
+	s.does("owen", sign(custody.RoleServiceOwner))
+	s.does("emil", &investigate.WithdrawFinding{On: s.on, Finding: s.finding, Reason: "the log is of another host"})
+	require.Contains(t, s.picture().Open, "emergency mitigation X-1 rests on finding F-1, which does not stand")
+	s.tries("lena", sign(custody.RoleIncidentManager), "or it was withdrawn or corrected")
 }

@@ -478,7 +478,7 @@ func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Ou
 			return out, no("%s signed %s before: it takes three people", s.Actor, m.Label)
 		}
 	}
-	return out, i.responding()
+	return out, first(i.responding(), i.found(m.Act.Findings...))
 }
 
 func (a *SignEmergency) apply(i *Incident, said Said) {

@@ -196,6 +196,9 @@ func (i *Incident) baseless() []string {
 			list.rests(i, "measure "+m.Label, m.Act.Findings...)
 		}
 	}
+	for _, e := range i.Emergencies {
+		list.rests(i, "emergency mitigation "+e.Label, e.Act.Findings...)
+	}
 	return list
 }
 

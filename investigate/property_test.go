@@ -743,6 +743,11 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		if g.one(10) {
 			return m, &investigate.Reopen{On: g.on, Happened: g.now()}
 		}
+		for _, r := range f.Repairs {
+			if r.Done == nil && g.one(2) {
+				return m, &investigate.Repaired{On: g.on, Happened: g.now(), How: "x", Repair: r.ID}
+			}
+		}
 		return m, pick(g.r, all[investigate.KindRepair], all[investigate.KindRepaired])()
 	}
 	for _, h := range []struct {
