@@ -168,17 +168,25 @@ func (a *Summary) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	if err != nil {
 		return out, err
 	}
-	p := find(i.PostMortems, a.PostMortem)
-	if p == nil || p.Replaced != nil {
-		return out, no("there is no post-mortem %s, or it was corrected", a.PostMortem)
-	}
-	if _, err := i.document(v, a.Incident, a.Evidence, a.SHA256, "document"); err != nil {
+	p, err := i.summarised(v, a)
+	if err != nil {
 		return out, err
 	}
 	if p.Act.SHA256 == a.SHA256 {
 		return out, no("item %s is the post-mortem itself, and no summary of it", a.Evidence)
 	}
 	return out, i.among(s.Actor, custody.RoleIncidentManager, custody.RoleCommunications)
+}
+
+// summarised returns the post-mortem of a summary, if it stands and the summary's text is
+// there.
+func (i *Incident) summarised(v custody.View, a *Summary) (*Entry[PostMortem], error) {
+	p := find(i.PostMortems, a.PostMortem)
+	if p == nil || p.Replaced != nil {
+		return nil, no("there is no post-mortem %s, or it was corrected", a.PostMortem)
+	}
+	_, err := i.document(v, a.Incident, a.Evidence, a.SHA256, "document")
+	return p, err
 }
 
 func (a *Summary) apply(i *Incident, said Said) {
@@ -220,6 +228,9 @@ func (a *ApproveSummary) Lawful(v custody.View, s *custody.Statement) (custody.O
 		return out, no("%s approved it", m.Approved.By)
 	case m.By == s.Actor:
 		return out, no("nobody approves what he wrote himself")
+	}
+	if _, err := i.summarised(v, &m.Act); err != nil {
+		return out, err
 	}
 	return out, i.among(s.Actor, custody.RoleLegalAdvisor, custody.RoleExecutive)
 }

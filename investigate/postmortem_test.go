@@ -198,11 +198,14 @@ func TestSummaries(t *testing.T) {
 
 	// Of a post-mortem that was corrected there is no summary any more; and it goes on
 	// after the closing.
-	s.does("lena", changed(s.issue(of), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
+	s.issued = s.does("lena", changed(s.issue(of), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
 	s.tries("carl", sum, "or it was corrected")
+	s.tries("exa", approve(second), "or it was corrected")
+	sum.PostMortem = s.issued
+	third := s.does("carl", sum)
 	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
 	s.does("lena", s.end())
-	s.does("exa", approve(second))
+	s.does("exa", approve(third))
 }
 
 // TestRepairItems: each has an owner and a day, what is overdue shows, and the
@@ -254,4 +257,20 @@ func TestASummaryIsAnotherText(t *testing.T) {
 	s.postMortem()
 	id := s.takes("emil", "SUM-1", "document", lessons)
 	s.tries("carl", &investigate.Summary{On: s.on, Evidence: id, PostMortem: s.issued, SHA256: custody.Hash([]byte(lessons))}, "is the post-mortem itself")
+}
+
+// TestWhatIsApprovedIsThere: a summary is approved of the post-mortem that stands, and as
+// a text that is there (WP-95).
+func TestWhatIsApprovedIsThere(t *testing.T) {
+	const text = "credentials were misused"
+	s := newStory(t).to(investigate.StageClose)
+	of := s.postMortem()
+	id := s.takes("emil", "SUM-1", "document", text)
+	sum := s.does("carl", &investigate.Summary{On: s.on, Evidence: id, PostMortem: s.issued, SHA256: custody.Hash([]byte(text))})
+	approve := &investigate.ApproveSummary{On: s.on, Summary: sum}
+	s.readBack(id, text, "rotten")
+	s.tries("lex", approve, "is damaged, or destroyed")
+	s.readBack(id, text, text)
+	s.does("lena", changed(s.issue(of), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
+	s.tries("lex", approve, "or it was corrected")
 }
