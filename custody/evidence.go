@@ -59,8 +59,8 @@ type Case interface {
 	// MayBegin returns an Unlawful error when somebody may not begin an item.
 	MayBegin(by Principal, item *BeginEvidence) error
 	// Cleared returns an Unlawful error when the images of an item may not be examined
-	// at a time: no legal advisor cleared it.
-	Cleared(item EvidenceID, at Time) error
+	// by somebody at a time: no legal advisor, other than himself, cleared it.
+	Cleared(item EvidenceID, by PrincipalID, at Time) error
 	// Motions returns what was moved about the incident and awaits a second.
 	Motions() Motions
 	// Shredding returns how far the destruction of the incident's keys has come.
@@ -382,7 +382,7 @@ func (a *RetrieveEvidence) Subject() Subject { return Subject{Name: string(a.Evi
 func (a *RetrieveEvidence) Check(*Statement) error { return checkEvidence(a.Evidence) }
 
 // Lawful implements Act.
-func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
+func (a *RetrieveEvidence) Lawful(v View, s *Statement) (Outcome, error) {
 	e, out, err := ItemOf(v, a.Evidence)
 	if err != nil {
 		return out, err
@@ -392,7 +392,7 @@ func (a *RetrieveEvidence) Lawful(v View, _ *Statement) (Outcome, error) {
 		if err != nil {
 			return out, err
 		}
-		if err := c.Cleared(a.Evidence, v.Now()); err != nil {
+		if err := c.Cleared(a.Evidence, s.Actor, v.Now()); err != nil {
 			return out, err
 		}
 	}

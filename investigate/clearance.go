@@ -145,15 +145,16 @@ func (a *WithdrawClearance) apply(i *Incident, said Said) {
 }
 
 // Cleared implements custody.Case. In its first stage an incident's images are
-// looked at to see whether there is something: from then on it takes a clearance.
-func (i *Incident) Cleared(item custody.EvidenceID, at custody.Time) error {
+// looked at to see whether there is something: from then on it takes a clearance, by
+// somebody else, whatever either of them became since.
+func (i *Incident) Cleared(item custody.EvidenceID, by custody.PrincipalID, at custody.Time) error {
 	if len(i.Stages) == 0 {
 		return nil
 	}
 	for _, c := range i.Clearances {
-		if c.Clears(item, at) {
+		if c.By != by && c.Clears(item, at) {
 			return nil
 		}
 	}
-	return no("no legal advisor has cleared the examination of item %s, or the clearance has ended (incident.clear)", item)
+	return no("no legal advisor has cleared the examination of item %s, or the clearance has ended, or is by whoever asks (incident.clear)", item)
 }

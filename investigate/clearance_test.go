@@ -113,4 +113,12 @@ func TestNobodyClearsHisOwnExamination(t *testing.T) {
 	s.tries("emil", clearance, "who examines images does not clear")
 	s.does("lex", clearance)
 	s.does("emil", &custody.RetrieveEvidence{Evidence: disk})
+
+	// Neither does he who came to examine them after he had.
+	s.does("ada", &custody.GrantRole{Principal: s.id("lex"), Role: custody.RoleForensicEngineer})
+	s.does("lena", &custody.QualifyPrincipal{
+		Principal: s.id("lex"), Role: custody.RoleForensicEngineer, Training: "t", Experience: "e", Authority: "a", Until: s.in(9000 * time.Hour),
+	})
+	s.does("lena", s.appoint("lex", custody.RoleForensicEngineer))
+	s.tries("lex", &custody.RetrieveEvidence{Evidence: disk}, "has cleared the examination")
 }

@@ -651,6 +651,13 @@ func (g *chance) lawfullyClosed() {
 		return
 	}
 	require.NotEmpty(g.t, f.Closed.Act.Notification, g.where)
+	require.LessOrEqual(g.t, f.Closed.Act.Restored, f.Closed.Act.At, g.where)
+	if n := len(f.Ratings); n > 0 && f.Closed.Act.End != investigate.EndCustomer {
+		require.Equal(g.t, investigate.RiskNone, f.Ratings[n-1].Act.DataRisk, g.where)
+	}
+	for _, e := range f.Emergencies {
+		require.False(g.t, e.Approved() && e.Act.Outage && e.Notice == nil, "%s: no outage notice", g.where)
+	}
 	security := len(f.Classifications) > 0 && f.Classifications[len(f.Classifications)-1].Act.SecurityIncident
 	if f.Closed.Act.End != investigate.EndResolved {
 		require.False(g.t, security, "%s: a security incident ended as %s", g.where, f.Closed.Act.End)
@@ -660,6 +667,7 @@ func (g *chance) lawfullyClosed() {
 	require.NotEqual(g.t, "undetermined", f.Scopes[len(f.Scopes)-1].Act.Responsibility, g.where)
 	require.NotZero(g.t, f.Closed.Act.Restored, g.where)
 	require.NotEmpty(g.t, f.PostMortems, g.where)
+	require.GreaterOrEqual(g.t, f.PostMortems[len(f.PostMortems)-1].Recorded, f.Stages[len(f.Stages)-1].Recorded, "%s: the post-mortem is older than the last stage", g.where)
 	have := []string{}
 	for _, h := range f.PostMortems[len(f.PostMortems)-1].Act.Headings {
 		have = append(have, h.Heading)

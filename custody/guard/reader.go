@@ -188,7 +188,7 @@ func (r *Reader) Uploading(id custody.EvidenceID) (custody.Item, custody.Inciden
 // now: policy permits it to him, and its bytes are there.
 func (r *Reader) MayRetrieve(id custody.EvidenceID) error {
 	act := &custody.RetrieveEvidence{Evidence: id}
-	out, err := act.Lawful(r.view, nil)
+	out, err := act.Lawful(r.view, &custody.Statement{Header: custody.Header{Actor: r.Principal}})
 	if err == nil && !r.May(act.Kind(), out.Resource) {
 		err = custody.ErrUnknown
 	}
