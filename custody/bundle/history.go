@@ -525,6 +525,7 @@ func (c *check) checkItems() {
 	if c.head.Scope == ScopeIncident {
 		c.checkIncident(in, shredding)
 	}
+	c.chosen()
 	c.titles()
 	slices.SortStableFunc(c.verdict.Timeline, func(a, b Event) int { return cmp.Compare(a.Recorded, b.Recorded) })
 	c.refers()

@@ -65,6 +65,34 @@ func (c *check) checkIncident(in *stream, order *shredding) {
 	c.oneNumberEach()
 }
 
+// chosen warns of records without the rest of their history that nothing here stands
+// upon: whoever made the bundle chose them, and what takes them back can be elsewhere.
+func (c *check) chosen() {
+	for _, s := range c.streams {
+		n := 0
+		for e := range s.told() {
+			if !s.whole() && !c.stoodUpon(e) {
+				n++
+			}
+		}
+		if n > 0 {
+			c.verdict.Warnings = append(c.verdict.Warnings, Problem{Where: string(s.head.Stream), What: fmt.Sprintf(
+				"%s here that the proof does not need, and not the others of that history: what corrects them, or takes them back, is not shown",
+				plural(n, "record is", "records are"))})
+		}
+	}
+}
+
+// stoodUpon says whether a record declares a stream of the bundle, or speaks of the
+// destruction of the incident's keys.
+func (c *check) stoodUpon(e *entry) bool {
+	switch e.statement.Act.(type) {
+	case *custody.ShredIncident, *custody.ShreddedIncident:
+		return true
+	}
+	return slices.ContainsFunc(e.record.Declares, func(d custody.Declaration) bool { return c.stream(d.Stream) != nil })
+}
+
 // oneNumberEach warns of items that share an exhibit number, which only an item that
 // was withdrawn leaves to another.
 func (c *check) oneNumberEach() {

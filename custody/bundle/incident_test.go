@@ -430,3 +430,25 @@ func TestAnotherItemsHistory(t *testing.T) {
 	require.Contains(t, text(t, v), "these 4 records of the item and the one that announced it")
 	require.Equal(t, 1, strings.Count(text(t, v), "records of the item exist as of size"))
 }
+
+// TestRecordsThatSomebodyChose: who makes the bundle of an exhibit can add records of
+// the incident, and leave out what took them back. They are in the log, and the verdict
+// says that they were chosen.
+func TestRecordsThatSomebodyChose(t *testing.T) {
+	s, _ := busy(t)
+	gone := says(t, s, s.Lead, &investigate.Unassign{Incident: s.Incident, Principal: s.Engineer.ID})
+	for _, leaves := range []bool{true, false} {
+		require.Empty(t, verify(written(t, contents(t, s, leaves)), s.Trust).Warnings)
+		c := incidentContents(t, s, leaves)
+		c.Scope, c.Items = bundle.ScopeExhibit, []custody.EvidenceID{s.Evidence}
+		in := &c.Streams[slices.IndexFunc(c.Streams, func(st bundle.Stream) bool { return st.Name == s.Incident.Stream() })]
+		in.Whole, in.Records = false, slices.DeleteFunc(slices.Clone(in.Records), func(r bundle.Record) bool { return payloadOf(t, r) == gone })
+		v := verify(written(t, c), s.Trust)
+		require.Empty(t, v.Problems)
+		require.Contains(t, text(t, v), "made somebody a member")
+		require.NotContains(t, text(t, v), "ended somebody's membership")
+		require.Len(t, v.Warnings, 1)
+		require.Equal(t, string(s.Incident.Stream()), v.Warnings[0].Where)
+		require.Contains(t, v.Warnings[0].What, "here that the proof does not need")
+	}
+}
