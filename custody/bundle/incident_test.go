@@ -431,6 +431,40 @@ func TestAnotherItemsHistory(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text(t, v), "records of the item exist as of size"))
 }
 
+// TestWhatWasTakenBack is told where it was said, and not only where it was taken back.
+func TestWhatWasTakenBack(t *testing.T) {
+	s := newStory(t, 1)
+	first := says(t, s, s.Lead, &investigate.Retain{Incident: s.Incident, Days: 5})
+	_, signer, err := guardtest.LogKey("custody.example/test", 1)
+	require.NoError(t, err)
+	on := investigate.On{Incident: s.Incident}
+	for name, act := range map[string]custody.Act{
+		"taken back": &investigate.WithdrawFinding{On: on, Finding: first, Reason: "it does not hold"},
+		"corrected":  &investigate.Plan{On: on, Replaces: investigate.Replaces{Replaces: first}, Text: "it does not hold"},
+		"given up":   &investigate.Drop{On: on, Measure: first},
+		"instead":    &investigate.Drop{On: on, Repair: first},
+		"reviewed":   &investigate.Review{On: on, Finding: first, Text: "it does not hold", Verdict: investigate.VerdictDisagrees},
+	} {
+		c, f := incidentContents(t, s, true), &forger{signer: signer}
+		require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
+		add(t, f, c, s.Incident.Stream(), func(r *custody.Record) {
+			by(t, r, s, s.Lead.ID, s.Lead.Key, act)
+			heads(t, c, r, s.Lead.ID)
+		})
+		v := verify(written(t, f.prove(t, c)), s.Trust)
+		require.Empty(t, v.Problems, name)
+		said, last := v.Timeline[len(v.Timeline)-2], v.Timeline[len(v.Timeline)-1]
+		require.Len(t, last.About, 1, name)
+		require.Nil(t, last.Undone, name)
+		if name == "reviewed" || name == "instead" {
+			require.Nil(t, said.Undone, name)
+			continue
+		}
+		require.Equal(t, &bundle.About{Stream: last.Stream, Sequence: last.Sequence, Index: last.Index, Detail: last.Detail}, said.Undone, name)
+		require.Contains(t, text(t, v), "CORRECTED OR TAKEN BACK by "+said.Undone.String(), name)
+	}
+}
+
 // TestRecordsThatSomebodyChose: who makes the bundle of an exhibit can add records of
 // the incident, and leave out what took them back. They are in the log, and the verdict
 // says that they were chosen.

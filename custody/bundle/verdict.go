@@ -87,6 +87,7 @@ type Event struct {
 	Reason    string              `json:"reason,omitempty"` // of a refusal
 	Detail    string              `json:"detail"`
 	About     []About             `json:"about,omitempty"`   // the records that it names, in the order in which it names them
+	Undone    *About              `json:"undone,omitempty"`  // the last record that corrects it or takes it back; nil where none is here
 	Stamped   *Existence          `json:"stamped,omitempty"` // by when it existed, as an authority says that the trust file names
 	Signature string              `json:"signature"`         // algorithm of the key that signed; empty when that could not be verified
 	Statement *custody.Statement  `json:"-"`                 // what was said
@@ -132,7 +133,8 @@ func (c *check) timeline(s *stream) {
 
 // refers says of the acts of an incident which other records here they name.
 // Without it nobody could tell which finding was reviewed, or which of two proposals
-// was signed: labels such as F-1 are no part of a statement.
+// was signed: labels such as F-1 are no part of a statement. And of what was corrected
+// or taken back it says so where it stands: nobody has to read on to find that out.
 func (c *check) refers() {
 	named := make(map[string]*Event, len(c.verdict.Timeline))
 	for n := range c.verdict.Timeline {
@@ -149,17 +151,34 @@ func (c *check) refers() {
 			c.problem(string(e.Stream), err)
 			continue
 		}
+		text, member := "", ""
 		for d := json.NewDecoder(bytes.NewReader(said)); ; {
 			token, err := d.Token()
 			if err != nil {
 				break // its end: it was made above
 			}
-			text, _ := token.(string)
-			if o := named[text]; o != nil {
-				e.About = append(e.About, About{Stream: o.Stream, Sequence: o.Sequence, Index: o.Index, Detail: o.Detail})
+			member = text
+			text, _ = token.(string)
+			o := named[text]
+			if o == nil {
+				continue
+			}
+			e.About = append(e.About, o.about())
+			if e.Permitted && (member == "replaces" || member != "" && member == takesBack[e.Kind]) {
+				by := e.about()
+				o.Undone = &by
 			}
 		}
 	}
+}
+
+// takesBack are the kinds of statement by which what they name stands no more, and in
+// which member they name it. What corrects something names it in "replaces".
+var takesBack = map[custody.Kind]string{"finding.withdraw": "finding", "incident.withdraw-clearance": "clearance", "mitigation.drop": "measure"}
+
+// about is the record as others name it.
+func (e *Event) about() About {
+	return About{Stream: e.Stream, Sequence: e.Sequence, Index: e.Index, Detail: e.Detail}
 }
 
 // teller is an act of another package that says of itself what a history tells.
@@ -344,6 +363,9 @@ func (v *Verdict) Write(w io.Writer) error {
 		}
 		for _, o := range e.About {
 			fmt.Fprintf(&b, "                               about %s\n", o)
+		}
+		if e.Undone != nil {
+			fmt.Fprintf(&b, "                               CORRECTED OR TAKEN BACK by %s\n", e.Undone)
 		}
 		if e.Purpose != "" {
 			fmt.Fprintf(&b, "                               purpose: %s\n", e.Purpose)

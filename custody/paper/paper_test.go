@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -418,4 +419,35 @@ func TestOfAnIncident(t *testing.T) {
 		"Lena Lead")
 	silent(t, all, "custody-report", "EX-3: When it was sealed")
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 Exhibit EX-3")
+}
+
+// TestWhatARowTells: what was taken back says so in its own row; and only a digest is
+// set apart as one.
+func TestWhatARowTells(t *testing.T) {
+	l := live(t)
+	l.takesIn("first.img", "EX-1")
+	c, err := l.IncidentContents(t.Context(), l.Incident, true)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	require.NoError(t, err)
+	e := &p.Verdict.Timeline[1]
+	e.Detail = "activity: the SHA-256 is the one on the label, sagt Jörg Müller, der sie mit der auf dem Etikett verglichen hat"
+	e.Undone = &bundle.About{Stream: e.Stream, Sequence: 7, Index: 11, Detail: "it was another label"}
+	found := 0
+	for _, part := range p.Report().Parts {
+		for _, block := range part.Blocks {
+			if block.Table == nil {
+				continue
+			}
+			for _, row := range block.Table.Rows {
+				if cell := row[len(row)-1]; slices.Contains(cell, paper.Line{Text: e.Detail}) {
+					require.Contains(t, cell, paper.Line{Text: "CORRECTED OR TAKEN BACK by " + e.Undone.String(), Strong: true})
+					found++
+				}
+			}
+		}
+	}
+	require.Equal(t, 1, found)
 }

@@ -415,6 +415,9 @@ func (p *Proof) row(e bundle.Event, outcome string) []Cell {
 	for _, o := range e.About {
 		what = append(what, Line{Text: "About " + o.String()})
 	}
+	if e.Undone != nil {
+		what = append(what, Line{Text: "CORRECTED OR TAKEN BACK by " + e.Undone.String(), Strong: true})
+	}
 	if e.Purpose != "" {
 		what = append(what, Line{Text: "Why: " + e.Purpose})
 	}
@@ -437,7 +440,7 @@ func detail(text string) (lines Cell) {
 		return nil
 	}
 	before, digest, found := strings.Cut(text, "SHA-256 ")
-	if !found || len(digest) < 64 {
+	if !found || len(digest) < 64 || strings.Trim(digest[:64], "0123456789abcdef") != "" {
 		return line(text)
 	}
 	lines = Cell{{Text: before + "SHA-256"}, {Text: digest[:64], Exact: true}}

@@ -210,3 +210,17 @@ func TestWithheldRecords(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(b), "Records of the bundle that are withheld, and are not told here: 1.")
 }
+
+// TestWhatAnActionIsAbout: of two proposals an export says which was signed, and what of
+// it was taken back.
+func TestWhatAnActionIsAbout(t *testing.T) {
+	s, _ := verdict(t)
+	v := withPapers(t, s)
+	e := &v.Timeline[len(v.Timeline)-1]
+	other := bundle.About{Stream: e.Stream, Sequence: 7, Index: 11, Detail: "unplug mail"}
+	e.About, e.Undone = []bundle.About{other}, &other
+	b, err := caseuco.Write(v, custody.Digest{})
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"about `+other.String()+`"`)
+	require.Contains(t, string(b), `"corrected or taken back by `+other.String()+`"`)
+}

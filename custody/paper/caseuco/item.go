@@ -127,6 +127,12 @@ func (g *graph) act(e bundle.Event, before node, objects ...node) node {
 	if e.Detail != "" {
 		text = append(text, e.Detail)
 	}
+	for _, o := range e.About {
+		text = append(text, "about "+o.String())
+	}
+	if e.Undone != nil {
+		text = append(text, "corrected or taken back by "+e.Undone.String())
+	}
 	if e.Purpose != "" {
 		text = append(text, "purpose: "+e.Purpose)
 	}
