@@ -135,6 +135,7 @@ func New(c Config) *API {
 			r.Get("/incidents/{incident}", a.session(a.incident))
 			r.Get("/incidents/{incident}/file", a.session(a.file))
 			r.Get("/repairs", a.session(a.repairs))
+			r.Get("/vulnerabilities", a.session(a.vulnerabilities))
 			r.Get("/team", a.session(a.team))
 			r.Get("/programme", a.session(a.programme))
 			r.Get("/evidence/{evidence}", a.session(a.evidence))

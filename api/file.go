@@ -94,6 +94,59 @@ func (a *API) each(read *guard.Reader, do func(investigate.Picture)) error {
 	return nil
 }
 
+// Vulnerability is a report of a vulnerability, as its reader may see it.
+type Vulnerability struct {
+	Overdue   bool                      `json:"overdue"`
+	Report    investigate.Vulnerability `json:"report"`
+	Incidents []custody.IncidentID      `json:"incidents"` // to which it is linked, of those that he may read
+}
+
+// Vulnerabilities lists reports of vulnerabilities: all for those who assess them and
+// those who oversee; for others what they reported themselves.
+type Vulnerabilities struct {
+	Vulnerabilities []Vulnerability `json:"vulnerabilities"` // in order of their records
+}
+
+func (a *API) vulnerabilities(_ *http.Request, read *guard.Reader) (any, error) {
+	reports, err := a.reported(read)
+	if err != nil {
+		return nil, err
+	}
+	linked := map[custody.Digest][]custody.IncidentID{}
+	err = a.each(read, func(p investigate.Picture) {
+		for _, e := range p.File.Links {
+			linked[e.Act.Vulnerability] = append(linked[e.Act.Vulnerability], p.ID)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := Vulnerabilities{Vulnerabilities: []Vulnerability{}}
+	for _, r := range reports {
+		list.Vulnerabilities = append(list.Vulnerabilities, Vulnerability{r.Overdue(read.View().Now()), r, append([]custody.IncidentID{}, linked[r.ID]...)})
+	}
+	return written(list)
+}
+
+// reported returns the reports of vulnerabilities as the reader may see them.
+func (a *API) reported(read *guard.Reader) ([]investigate.Vulnerability, error) {
+	l, err := register(read)
+	if err != nil {
+		return nil, err
+	}
+	here := custody.Resource{Type: "Custody", ID: a.Guard.Origin}
+	if read.May(policy.ReadRecords, here) || read.May(investigate.KindAssessVulnerability, here) {
+		return l.Vulnerabilities, nil
+	}
+	var own []investigate.Vulnerability
+	for _, r := range l.Vulnerabilities {
+		if r.By == read.Principal {
+			own = append(own, r.ForReporter())
+		}
+	}
+	return own, nil
+}
+
 // rotaAhead is for how long the programme looks for times without anybody on call.
 const rotaAhead = 14 * 24 * time.Hour
 
@@ -157,6 +210,13 @@ func (a *API) programme(r *http.Request, read *guard.Reader) (any, error) {
 	now := read.View().Now()
 	p := investigate.NewProgramme(all, now)
 	p.Unmanned = append(p.Unmanned, able.Unmanned(now, now.Add(rotaAhead))...)
+	reports, err := a.reported(read)
+	if err != nil {
+		return nil, err
+	}
+	p.Vulnerabilities = investigate.TallyVulnerabilities(slices.DeleteFunc(slices.Clone(reports), func(v investigate.Vulnerability) bool {
+		return v.Act.At < from || to != 0 && v.Act.At >= to
+	}), now)
 	return written(p)
 }
 

@@ -70,7 +70,7 @@ func ParseEvidenceID(s string) (EvidenceID, error) {
 // Stream names an ordered history of records:
 //
 //	policy                    policies, service and log keys, enrolments
-//	incidents                 which incidents exist
+//	incidents                 which incidents exist, and what is of none: rota, procedures, reported vulnerabilities
 //	principal/p-…             keys, roles and sessions of one principal
 //	incident/i-…              one incident
 //	evidence/e-…              one evidence item

@@ -21,6 +21,7 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 	at := investigate.Happened{At: now.Add(-time.Minute)}
 	before := custody.Hash([]byte("an entry"))
 	again := investigate.Replaces{Replaces: before}
+	upon := investigate.OnVulnerability{Vulnerability: before}
 	engineer, lead := s.Engineer.ID, s.Lead.ID
 	headings := []investigate.Heading{}
 	for n, h := range investigate.Headings() {
@@ -97,6 +98,14 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.ApproveSummary{On: on, Summary: before},
 		&investigate.Repair{On: on, Due: now.Add(720 * time.Hour), Findings: findings, Owner: "gateway team", Text: "patch the gateway", Type: "engineering"},
 		&investigate.Reschedule{On: on, Due: now.Add(1440 * time.Hour), Owner: "mail team", Repair: before},
+		&investigate.ReportVulnerability{
+			Happened: at, Affected: "mail gateway 2.0", Contact: "security@contoso.example", Identifier: "CVE-2026-1234", Source: "researcher",
+			Text: "a header of 64 KiB\nends the process", Title: "the gateway can be stopped from outside",
+		},
+		&investigate.AssessVulnerability{OnVulnerability: upon, Due: now.Add(720 * time.Hour), Owner: "gateway team", Severity: 2, Verdict: investigate.VulnerabilityConfirmed, Replaces: again},
+		&investigate.FixVulnerability{OnVulnerability: upon, Happened: at, How: "version 2.1 is out"},
+		&investigate.AcceptVulnerability{OnVulnerability: upon, Reason: "the gateway goes in a month"},
+		&investigate.LinkVulnerability{On: on, Vulnerability: before},
 		&investigate.Repaired{On: on, Happened: at, How: "version 2.1 is out", Repair: before},
 	}
 }

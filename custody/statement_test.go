@@ -294,7 +294,7 @@ func TestPurposes(t *testing.T) {
 		investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain, custody.KindDisqualifyPrincipal,
 	}
 	for _, act := range incidentActs(s) {
-		if k := act.Kind(); k != investigate.KindRota && k != custody.KindQualifyPrincipal && k != custody.KindDisqualifyPrincipal {
+		if k := act.Kind(); k != investigate.KindRota && k != investigate.KindReportVulnerability && k != custody.KindQualifyPrincipal && k != custody.KindDisqualifyPrincipal {
 			need = append(need, k)
 		}
 	}

@@ -218,6 +218,15 @@ as lena emergency sign "$i" --proposal X-1 --as incident-manager --purpose agree
 as carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --purpose notice
 why="mail is stopped" incident lena stage --stage stabilize-recover
 
+step "How they came in was reported as a vulnerability, before anybody thought of an incident"
+as stef vulnerability report --title "x.php runs what it is given" --affected "web tier, file upload" --source researcher --contact "finder@example.net" --text "POST of x.php to /upload is stored below the web root" --at "$(ago '2 hours')"
+refused 'no such thing, or not for you' custody --home stef vulnerability assess V-1 --verdict not-one --purpose "it is mine"
+as olga vulnerability assess V-1 --verdict confirmed --severity 1 --owner "web tier" --due "$(in_ '7 days')" --purpose "tried it"
+as lena vulnerability link V-1 "$i" --purpose "the way in"
+as olga vulnerability fix V-1 --how "uploads are stored outside the web root" --purpose "tried it again"
+as mia vulnerability list
+must 'V-1 .*(fixed)'
+
 step "Stabilize & Recover: a plan, measures that somebody else tests, two verifications"
 as lena mitigation plan "$i" --text "rebuild web01 and mail01 from images, then open mail" --findings F-1 --findings F-4 --purpose recovery
 as stef mitigation add "$i" --type corrective --text "rebuild mail01, relay set from the repository" --owner "$(id stef)" --findings F-4 --purpose recovery

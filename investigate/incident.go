@@ -29,6 +29,12 @@ func Acts() custody.Vocabulary {
 		KindProcedure: func() custody.Act { return new(Procedure) },
 		KindStep:      func() custody.Act { return new(Step) },
 
+		KindReportVulnerability: func() custody.Act { return new(ReportVulnerability) },
+		KindAssessVulnerability: func() custody.Act { return new(AssessVulnerability) },
+		KindFixVulnerability:    func() custody.Act { return new(FixVulnerability) },
+		KindAcceptVulnerability: func() custody.Act { return new(AcceptVulnerability) },
+		KindLinkVulnerability:   func() custody.Act { return new(LinkVulnerability) },
+
 		KindMove:   func() custody.Act { return new(Move) },
 		KindClose:  func() custody.Act { return new(Close) },
 		KindReopen: func() custody.Act { return new(Reopen) },
@@ -256,13 +262,15 @@ func onIncident(v custody.View, id custody.IncidentID, s *custody.Statement) (*I
 	}, nil
 }
 
-// Incidents is the fold of the stream incidents: which there are, who is on call, and
-// by which procedures the team responds.
+// Incidents is the fold of the stream incidents: which there are, who is on call, by
+// which procedures the team responds, and which vulnerabilities were reported.
 type Incidents struct {
 	Opened []Opened // in order of their records
 	Rota   []Entry[Rota]
 
 	Procedures []Entry[Procedure] // all versions, in order of their records
+
+	Vulnerabilities []Vulnerability // in order of their records
 }
 
 // Opened is what the record says that opened an incident.
@@ -285,6 +293,8 @@ func (l *Incidents) Apply(r *custody.Record, s *custody.Statement) error {
 		l.Rota = append(l.Rota, Entry[Rota]{said(r, s), *act})
 	case *Procedure:
 		l.Procedures = append(l.Procedures, Entry[Procedure]{said(r, s), *act})
+	case filing:
+		act.file(l, said(r, s))
 	}
 	return nil
 }
@@ -319,6 +329,8 @@ type File struct {
 	Shifts     []Entry[Shift]   `json:"shifts"`
 	Notes      []Entry[Note]    `json:"notes"`
 	Steps      []Entry[Step]    `json:"steps"` // of procedures, what was said of each
+
+	Links []Entry[LinkVulnerability] `json:"links"` // of reports of vulnerabilities
 
 	Detections      []Entry[Detection]  `json:"detections"`
 	Classifications []Entry[Classify]   `json:"classifications"`

@@ -24,6 +24,7 @@ type Picture struct {
 	Timeline   []Moment           `json:"timeline"` // what happened, by when it happened
 	Steps      []StepDue          `json:"steps"`    // of the procedures in force
 	Derived    []Derivative       `json:"derived"`  // items that came out of processes
+	Reports    []Linked           `json:"reports"`  // of vulnerabilities, that are linked to it
 	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
 	File       File               `json:"file"`
 }
@@ -71,7 +72,12 @@ func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Steps = i.steps(l, p.DetectedAt)
+	p.Steps, p.Reports = i.steps(l, p.DetectedAt), i.linked(l, v.Now())
+	for _, r := range p.Reports {
+		if r.Overdue {
+			p.Open = append(p.Open, "vulnerability "+r.Label+" is overdue")
+		}
+	}
 	for _, s := range p.Steps {
 		if s.Done == 0 && s.Due != 0 && s.Due < v.Now() {
 			p.Open = append(p.Open, fmt.Sprintf("step %q of procedure %q, due at %s", s.Step, s.Procedure, s.Due))
@@ -102,7 +108,7 @@ func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
-		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Derived: []Derivative{}, Unseen: []UnseenItem{}, File: i.File,
+		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Derived: []Derivative{}, Reports: []Linked{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}
@@ -244,6 +250,15 @@ type Programme struct {
 	Sources   map[string]Tally `json:"sources"` // by where the first indication came from; no exercises
 	Overdue   int              `json:"overdueRepairs"`
 	Unmanned  []Span           `json:"unmanned"` // when nobody is on call, within the next days
+
+	Vulnerabilities VulnerabilityTally `json:"vulnerabilities"`
+}
+
+// VulnerabilityTally counts reports of vulnerabilities.
+type VulnerabilityTally struct {
+	Reported int            `json:"reported"`
+	States   map[string]int `json:"states"` // by how they stand
+	Overdue  int            `json:"overdue"`
 }
 
 // Tally counts incidents, and has the middle of their times in seconds: 0 where

@@ -8,7 +8,7 @@ import (
 
 // NewProgramme counts incidents as they are at a time.
 func NewProgramme(pictures []Picture, now custody.Time) Programme {
-	p := Programme{Incidents: newTally(), Exercises: newTally(), Sources: map[string]Tally{}, Unmanned: []Span{}}
+	p := Programme{Incidents: newTally(), Exercises: newTally(), Sources: map[string]Tally{}, Unmanned: []Span{}, Vulnerabilities: TallyVulnerabilities(nil, now)}
 	for _, x := range pictures {
 		source, exercise := whence(x.File.Detections)
 		if exercise {
@@ -55,6 +55,19 @@ func whence(list []Entry[Detection]) (source string, exercise bool) {
 		real = real || !d.Act.Exercise
 	}
 	return source, source != "" && !real
+}
+
+// TallyVulnerabilities counts reports of vulnerabilities as they are at a time.
+func TallyVulnerabilities(reports []Vulnerability, now custody.Time) VulnerabilityTally {
+	t := VulnerabilityTally{States: map[string]int{}}
+	for _, r := range reports {
+		t.Reported++
+		t.States[r.State]++
+		if r.Overdue(now) {
+			t.Overdue++
+		}
+	}
+	return t
 }
 
 func newTally() Tally { return Tally{Closed: map[string]int{}} }

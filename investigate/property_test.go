@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,7 @@ func TestNoUnlawfulState(t *testing.T) {
 	for what, least := range map[string]int{
 		"permitted": 800, "refused": 800, "assess": 9, "diagnose": 9, "stabilize-recover": 8, "close-post-mortem": 5,
 		"emergencies approved": 5, "closed: resolved": 4, "closed otherwise": 2, "reopened": 2, "exceptions": 1, "new managers": 2,
+		"vulnerabilities confirmed": 1, "vulnerabilities duplicate": 1, "vulnerabilities not-one": 1, "vulnerabilities fixed": 1, "vulnerabilities accepted": 1, "vulnerabilities linked": 1,
 		"at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
@@ -66,7 +68,8 @@ type chance struct {
 	exhibits int
 
 	procedures uint64 // versions that there are
-	stuck      int    // for how many steps nothing helps
+	reports    []investigate.Vulnerability
+	stuck      int // for how many steps nothing helps
 	sealed     map[custody.EvidenceID]bool
 	before     investigate.File // as it was, with lists of its own
 	items      []custody.EvidenceID
@@ -194,7 +197,45 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 	repair := func() custody.Digest {
 		return some(g, f.Repairs, func(m investigate.RepairItem) custody.Digest { return m.ID })
 	}
+	report := func() investigate.OnVulnerability {
+		return investigate.OnVulnerability{Vulnerability: some(g, g.reports, func(v investigate.Vulnerability) custody.Digest { return v.ID })}
+	}
+	open := func() investigate.OnVulnerability {
+		for _, v := range g.reports {
+			if v.State == "confirmed" && !g.one(4) {
+				return investigate.OnVulnerability{Vulnerability: v.ID}
+			}
+		}
+		return report()
+	}
 	return map[custody.Kind]func() custody.Act{
+		investigate.KindReportVulnerability: func() custody.Act {
+			return &investigate.ReportVulnerability{Happened: g.when(), Affected: "x", Source: "scan", Text: "y", Title: "z"}
+		},
+		investigate.KindAssessVulnerability: func() custody.Act {
+			a := &investigate.AssessVulnerability{OnVulnerability: report(), Verdict: pick(r, "confirmed", "confirmed", "confirmed", "not-one", "duplicate")}
+			for _, v := range g.reports {
+				if v.ID == a.Vulnerability {
+					a.Replaces = newest(g, v.Assessments)
+				}
+			}
+			switch {
+			case a.Verdict == "confirmed":
+				a.Due, a.Owner, a.Severity = pick(r, g.in(time.Hour), g.in(time.Hour), g.in(time.Hour), 0), pick(r, "Eva", "Ben", "Kim", ""), uint64(r.IntN(5))
+			case a.Verdict == "duplicate" || g.one(6):
+				a.Of = report().Vulnerability
+			}
+			return a
+		},
+		investigate.KindFixVulnerability: func() custody.Act {
+			return &investigate.FixVulnerability{OnVulnerability: open(), Happened: g.when(), How: "x"}
+		},
+		investigate.KindAcceptVulnerability: func() custody.Act {
+			return &investigate.AcceptVulnerability{OnVulnerability: open(), Reason: pick(r, "", "x")}
+		},
+		investigate.KindLinkVulnerability: func() custody.Act {
+			return &investigate.LinkVulnerability{On: on, Vulnerability: report().Vulnerability}
+		},
 		investigate.KindOpen: func() custody.Act {
 			return &investigate.Open{Class: investigate.Availability, DetectedAt: g.in(0), Title: "another"}
 		},
@@ -428,6 +469,9 @@ func (g *chance) step() {
 	case 1:
 		who = pick(g.r, "emil", "fay", "exa", "owen", "lex", "stef", "carl")
 	}
+	if strings.HasPrefix(string(act.Kind()), "vulnerability.") && !g.one(3) {
+		who = pick(g.r, "lena", "mia", "exa", "olga")
+	}
 	g.says(who, act)
 }
 
@@ -456,6 +500,9 @@ func (g *chance) says(who string, act custody.Act) bool {
 
 // observe keeps what is on record of the incident.
 func (g *chance) observe(v custody.View, i *investigate.Incident) {
+	state, err := v.State(custody.IncidentsStream)
+	require.NoError(g.t, err)
+	g.reports = slices.Clone(state.(*investigate.Incidents).Vulnerabilities)
 	var d custody.StateDigest
 	d.Add(custody.Head{Stream: g.incident.Stream()}, i, nil)
 	g.sealed = map[custody.EvidenceID]bool{}
@@ -642,7 +689,41 @@ func (g *chance) lawful() {
 	for _, p := range f.PostMortems {
 		require.True(g.t, g.held(p.By, custody.RoleIncidentManager, p.Recorded), "%s: a post-mortem by another", g.where)
 	}
+	g.lawfulReports()
 	g.lawfullyClosed()
+}
+
+// lawfulReports: what is confirmed has an owner and a day; a duplicate is one of what is
+// gone into itself; and an incident has each report once.
+func (g *chance) lawfulReports() {
+	g.t.Helper()
+	states := map[custody.Digest]string{}
+	for _, v := range g.reports {
+		states[v.ID] = v.State
+	}
+	for _, v := range g.reports {
+		g.seen["vulnerabilities "+v.State]++
+		switch n := len(v.Assessments); v.State {
+		case "reported":
+			require.Zero(g.t, n, g.where)
+		case "duplicate":
+			of := v.Assessments[n-1].Act.Of
+			require.NotContains(g.t, []string{"", "duplicate"}, states[of], "%s: %s", g.where, v.Label)
+			require.NotEqual(g.t, v.ID, of, g.where)
+		case "not-one":
+			require.Empty(g.t, v.Assessments[n-1].Act.Owner, g.where)
+		default:
+			a := v.Assessments[n-1].Act
+			require.True(g.t, a.Verdict == "confirmed" && a.Owner != "" && a.Due > v.Assessments[n-1].Signed && a.Severity > 0, "%s: %s", g.where, v.Label)
+		}
+	}
+	linked := map[custody.Digest]bool{}
+	for _, e := range g.before.Links {
+		require.False(g.t, linked[e.Act.Vulnerability], "%s: linked twice", g.where)
+		linked[e.Act.Vulnerability] = true
+		require.NotEmpty(g.t, states[e.Act.Vulnerability], g.where)
+		g.seen["vulnerabilities linked"]++
+	}
 }
 
 func (g *chance) lawfullyClosed() {

@@ -706,7 +706,9 @@ func TestAClosedIncident(t *testing.T) {
 	for kind, create := range investigate.Acts() {
 		act := create()
 		switch kind {
-		case investigate.KindOpen, investigate.KindRota, investigate.KindProcedure, investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
+		case investigate.KindOpen, investigate.KindRota, investigate.KindProcedure,
+			investigate.KindReportVulnerability, investigate.KindAssessVulnerability, investigate.KindFixVulnerability, investigate.KindAcceptVulnerability, // of no incident
+			investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 			investigate.KindReopen, investigate.KindHandOver, investigate.KindSummary, investigate.KindApproveSummary,
 			investigate.KindRepair, investigate.KindReschedule, investigate.KindRepaired, investigate.KindClear, investigate.KindWithdrawClearance:
 			continue

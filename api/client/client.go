@@ -388,6 +388,11 @@ func (c *Client) Repairs(ctx context.Context) (l api.Repairs, err error) {
 	return l, c.get(ctx, "/v1/repairs", &l)
 }
 
+// Vulnerabilities returns the reports of vulnerabilities that the session may see.
+func (c *Client) Vulnerabilities(ctx context.Context) (l api.Vulnerabilities, err error) {
+	return l, c.get(ctx, "/v1/vulnerabilities", &l)
+}
+
 // Team returns who is on call, and when nobody is.
 func (c *Client) Team(ctx context.Context) (t api.Team, err error) {
 	return t, c.get(ctx, "/v1/team", &t)

@@ -227,7 +227,7 @@ func (f *flags) of(v reflect.Value) {
 		field, at := v.Type().Field(n), v.Field(n)
 		name, help := flagName(field), field.Tag.Get("help")
 		switch {
-		case field.Type == reflect.TypeFor[investigate.On]():
+		case field.Type == reflect.TypeFor[investigate.On](), field.Name == "Vulnerability": // arguments
 		case at.Kind() == reflect.Struct && help == "":
 			f.of(at)
 		default:

@@ -37,6 +37,18 @@ func TestEveryActHasAVerb(t *testing.T) {
 			}
 		}
 	}
+	for _, v := range vulnerabilityVerbs {
+		said[v.kind]++
+		c := a.vulnerabilityVerb(v)
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			require.NotEmpty(t, f.Usage, "%s --%s", v.kind, f.Name)
+		})
+		for word := range strings.FieldsSeq(c.Example) {
+			if name, ok := strings.CutPrefix(word, "--"); ok {
+				require.NotNil(t, c.Flags().Lookup(name), "the example of %s has --%s", v.kind, name)
+			}
+		}
+	}
 	for kind := range investigate.Acts() {
 		require.Equal(t, 1, said[kind], "verbs of %s", kind)
 	}

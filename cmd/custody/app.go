@@ -152,7 +152,7 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(), a.witnessCommand(), a.rewrapCommand(), a.rekeyCommand(), a.rebuildCommand(), a.fsckCommand(), a.auditCommand(),
 		a.keyCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.tokenCommand(), a.principalCommand(), a.roleCommand(),
-		a.incidentCommand(), a.findingCommand(), a.processCommand(), a.intelligenceCommand(), a.mitigationCommand(), a.emergencyCommand(), a.postmortemCommand(), a.repairCommand(), a.teamCommand(), a.evidenceCommand(), a.recordCommand(), a.collectCommand(), a.inspectCommand(), a.logCommand(), a.trustCommand(), a.bundleCommand(), a.reportCommand(),
+		a.incidentCommand(), a.findingCommand(), a.processCommand(), a.intelligenceCommand(), a.mitigationCommand(), a.emergencyCommand(), a.postmortemCommand(), a.repairCommand(), a.vulnerabilityCommand(), a.teamCommand(), a.evidenceCommand(), a.recordCommand(), a.collectCommand(), a.inspectCommand(), a.logCommand(), a.trustCommand(), a.bundleCommand(), a.reportCommand(),
 		jsonTopic(),
 	)
 	return root

@@ -126,6 +126,9 @@ func showPicture(p investigate.Picture) string {
 	for _, r := range p.File.Repairs {
 		line("repair", "%s", showRepair(r))
 	}
+	for _, r := range p.Reports {
+		line("vulnerability", "%s", showLinked(r))
+	}
 	for _, t := range []struct {
 		what string
 		is   *int64
@@ -190,6 +193,17 @@ func showRepair(r investigate.RepairItem) string {
 		done = "done at " + r.Done.Act.At.String()
 	}
 	return fmt.Sprintf("%s  %s  (%s; %s)", r.Label, within(r.Act.Text, 13), r.Owner, done)
+}
+
+func showLinked(r investigate.Linked) string {
+	text := fmt.Sprintf("  %s  %s: %s", r.Label, r.Affected, r.Title)
+	if r.Identifier != "" {
+		text += " (" + r.Identifier + ")"
+	}
+	if r.Overdue {
+		return text + "  (overdue)"
+	}
+	return text + "  (" + r.State + ")"
 }
 
 func (a *app) repairList() *cobra.Command {
@@ -345,9 +359,10 @@ func (a *app) teamReport() *cobra.Command {
 		Use: "report [--from TIME] [--to TIME]", Short: "Count incidents, how they ended and how long it took", Args: exactly(0),
 		Example: "  custody team report --from 2026-10-01T00:00:00Z --to 2027-01-01T00:00:00Z",
 		Long: `Counts the incidents that you may see, by where the first indication came from and
-how they ended, with the middle of the times from it. Exercises are counted apart.`,
+how they ended, with the middle of the times from it. Exercises are counted apart.
+Counts the reports of vulnerabilities that you may know of, by when they came in.`,
 	}
-	c.Flags().Var(timeFlag{&from}, "from", "only incidents whose first indication was then or later")
+	c.Flags().Var(timeFlag{&from}, "from", "only incidents whose first indication was then or later, and likewise reports")
 	c.Flags().Var(timeFlag{&to}, "to", "only incidents whose first indication was before")
 	return showing(a, c, func(c *cobra.Command, cl *client.Client, _ []string) (investigate.Programme, error) {
 		return cl.Programme(c.Context(), from, to)
@@ -356,8 +371,16 @@ how they ended, with the middle of the times from it. Exercises are counted apar
 		for _, s := range slices.Sorted(maps.Keys(p.Sources)) {
 			text += showTally("  from "+s, p.Sources[s])
 		}
-		return text + fmt.Sprintf("repair items overdue: %d\n", p.Overdue) + showUnmanned(p.Unmanned)
+		return text + fmt.Sprintf("repair items overdue: %d\n", p.Overdue) + showReported(p.Vulnerabilities) + showUnmanned(p.Unmanned)
 	})
+}
+
+func showReported(t investigate.VulnerabilityTally) string {
+	text := fmt.Sprintf("vulnerabilities: %d reported, %d overdue", t.Reported, t.Overdue)
+	for _, s := range slices.Sorted(maps.Keys(t.States)) {
+		text += fmt.Sprintf(", %d %s", t.States[s], s)
+	}
+	return text + "\n"
 }
 
 func (a *app) teamProcedure() *cobra.Command {

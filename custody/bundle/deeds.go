@@ -60,6 +60,12 @@ var deeds = map[custody.Kind]string{
 	"repair.reschedule":          "rescheduled a repair item",
 	"repair.done":                "said that a repair item is done",
 
+	"vulnerability.report": "reported a vulnerability",
+	"vulnerability.assess": "assessed the report of a vulnerability",
+	"vulnerability.fix":    "said that a vulnerability is fixed",
+	"vulnerability.accept": "accepted a vulnerability",
+	"vulnerability.link":   "linked the report of a vulnerability",
+
 	"incident.step":        "spoke of a step of a procedure",
 	"team.procedure":       "adopted a procedure",
 	"team.rota":            "put somebody on call",

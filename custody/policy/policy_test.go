@@ -109,6 +109,11 @@ emergency.sign              incident   team team team team team team team team t
 postmortem.issue            incident   team team team team team team team team team team team team team team
 repair.done                 incident   team team team team team team team team team team team team team team
 team.rota                   custody    .    .    yes  .    .    .    .    .    .    .    .    .    .    .
+vulnerability.report        custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    .    yes
+vulnerability.assess        custody    .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
+vulnerability.fix           custody    .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
+vulnerability.accept        custody    .    .    yes  .    .    .    .    yes  .    .    .    .    .    .
+vulnerability.link          incident   team team team team team team team team team team team team team team
 principal.qualify           somebody   .    .    yes  .    .    .    .    yes  .    .    .    .    .    .
 principal.disqualify        himself    .    .    yes  .    .    .    .    yes  .    .    .    .    .    .
 evidence.begin              beginning  .    team team team .    .    team .    .    .    .    .    .    .
