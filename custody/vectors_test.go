@@ -93,6 +93,9 @@ func made(t *testing.T) map[string][]byte {
 		}
 		all["statements/"+string(kind)+".dsse"] = must[[]byte](t)(guardtest.Seal(key, h, act))
 	}
+	for _, act := range laterActs(s) {
+		all["statements/later/"+string(act.Kind())+".dsse"] = must[[]byte](t)(guardtest.Seal(s.Engineer.Key, header(s), act))
+	}
 
 	stored, err := s.Store.Records(t.Context(), s.Evidence.Stream(), 3, 1, true)
 	require.NoError(t, err)
@@ -231,6 +234,10 @@ func TestStatementVectorsAreStatements(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(vectors, "statements", "*.dsse"))
 	require.NoError(t, err)
 	require.Len(t, files, len(investigate.Words()))
+	later, err := filepath.Glob(filepath.Join(vectors, "statements", "later", "*.dsse"))
+	require.NoError(t, err)
+	require.Len(t, later, len(laterActs(newStory(t))))
+	files = append(files, later...)
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		require.NoError(t, err)

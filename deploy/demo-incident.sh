@@ -208,14 +208,14 @@ incident exa declare --declared --limb "unauthorized access, disclosure"
 
 step "Emergency mitigation: three people sign one statement"
 as lena emergency propose "$i" --text "stop all outgoing mail" --impact "no customer can send mail for an hour" --rationale "mail is being read" \
-  --alternatives "relay past the host: takes a day" --outage --findings F-4 --purpose "stop the disclosure"
+  --alternatives "relay past the host: takes a day" --outage --notice-due "$(in_ '30 minutes')" --expected-back "$(in_ '1 hour')" --findings F-4 --purpose "stop the disclosure"
 must '^X-1'
 as exa emergency sign "$i" --proposal X-1 --as executive-incident-manager --purpose agreed
 refused 'is not service-owner' custody --home exa emergency sign "$i" --proposal X-1 --as service-owner --purpose agreed
 as owen emergency sign "$i" --proposal X-1 --as service-owner --purpose agreed
 refused 'no approved emergency mitigation' custody --home carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --purpose notice
 as lena emergency sign "$i" --proposal X-1 --as incident-manager --purpose agreed
-as carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --purpose notice
+as carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --expected-back "$(in_ '50 minutes')" --purpose notice
 why="mail is stopped" incident lena stage --stage stabilize-recover
 
 step "How they came in was reported as a vulnerability, before anybody thought of an incident"

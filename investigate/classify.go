@@ -1,6 +1,7 @@
 package investigate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,10 +32,12 @@ var properties = []string{"availability", "confidentiality", "integrity"}
 type Detection struct {
 	On
 	Happened
-	Exercise   bool           `json:"exercise,omitempty" help:"it is of an exercise: run through as if it were real, and counted apart"`
+	Exercise   bool           `json:"exercise" help:"it is of an exercise: run through as if it were real, and counted apart"`
 	Properties []string       `json:"properties" help:"what is at risk: availability, confidentiality, integrity (repeat for several)"`
 	Reference  string         `json:"reference" help:"the ticket, alarm or report, by its name where it came from"`
 	Replaces   custody.Digest `json:"replaces" help:"the indication that this one corrects, D-1 (default: none)"`
+	Rules      string         `json:"rules,omitempty" help:"of an exercise: its rules of engagement, the name of a procedure in force"`
+	Version    uint64         `json:"rulesVersion,omitzero" help:"of that procedure (default: the one in force)"`
 	Source     string         `json:"source" help:"customer-report, vulnerability-report, red-team, blue-team, monitoring-signature, monitoring-anomaly, operator or employee"`
 }
 
@@ -47,16 +50,24 @@ func (a *Detection) Detail() string {
 	if a.Exercise {
 		text += "; of an exercise"
 	}
+	if a.Rules != "" {
+		text += fmt.Sprintf(", by the rules of %s, version %d", a.Rules, a.Version)
+	}
 	return text
 }
 
 // Check implements custody.Act.
 func (a *Detection) Check(s *custody.Statement) error {
+	if (a.Rules == "") != (a.Version == 0) {
+		return errors.New("rules and their version are given together")
+	}
 	return a.names(a.past(s), oneOf("source", a.Source, Sources()), someOf("properties", a.Properties, properties),
-		custody.CheckLine("reference", a.Reference))
+		custody.CheckLine("reference", a.Reference), optional("rules", a.Rules))
 }
 
-// Lawful implements custody.Act.
+// Lawful implements custody.Act. An exercise names the rules of engagement by which
+// customers and their data are kept from harm: a procedure in force. In the first
+// stage it may do so later.
 func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	switch {
@@ -66,8 +77,44 @@ func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 		return out, no("say what is at risk: %q", properties)
 	case !slices.Contains(i.Assignees(), s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
+	case a.Exercise && a.Rules == "" && i.rules().Ruled:
+		return out, no("an exercise is run by rules of engagement that protect customer data: name the procedure")
 	}
-	return out, a.mayReplace(i, s.Actor)
+	if err := a.mayReplace(i, s.Actor); err != nil {
+		return out, err
+	}
+	return out, a.ruled(v)
+}
+
+// ruled returns an Unlawful error when the indication names rules of engagement that
+// are not in force, or is of no exercise. The register of incidents is looked at for
+// these rules alone: who named none was decided without it.
+func (a *Detection) ruled(v custody.View) error {
+	if a.Rules == "" {
+		return nil
+	}
+	if !a.Exercise {
+		return no("rules of engagement are an exercise's")
+	}
+	l, err := incidentsOf(v)
+	if err != nil {
+		return err
+	}
+	if p := l.procedure(a.Rules); p == nil || p.Version != a.Version {
+		return no("version %d of procedure %q is not in force", a.Version, a.Rules)
+	}
+	return nil
+}
+
+// unruled lists the indications of exercises without rules of engagement, by label, of
+// those that were not corrected.
+func (f *File) unruled() (labels []string) {
+	for _, d := range f.Detections {
+		if d.Replaced == nil && d.Act.Exercise && d.Act.Rules == "" {
+			labels = append(labels, d.Label)
+		}
+	}
+	return labels
 }
 
 // mayReplace returns an Unlawful error when the indication corrects none, or another's
@@ -159,10 +206,10 @@ var parties = []string{ByProvider, ByCustomer, ByBoth, Undetermined}
 type Facts struct {
 	Access        string   `json:"access" help:"none, illegal or unauthorized"`
 	Cause         string   `json:"cause" help:"alarm, attack, compliance, defect, denial-of-service, issue, red-team, theft or vulnerability"`
-	Control       bool     `json:"control,omitempty" help:"credentials or keys were disclosed by which customer data could be altered or accessed"`
-	Deployment    bool     `json:"deployment,omitempty" help:"it happened within a customer's deployment"`
-	Encrypted     bool     `json:"encrypted,omitempty" help:"what was taken is encrypted, and its keys were not taken"`
-	FalsePositive bool     `json:"falsePositive,omitempty" help:"the alarm was false"`
+	Control       bool     `json:"control" help:"credentials or keys were disclosed by which customer data could be altered or accessed"`
+	Deployment    bool     `json:"deployment" help:"it happened within a customer's deployment"`
+	Encrypted     bool     `json:"encrypted" help:"what was taken is encrypted, and its keys were not taken"`
+	FalsePositive bool     `json:"falsePositive" help:"the alarm was false"`
 	FlawBy        string   `json:"flawBy" help:"who introduced the weakness: provider, customer, both or undetermined"`
 	Results       []string `json:"results" help:"what became of customer data: alteration, disclosure, loss (repeat for several)"`
 }

@@ -242,6 +242,42 @@ func TestFalseAlarms(t *testing.T) {
 	require.Equal(t, 1, p.Exercises.FalsePositives)
 }
 
+// TestExercisesHaveRules: an exercise names a procedure in force as its rules of
+// engagement, or does not leave Detect; and no real indication has any (WP-64).
+func TestExercisesHaveRules(t *testing.T) {
+	s := newStory(t)
+	d := &investigate.Detection{
+		On: s.on, Happened: s.now(), Exercise: true, Properties: []string{"integrity"}, Reference: "exercise 7", Source: "blue-team", Rules: "exercises", Version: 1,
+	}
+	s.malformed("emil", changed(d, func(d *investigate.Detection) { d.Version = 0 }), "given together")
+	s.malformed("emil", changed(d, func(d *investigate.Detection) { d.Rules = "" }), "given together")
+	s.malformed("emil", changed(d, func(d *investigate.Detection) { d.Rules = "two\nlines" }), "rules")
+	s.tries("emil", d, "version 1 of procedure \"exercises\" is not in force")
+	rules := &investigate.Procedure{Name: "exercises", Steps: []investigate.ProcedureStep{{Name: "no customer data is touched", Stage: investigate.StageDetect}}, Version: 1}
+	s.does("lena", rules)
+	s.tries("emil", changed(d, func(d *investigate.Detection) { d.Exercise = false }), "are an exercise's")
+	s.does("lena", changed(rules, func(p *investigate.Procedure) { p.Version = 2 }))
+	s.tries("emil", d, "version 1 of procedure \"exercises\" is not in force")
+	bare := s.does("emil", changed(d, func(d *investigate.Detection) { d.Rules, d.Version = "", 0 }))
+	d.Version = 2
+	s.does("emil", d)
+	require.Contains(t, s.picture().Missing, "the rules of engagement of exercise D-1 (incident.detection)")
+	require.Contains(t, s.picture().Open, "the rules of engagement of exercise D-1")
+	require.Equal(t, 1, investigate.NewProgramme([]investigate.Picture{s.picture()}, 0).Unruled)
+	s.tries("lena", s.move(investigate.StageAssess), "the rules of engagement of exercise D-1")
+	d.Replaces = bare
+	s.does("emil", d)
+	require.Zero(t, investigate.NewProgramme([]investigate.Picture{s.picture()}, 0).Unruled)
+	s.does("lena", changed(rules, func(p *investigate.Procedure) { p.Version = 3 })) // what it is run by stays
+	s.does("lena", s.move(investigate.StageAssess))
+	d.Replaces = custody.Digest{}
+	s.tries("emil", d, "is not in force")
+	d.Rules, d.Version = "", 0
+	s.tries("emil", d, "name the procedure")
+	d.Exercise = false
+	s.does("emil", d)
+}
+
 // TestOneWordMakesNoExercise: what is detected for real is counted, though somebody says
 // later that it is an exercise (WP-64, WP-122, WP-123).
 func TestOneWordMakesNoExercise(t *testing.T) {

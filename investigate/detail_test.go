@@ -25,6 +25,16 @@ func TestWhatAHistoryTells(t *testing.T) {
 		"operator: ticket 7, at 2026-11-23T08:00:00.000000Z; at risk: integrity; of an exercise": &investigate.Detection{
 			Happened: when, Source: "operator", Reference: "ticket 7", Properties: []string{"integrity"}, Exercise: true,
 		},
+		"cut it off; impact: i; rationale: r; instead of: a; causes an outage; its notice is due at 2026-11-23T08:00:00.000000Z; expected back at 2026-11-23T08:00:00.000000Z": &investigate.Emergency{
+			Text: "cut it off", Impact: "i", Rationale: "r", Alternatives: []string{"a"}, Outage: true, NoticeDue: at, ExpectedBack: at,
+		},
+		"page 7": &investigate.OutageNotice{Happened: when, Reference: "page 7"},
+		"page 7, sent at 2026-11-23T08:00:00.000000Z; expected back at 2026-11-23T08:00:00.000000Z; late: flu": &investigate.OutageNotice{
+			Happened: when, ExpectedBack: at, Late: "flu", Reference: "page 7",
+		},
+		"red-team: plan 7, at 2026-11-23T08:00:00.000000Z; at risk: integrity; of an exercise, by the rules of red, version 2": &investigate.Detection{
+			Happened: when, Source: "red-team", Reference: "plan 7", Properties: []string{"integrity"}, Exercise: true, Rules: "red", Version: 2,
+		},
 		"at 2026-11-23T08:00:00.000000Z: patched": &investigate.CarryOut{Happened: when, How: "patched"},
 		"resolved, restored at 2026-11-23T08:00:00.000000Z; notification: given; nobody was on shift for a while: flu": &investigate.Close{
 			End: "resolved", Restored: at, Notification: "given", Uncovered: "flu",

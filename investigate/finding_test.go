@@ -99,7 +99,7 @@ func (x *examined) now() custody.Time { return custody.TimeOf(x.Now()) }
 func (x *examined) happened() investigate.Happened { return investigate.Happened{At: x.now()} }
 
 func (x *examined) move(stage string) *investigate.Move {
-	return &investigate.Move{On: x.on, Happened: x.happened(), Definition: 1, Stage: stage}
+	return &investigate.Move{On: x.on, Happened: x.happened(), Definition: investigate.Newest().Version, Stage: stage}
 }
 
 func (x *examined) moves(stage string) { x.t.Helper(); x.does(x.mona, x.move(stage)) }

@@ -149,7 +149,7 @@ func (c *troupe) appoint(name string, r custody.Role) *investigate.Appoint {
 }
 
 func (c *troupe) move(stage string) *investigate.Move {
-	return &investigate.Move{On: c.on, Happened: c.now(), Definition: 1, Stage: stage}
+	return &investigate.Move{On: c.on, Happened: c.now(), Definition: investigate.Newest().Version, Stage: stage}
 }
 
 // does lets somebody do what is permitted.
@@ -363,15 +363,17 @@ func TestStages(t *testing.T) {
 	c.tries("olga", c.move(investigate.StageDiagnose), "goes to assess first")
 	c.tries("olga", c.move("elsewhere"), "there is no stage")
 	other := c.move(investigate.StageAssess)
-	other.Definition = 2
-	c.tries("olga", other, "not by version 2")
+	other.Definition = investigate.Newest().Version + 1
+	c.tries("olga", other, "not by version 3")
 	assess := &investigate.Assess{On: c.on, Escalated: true, Impact: "web tier", Privacy: "unknown", Security: "yes"}
 	c.tries("olga", assess, "assessed in stage")
 	c.does("olga", c.move(investigate.StageAssess))
 	c.reads(func(_ custody.View, i *investigate.Incident) {
 		require.Equal(t, detection.At, i.Detected(), "the first indication, whenever it was put on record")
-		require.EqualValues(t, 1, i.Definition)
+		require.EqualValues(t, 2, i.Definition)
 	})
+	other.Stage, other.Definition = investigate.StageDiagnose, 1
+	c.tries("olga", other, "not by version 1")
 
 	c.tries("olga", c.move(investigate.StageDiagnose), "incident has no manager")
 	c.tries("emil", assess, "none of the roles")

@@ -1,9 +1,11 @@
 package investigate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -367,8 +369,10 @@ func (i *Incident) unannounced() (list wants) {
 type Emergency struct {
 	On
 	Alternatives []string         `json:"alternatives" help:"what else was considered, and why not (repeat for several)"`
+	ExpectedBack custody.Time     `json:"expectedBack,omitzero" help:"of an outage: by when the service is expected back"`
 	Findings     []custody.Digest `json:"findings" help:"a finding that it rests on, F-1 (repeat for several)"`
 	Impact       string           `json:"impact" help:"what it is expected to do to customers and operations"`
+	NoticeDue    custody.Time     `json:"noticeDue,omitzero" help:"of an outage: by when customers are told of it"`
 	Outage       bool             `json:"outage" help:"whether it causes an outage"`
 	Rationale    string           `json:"rationale" help:"why it is needed, and now"`
 	Text         string           `json:"text" help:"what is done"`
@@ -383,6 +387,12 @@ func (a *Emergency) Detail() string {
 	if a.Outage {
 		text += "; causes an outage"
 	}
+	if a.NoticeDue != 0 {
+		text += "; its notice is due at " + a.NoticeDue.String()
+	}
+	if a.ExpectedBack != 0 {
+		text += "; expected back at " + a.ExpectedBack.String()
+	}
 	return text
 }
 
@@ -394,6 +404,9 @@ func (a *Emergency) Check(*custody.Statement) error {
 				return err
 			}
 		}
+	}
+	if a.NoticeDue < 0 || a.ExpectedBack < 0 {
+		return errors.New("by when the notice is due, or the service expected back, is no time")
 	}
 	return a.names(checkFindings(a.Findings), lines("alternatives", a.Alternatives), text("text", a.Text))
 }
@@ -409,7 +422,24 @@ func (a *Emergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 	case !i.assignedTo(s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
 	}
-	return out, first(i.responding(), i.found(a.Findings...))
+	return out, first(i.responding(), i.found(a.Findings...), a.timed(i, s))
+}
+
+// timed returns an Unlawful error when an outage does not say by when its notice is
+// due and the service is expected back, both yet to come.
+func (a *Emergency) timed(i *Incident, s *custody.Statement) error {
+	given := a.NoticeDue != 0 || a.ExpectedBack != 0
+	switch {
+	case !a.Outage && given:
+		return no("without an outage no notice is due, and nothing is expected back")
+	case a.Outage && (a.NoticeDue == 0 || a.ExpectedBack == 0) && (given || i.rules().Timed):
+		return no("an outage says by when its notice is due, and by when the service is expected back")
+	case given && a.NoticeDue < s.Time:
+		return no("a notice that is due at %s is late already", a.NoticeDue)
+	case given && a.ExpectedBack < s.Time:
+		return no("nothing is taken down that is expected back at %s, which is over", a.ExpectedBack)
+	}
+	return nil
 }
 
 func (a *Emergency) apply(i *Incident, said Said) {
@@ -492,22 +522,36 @@ func (a *SignEmergency) apply(i *Incident, said Said) {
 type OutageNotice struct {
 	On
 	Happened
-	Proposal  custody.Digest `json:"proposal" help:"the emergency mitigation, X-1"`
-	Reference string         `json:"reference" help:"the notice, by its name where it was published"`
+	ExpectedBack custody.Time   `json:"expectedBack,omitzero" help:"by when the notice says that the service is expected back"`
+	Late         string         `json:"late,omitempty" help:"of a notice that was sent later than it was due: why"`
+	Proposal     custody.Digest `json:"proposal" help:"the emergency mitigation, X-1"`
+	Reference    string         `json:"reference" help:"the notice, by its name where it was published"`
 }
 
 // Kind implements custody.Act.
 func (*OutageNotice) Kind() custody.Kind { return KindOutageNotice }
 
 // Detail says in a line what a history tells of it.
-func (a *OutageNotice) Detail() string { return a.Reference }
+func (a *OutageNotice) Detail() string {
+	text := a.Reference
+	if a.ExpectedBack != 0 {
+		text += fmt.Sprintf(", sent at %s; expected back at %s", a.At, a.ExpectedBack)
+	}
+	if a.Late != "" {
+		text += "; late: " + a.Late
+	}
+	return text
+}
 
 // Check implements custody.Act.
 func (a *OutageNotice) Check(s *custody.Statement) error {
-	return a.names(a.past(s), custody.CheckLine("reference", a.Reference))
+	if a.ExpectedBack < 0 {
+		return errors.New("by when the service is expected back is no time")
+	}
+	return a.names(a.past(s), custody.CheckLine("reference", a.Reference), optional("late", a.Late))
 }
 
-// Lawful implements custody.Act.
+// Lawful implements custody.Act. A notice that was sent later than it was due says why.
 func (a *OutageNotice) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	if err != nil {
@@ -520,11 +564,82 @@ func (a *OutageNotice) Lawful(v custody.View, s *custody.Statement) (custody.Out
 	case m.Notice != nil:
 		return out, no("the outage notice for %s is on record", m.Label)
 	}
-	return out, i.among(s.Actor, custody.RoleCommunications, custody.RoleIncidentManager)
+	return out, first(i.among(s.Actor, custody.RoleCommunications, custody.RoleIncidentManager), a.timed(m))
+}
+
+// timed holds the notice against the times of its proposal, where that has any.
+func (a *OutageNotice) timed(m *Mitigation) error {
+	due := m.Act.NoticeDue
+	late := due != 0 && a.At > due
+	switch {
+	case due != 0 && a.ExpectedBack == 0:
+		return no("the notice for %s says by when the service is expected back", m.Label)
+	case due != 0 && a.At < m.Signed:
+		return no("%s was proposed at %s, later than %s", m.Label, m.Signed, a.At)
+	case late && a.Late == "":
+		return no("the notice for %s was due at %s, and sent %s later: say why", m.Label, due, lateness(due, a.At))
+	case !late && a.Late != "":
+		return no("the notice for %s was not late", m.Label)
+	}
+	return nil
+}
+
+// lateness is by how much something came, or is to come, later than it was due: to the
+// second, and never nothing.
+func lateness(due, at custody.Time) time.Duration {
+	return max(at.Time().Sub(due.Time()).Truncate(time.Second), time.Second)
 }
 
 func (a *OutageNotice) apply(i *Incident, said Said) {
 	if m := i.emergency(a.Proposal); m != nil {
 		m.Notice = &Entry[OutageNotice]{said, *a}
 	}
+}
+
+// Outage is the outage that an approved emergency mitigation causes, and how it stands
+// with the notice of it.
+type Outage struct {
+	Emergency    string       `json:"emergency"`             // by its label, X-1
+	Due          custody.Time `json:"due,omitzero"`          // by when its notice is; zero where nobody said so
+	Sent         custody.Time `json:"sent,omitzero"`         // when it was; zero while it was not
+	Recorded     custody.Time `json:"recorded,omitzero"`     // when that was put on record
+	LateSeconds  int64        `json:"lateSeconds,omitzero"`  // by how much it was late, or is by now
+	Why          string       `json:"why,omitempty"`         // it was late
+	ExpectedBack custody.Time `json:"expectedBack,omitzero"` // the service, by the last word on it
+}
+
+// outages lists the outages of approved emergency mitigations, as they stand at a time.
+func (f *File) outages(now custody.Time) []Outage {
+	list := []Outage{}
+	for _, m := range f.Emergencies {
+		if !m.Approved() || !m.Act.Outage {
+			continue
+		}
+		o := Outage{Emergency: m.Label, Due: m.Act.NoticeDue, ExpectedBack: m.Act.ExpectedBack}
+		at := now
+		if n := m.Notice; n != nil {
+			at = n.Act.At
+			o.Sent, o.Recorded, o.Why = n.Act.At, n.Recorded, n.Act.Late
+			if n.Act.ExpectedBack != 0 {
+				o.ExpectedBack = n.Act.ExpectedBack
+			}
+		}
+		if o.Due != 0 && at > o.Due {
+			o.LateSeconds = int64(lateness(o.Due, at) / time.Second)
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// String says in words that a notice is to be given, by when, and by how much it is late.
+func (o Outage) String() string {
+	text := "the outage notice for " + o.Emergency
+	if o.Due != 0 {
+		text += ", due at " + o.Due.String()
+	}
+	if o.LateSeconds > 0 {
+		text += fmt.Sprintf(": late by %s", time.Duration(o.LateSeconds)*time.Second)
+	}
+	return text
 }

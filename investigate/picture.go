@@ -23,6 +23,7 @@ type Picture struct {
 	Times      Times              `json:"times"`
 	Timeline   []Moment           `json:"timeline"` // what happened, by when it happened
 	Steps      []StepDue          `json:"steps"`    // of the procedures in force
+	Outages    []Outage           `json:"outages"`  // of approved emergency mitigations
 	Derived    []Derivative       `json:"derived"`  // items that came out of processes
 	Reports    []Linked           `json:"reports"`  // of vulnerabilities, that are linked to it
 	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
@@ -108,7 +109,7 @@ func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
-		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Derived: []Derivative{}, Reports: []Linked{}, Unseen: []UnseenItem{}, File: i.File,
+		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Outages: i.outages(now), Derived: []Derivative{}, Reports: []Linked{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}
@@ -162,7 +163,12 @@ func (i *Incident) open(now custody.Time) []string {
 	}
 	for _, e := range i.Emergencies {
 		is(!e.Approved(), "emergency mitigation "+e.Label+" lacks signatures")
-		is(e.Approved() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label)
+	}
+	for _, o := range i.outages(now) {
+		is(o.Sent == 0, o.String())
+	}
+	for _, label := range i.unruled() {
+		is(true, "the rules of engagement of exercise "+label)
 	}
 	for _, r := range i.Repairs {
 		is(r.Overdue(now), "repair item "+r.Label+" is overdue")
@@ -249,7 +255,8 @@ type Programme struct {
 	Exercises Tally            `json:"exercises"`
 	Sources   map[string]Tally `json:"sources"` // by where the first indication came from; no exercises
 	Overdue   int              `json:"overdueRepairs"`
-	Unmanned  []Span           `json:"unmanned"` // when nobody is on call, within the next days
+	Unruled   int              `json:"unruledExercises"` // exercises without rules of engagement
+	Unmanned  []Span           `json:"unmanned"`         // when nobody is on call, within the next days
 
 	Vulnerabilities VulnerabilityTally `json:"vulnerabilities"`
 }

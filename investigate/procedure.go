@@ -224,7 +224,7 @@ type StepDue struct {
 	Step      string              `json:"step"`
 	Stage     string              `json:"stage"`
 	Owner     custody.PrincipalID `json:"owner,omitempty"` // nobody yet
-	Automated bool                `json:"automated,omitempty"`
+	Automated bool                `json:"automated"`
 	Due       custody.Time        `json:"due,omitzero"` // zero while its stage was not entered
 	Done      custody.Time        `json:"done,omitzero"`
 }

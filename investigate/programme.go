@@ -13,6 +13,9 @@ func NewProgramme(pictures []Picture, now custody.Time) Programme {
 		source, exercise := whence(x.File.Detections)
 		if exercise {
 			p.Exercises.add(x)
+			if len(x.File.unruled()) > 0 {
+				p.Unruled++
+			}
 			continue
 		}
 		p.Incidents.add(x)

@@ -32,6 +32,7 @@ func TestNoUnlawfulState(t *testing.T) {
 			g.does("ada", &custody.GrantRole{Principal: g.id("exa"), Role: custody.RoleServiceOwner}) // who could sign twice
 			for round := range 8 {
 				g.opened()
+				g.version = 1 + uint64(round+int(seed))%2
 				g.exhibits = 0
 				g.looks(g.observe)
 				for step, closed := 0, 0; step < 200 && closed < 25; step++ {
@@ -51,7 +52,7 @@ func TestNoUnlawfulState(t *testing.T) {
 		"permitted": 800, "refused": 800, "assess": 9, "diagnose": 9, "stabilize-recover": 8, "close-post-mortem": 5,
 		"emergencies approved": 5, "closed: resolved": 4, "closed otherwise": 2, "reopened": 2, "exceptions": 1, "new managers": 2,
 		"vulnerabilities confirmed": 1, "vulnerabilities duplicate": 1, "vulnerabilities not-one": 1, "vulnerabilities fixed": 1, "vulnerabilities accepted": 1, "vulnerabilities linked": 1,
-		"at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
+		"exercises by rules": 2, "late notices": 1, "at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
 	}
@@ -69,7 +70,8 @@ type chance struct {
 
 	procedures uint64 // versions that there are
 	reports    []investigate.Vulnerability
-	stuck      int // for how many steps nothing helps
+	version    uint64 // of the stages, by which the incident goes for the most part
+	stuck      int    // for how many steps nothing helps
 	sealed     map[custody.EvidenceID]bool
 	before     investigate.File // as it was, with lists of its own
 	items      []custody.EvidenceID
@@ -250,7 +252,7 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		},
 		investigate.KindRetain: func() custody.Act { return &investigate.Retain{Days: 400, Incident: g.incident} },
 		investigate.KindMove: func() custody.Act {
-			return &investigate.Move{On: on, Happened: g.when(), Definition: 1 + uint64(g.r.IntN(8)/7), Stage: pick(r, order...),
+			return &investigate.Move{On: on, Happened: g.when(), Definition: pick(r, g.version, g.version, g.version, 1, 2, 3), Stage: pick(r, order...),
 				Exception: pick(r, "", "", "", "a mistake"), Undocumented: pick(r, "", "", "it burns")}
 		},
 		investigate.KindClose: func() custody.Act {
@@ -295,7 +297,12 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 				Type: pick(r, investigate.NoteActivity, investigate.NoteDecision, investigate.NoteDraft, investigate.NoteCustomers)}
 		},
 		investigate.KindDetection: func() custody.Act {
-			return &investigate.Detection{On: on, Happened: g.when(), Properties: pick(r, []string{}, []string{"integrity"}), Reference: "1", Source: pick(r, investigate.Sources()...)}
+			a := &investigate.Detection{On: on, Happened: g.when(), Properties: pick(r, []string{}, []string{"integrity"}), Reference: "1", Source: pick(r, investigate.Sources()...),
+				Exercise: g.one(3), Replaces: pick(r, custody.Digest{}, some(g, f.Detections, entry))}
+			if g.one(2) {
+				a.Rules, a.Version = "intrusion", max(1, pick(r, 1, g.procedures, g.procedures))
+			}
+			return a
 		},
 		investigate.KindClassify: func() custody.Act {
 			a := &investigate.Classify{On: on, Basis: "x", Facts: facts(), Replaces: newest(g, f.Classifications)}
@@ -393,13 +400,17 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 			return &investigate.Containment{On: on, Happened: g.when(), Contained: yes(), How: "x", Risk: pick(r, "customer", "business")}
 		},
 		investigate.KindEmergency: func() custody.Act {
-			return &investigate.Emergency{On: on, Alternatives: []string{"none"}, Findings: g.findings(), Impact: pick(r, "", "x", "x"), Outage: yes(), Rationale: "y", Text: "z"}
+			a := &investigate.Emergency{On: on, Alternatives: []string{"none"}, Findings: g.findings(), Impact: pick(r, "", "x", "x"), Outage: yes(), Rationale: "y", Text: "z"}
+			if a.Outage && !g.one(4) || g.one(8) {
+				a.NoticeDue, a.ExpectedBack = g.in(pick(r, -time.Minute, time.Second, 2*time.Minute, time.Hour)), g.in(pick(r, -time.Minute, time.Hour, time.Hour))
+			}
+			return a
 		},
 		investigate.KindSignEmergency: func() custody.Act {
 			return &investigate.SignEmergency{On: on, As: pick(r, custody.RoleExecutive, custody.RoleServiceOwner, custody.RoleIncidentManager), Proposal: emergency()}
 		},
 		investigate.KindOutageNotice: func() custody.Act {
-			return &investigate.OutageNotice{On: on, Happened: g.when(), Proposal: emergency(), Reference: "1"}
+			return &investigate.OutageNotice{On: on, Happened: g.when(), ExpectedBack: pick(r, 0, g.in(time.Hour)), Late: pick(r, "", "x"), Proposal: emergency(), Reference: "1"}
 		},
 		investigate.KindPostMortem: func() custody.Act {
 			a := &investigate.PostMortem{On: on, Evidence: g.item(), Headings: headings(), SHA256: custody.Hash([]byte(logBytes)), Replaces: newest(g, f.PostMortems)}
@@ -584,6 +595,14 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 		if act.Status == "established" {
 			g.seen["established"]++
 		}
+	case *investigate.OutageNotice:
+		if act.Late != "" {
+			g.seen["late notices"]++
+		}
+	case *investigate.Detection:
+		if act.Rules != "" {
+			g.seen["exercises by rules"]++
+		}
 	case *investigate.Repaired:
 		g.seen["repaired"]++
 	}
@@ -671,6 +690,14 @@ func (g *chance) lawful() {
 		require.Len(g.t, as, len(e.Signatures), g.where)
 		require.False(g.t, e.Approved() && len(by) != 3, "%s: approved by %d", g.where, len(by))
 		require.NotEmpty(g.t, e.Act.Impact, g.where)
+		if e.Act.Outage && f.Definition >= 2 {
+			require.NotZero(g.t, e.Act.NoticeDue, g.where)
+			require.NotZero(g.t, e.Act.ExpectedBack, g.where)
+		}
+		if n := e.Notice; n != nil && e.Act.NoticeDue != 0 {
+			require.NotZero(g.t, n.Act.ExpectedBack, g.where)
+			require.Equal(g.t, n.Act.At > e.Act.NoticeDue, n.Act.Late != "", "%s: late, and why", g.where)
+		}
 	}
 	for _, x := range f.Findings {
 		cited := slices.ContainsFunc(x.Act.Citations, func(c investigate.Citation) bool { return c.Stance == "for" && g.sealed[c.Evidence] })
@@ -690,6 +717,10 @@ func (g *chance) lawful() {
 		require.True(g.t, g.held(p.By, custody.RoleIncidentManager, p.Recorded), "%s: a post-mortem by another", g.where)
 	}
 	g.lawfulReports()
+	for _, d := range f.Detections {
+		ruled := !d.Act.Exercise || d.Act.Rules != "" || d.Replaced != nil
+		require.True(g.t, ruled || f.Definition < 2, "%s: exercise %s by no rules", g.where, d.Label)
+	}
 	g.lawfullyClosed()
 }
 
@@ -826,7 +857,7 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 		if g.one(6) {
 			stage, exception = pick(g.r, order...), pick(g.r, "", "a mistake")
 		}
-		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: 1, Exception: exception, Stage: stage, Undocumented: "it burns"}
+		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: g.version, Exception: exception, Stage: stage, Undocumented: "it burns"}
 	}
 	if f.Closed != nil {
 		if g.one(10) {
@@ -866,6 +897,16 @@ func (g *chance) helpful(all map[custody.Kind]func() custody.Act) (string, custo
 	case investigate.StageDetect:
 		if len(f.Detections) == 0 {
 			return "olga", all[investigate.KindDetection]()
+		}
+		for _, d := range f.Detections {
+			if d.Replaced == nil && d.Act.Exercise && d.Act.Rules == "" && !g.one(4) {
+				a := d.Act
+				a.Replaces, a.Exercise = d.ID, g.procedures > 0
+				if a.Exercise {
+					a.Rules, a.Version = "intrusion", g.procedures
+				}
+				return m, &a
+			}
 		}
 		return move(investigate.StageAssess)
 	case investigate.StageAssess:
@@ -951,7 +992,7 @@ func (g *chance) working(all map[custody.Kind]func() custody.Act) (string, custo
 		}
 		return m, &investigate.HandOver{On: g.on, Happened: g.when(), From: g.id(m), Role: custody.RoleIncidentManager, To: g.id(to)}
 	case 4:
-		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: 1, Stage: pick(g.r, order...), Exception: pick(g.r, "", "a mistake", "a mistake"), Undocumented: "it burns"}
+		return m, &investigate.Move{On: g.on, Happened: g.when(), Definition: g.version, Stage: pick(g.r, order...), Exception: pick(g.r, "", "a mistake", "a mistake"), Undocumented: "it burns"}
 	}
 	return "emil", all[investigate.KindFinding]()
 }
@@ -1041,7 +1082,11 @@ func (g *chance) stable(all map[custody.Kind]func() custody.Act) (string, custod
 	}
 	for _, e := range f.Emergencies {
 		if e.Approved() && e.Act.Outage && e.Notice == nil {
-			return m, &investigate.OutageNotice{On: g.on, Happened: g.now(), Proposal: e.ID, Reference: "1"}
+			n := &investigate.OutageNotice{On: g.on, Happened: g.now(), ExpectedBack: g.in(time.Hour), Proposal: e.ID, Reference: "1"}
+			if e.Act.NoticeDue != 0 && n.At > e.Act.NoticeDue && !g.one(4) {
+				n.Late = "x"
+			}
+			return m, n
 		}
 	}
 	switch {
@@ -1056,7 +1101,7 @@ func (g *chance) stable(all map[custody.Kind]func() custody.Act) (string, custod
 	case g.one(3):
 		return m, &investigate.Containment{On: g.on, Happened: g.now(), Contained: true, How: "x", Risk: "business"}
 	}
-	return m, &investigate.Move{On: g.on, Happened: g.now(), Definition: 1, Stage: investigate.StageClose}
+	return m, &investigate.Move{On: g.on, Happened: g.now(), Definition: g.version, Stage: investigate.StageClose}
 }
 
 // ending does what the closing asks for.

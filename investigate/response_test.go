@@ -140,7 +140,7 @@ func TestEmergency(t *testing.T) {
 	s := newStory(t).to(investigate.StageAssess)
 	x := &investigate.Emergency{
 		On: s.on, Alternatives: []string{"block the address: he has others"}, Impact: "mail is down for an hour", Outage: true,
-		Rationale: "he is exfiltrating now", Text: "cut the mail tier off",
+		Rationale: "he is exfiltrating now", Text: "cut the mail tier off", NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
 	}
 	s.tries("emil", x, "that is for the stages")
 	s.to(investigate.StageDiagnose)
@@ -150,14 +150,20 @@ func TestEmergency(t *testing.T) {
 	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Findings = []custody.Digest{nothing} }), "there is no finding")
 	s.tries("nina", x, hidden)
 	s.malformed("emil", changed(x, func(e *investigate.Emergency) { e.Text = "" }), "text is missing")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.NoticeDue = 0 }), "by when its notice is due")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.ExpectedBack = 0 }), "by when the service is expected back")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.NoticeDue = s.in(-time.Minute) }), "is late already")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.ExpectedBack = s.in(-time.Minute) }), "which is over")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Outage = false }), "without an outage no notice is due")
+	s.malformed("emil", changed(x, func(e *investigate.Emergency) { e.NoticeDue = -1 }), "is no time")
 	id := s.does("emil", x)
-	other := s.does("emil", changed(x, func(e *investigate.Emergency) { e.Outage = false }))
+	other := s.does("emil", changed(x, func(e *investigate.Emergency) { e.Outage, e.NoticeDue, e.ExpectedBack = false, 0, 0 }))
 
 	sign := func(id custody.Digest, as custody.Role) *investigate.SignEmergency {
 		return &investigate.SignEmergency{On: s.on, As: as, Proposal: id}
 	}
 	notice := func(id custody.Digest) *investigate.OutageNotice {
-		return &investigate.OutageNotice{On: s.on, Happened: s.now(), Proposal: id, Reference: "status page 77"}
+		return &investigate.OutageNotice{On: s.on, Happened: s.now(), ExpectedBack: s.in(2 * time.Hour), Proposal: id, Reference: "status page 77"}
 	}
 	approved := func(want bool) {
 		t.Helper()
@@ -190,7 +196,7 @@ func TestEmergency(t *testing.T) {
 	s.does("mia", sign(id, custody.RoleExecutive))
 	approved(true)
 
-	require.Contains(t, s.picture().Open, "the outage notice for X-1")
+	require.Contains(t, s.picture().Open, "the outage notice for X-1, due at "+x.NoticeDue.String())
 	s.to(investigate.StageStabilize)
 	s.does("lena", &investigate.Plan{On: s.on, Text: "rebuild"})
 	s.does("emil", s.contains(investigate.RiskCustomer, true))
@@ -199,7 +205,7 @@ func TestEmergency(t *testing.T) {
 	s.tries("emil", notice(id), "none of the roles")
 	s.does("carl", notice(id))
 	s.tries("carl", notice(id), "is on record")
-	require.NotContains(t, s.picture().Open, "the outage notice for X-1")
+	require.NotContains(t, strings.Join(s.picture().Open, "\n"), "the outage notice for X-1")
 
 	s.does("lena", sign(other, custody.RoleIncidentManager))
 	s.does("owen", sign(other, custody.RoleServiceOwner))
@@ -209,6 +215,101 @@ func TestEmergency(t *testing.T) {
 	s.does("lena", s.move(investigate.StageClose))
 	s.tries("lena", sign(late, custody.RoleIncidentManager), "that is for the stages")
 	s.tries("emil", x, "that is for the stages")
+}
+
+// TestOutagesHaveTimes: by when customers are told, and by when the service is back; who
+// tells them late says why, and by how much shows (WP-91).
+func TestOutagesHaveTimes(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	x := &investigate.Emergency{
+		On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "he is exfiltrating now", Text: "cut the mail tier off",
+		NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
+	}
+	before := s.in(-time.Minute)
+	one, two := s.does("emil", x), s.does("emil", changed(x, func(e *investigate.Emergency) { e.Text = "and the web tier" }))
+	require.Empty(t, s.picture().Outages, "nothing is taken down by a proposal")
+	for _, id := range []custody.Digest{one, two} {
+		for who, as := range map[string]custody.Role{"lena": custody.RoleIncidentManager, "owen": custody.RoleServiceOwner, "exa": custody.RoleExecutive} {
+			s.does(who, &investigate.SignEmergency{On: s.on, As: as, Proposal: id})
+		}
+	}
+	n := &investigate.OutageNotice{On: s.on, Happened: s.now(), ExpectedBack: s.in(2 * time.Hour), Proposal: one, Reference: "status page 77"}
+	s.tries("carl", changed(n, func(n *investigate.OutageNotice) { n.ExpectedBack = 0 }), "says by when the service is expected back")
+	s.tries("carl", changed(n, func(n *investigate.OutageNotice) { n.At = before }), "X-1 was proposed at")
+	s.tries("carl", changed(n, func(n *investigate.OutageNotice) { n.Late = "a strike" }), "was not late")
+	s.malformed("carl", changed(n, func(n *investigate.OutageNotice) { n.ExpectedBack = -1 }), "is no time")
+	s.malformed("carl", changed(n, func(n *investigate.OutageNotice) { n.Late = "two\nlines" }), "late")
+	outages := s.picture().Outages
+	require.Equal(t, investigate.Outage{Emergency: "X-1", Due: x.NoticeDue, ExpectedBack: x.ExpectedBack}, outages[0])
+	s.does("carl", n)
+	outages = s.picture().Outages
+	require.Equal(t, n.At, outages[0].Sent)
+	require.Zero(t, outages[0].LateSeconds)
+	require.Equal(t, n.ExpectedBack, outages[0].ExpectedBack, "the last word on it")
+
+	s.Pass(x.NoticeDue.Time().Add(90 * time.Minute).Sub(s.Now()))
+	require.Contains(t, s.picture().Open, "the outage notice for X-2, due at "+x.NoticeDue.String()+": late by 1h30m0s")
+	n.Proposal, n.Happened, n.ExpectedBack = two, s.now(), s.in(time.Hour)
+	s.tries("carl", n, "sent 1h30m0s later: say why")
+	n.Late = "the page was down too"
+	s.does("carl", n)
+	s.Pass(time.Hour)
+	late := s.picture().Outages[1]
+	require.EqualValues(t, 5400, late.LateSeconds, "from when it was due until it was sent, and no longer")
+	require.Equal(t, n.Late, late.Why)
+	require.Equal(t, n.At, late.Sent)
+}
+
+// TestVersionsOfTheStages: what the second version asks for, an incident by the first is
+// not asked: it is decided as it always was (WP-64, WP-91).
+func TestVersionsOfTheStages(t *testing.T) {
+	for version := range investigate.Newest().Version {
+		version++
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			s := newStory(t)
+			exercise := &investigate.Detection{
+				On: s.on, Happened: s.now(), Exercise: true, Properties: []string{"integrity"}, Reference: "exercise 7", Source: "red-team",
+			}
+			s.does("emil", exercise)
+			move := func(stage string) *investigate.Move {
+				return changed(s.move(stage), func(m *investigate.Move) { m.Definition = version })
+			}
+			want := func(act custody.Act, who, why string) {
+				t.Helper()
+				if version == 1 {
+					why = ""
+				}
+				s.tries(who, act, why)
+			}
+			want(move(investigate.StageAssess), "lena", "the rules of engagement of exercise D-1")
+			if version > 1 {
+				s.does("lena", &investigate.Procedure{Name: "exercises", Steps: []investigate.ProcedureStep{{Name: "no customer data is touched", Stage: "detect"}}, Version: 1})
+				s.does("emil", changed(exercise, func(d *investigate.Detection) {
+					d.Rules, d.Version, d.Replaces = "exercises", 1, s.picture().File.Detections[0].ID
+				}))
+				s.does("lena", move(investigate.StageAssess))
+			}
+			want(exercise, "emil", "name the procedure")
+			s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "web tier", Privacy: "no", Security: "yes"})
+			s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 2})
+			s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
+			s.does("lena", move(investigate.StageDiagnose))
+			x := &investigate.Emergency{On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "now", Text: "cut it off"}
+			want(x, "emil", "by when its notice is due")
+			if version > 1 {
+				return
+			}
+			for who, as := range map[string]custody.Role{"lena": custody.RoleIncidentManager, "owen": custody.RoleServiceOwner, "exa": custody.RoleExecutive} {
+				s.does(who, &investigate.SignEmergency{On: s.on, As: as, Proposal: s.picture().File.Emergencies[0].ID})
+			}
+			p := s.picture()
+			require.Contains(t, p.Open, "the outage notice for X-1")
+			require.Contains(t, p.Open, "the rules of engagement of exercise D-1", "not asked for, and told")
+			n := &investigate.OutageNotice{On: s.on, Happened: s.now(), Proposal: p.File.Emergencies[0].ID, Reference: "status page 77"}
+			s.tries("carl", changed(n, func(n *investigate.OutageNotice) { n.Late = "a strike" }), "was not late")
+			s.does("carl", n)
+		})
+	}
 }
 
 // TestStabilizeIsNotLeft for the closing before all of it is done; back to Diagnose it
@@ -495,7 +596,7 @@ func TestBackByAnException(t *testing.T) {
 	s.looks(func(_ custody.View, i *investigate.Incident) {
 		require.Len(t, i.Stages, 9)
 		require.Equal(t, "it is another incident", i.Stages[4].Exception)
-		require.EqualValues(t, 1, i.Definition)
+		require.EqualValues(t, 2, i.Definition)
 	})
 }
 

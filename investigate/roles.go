@@ -39,7 +39,7 @@ type Holder struct {
 	Role      custody.Role        `json:"role"`
 	Principal custody.PrincipalID `json:"principal"`
 	Service   string              `json:"service,omitempty"` // of which a service team's expert or owner speaks
-	Shadow    bool                `json:"shadow,omitempty"`  // learns it, and holds none of its authority
+	Shadow    bool                `json:"shadow"`            // learns it, and holds none of its authority
 	From      custody.Time        `json:"from"`
 	Until     custody.Time        `json:"until,omitzero"` // zero while he holds it
 	Ended     *Said               `json:"ended,omitempty"`
@@ -135,7 +135,7 @@ type Appoint struct {
 	Principal custody.PrincipalID `json:"principal" help:"who"`
 	Role      custody.Role        `json:"role" help:"which role"`
 	Service   string              `json:"service,omitempty" help:"the service whose expert or owner it is"`
-	Shadow    bool                `json:"shadow,omitempty" help:"as an apprentice, without authority"`
+	Shadow    bool                `json:"shadow" help:"as an apprentice, without authority"`
 }
 
 // Kind implements custody.Act.

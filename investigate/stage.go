@@ -25,22 +25,28 @@ const (
 )
 
 // Definition is a version of the process: which stages there are, in order, and
-// between which two an incident goes back and forth as often as it takes. An
-// incident keeps the version by which it left its first stage.
+// between which two an incident goes back and forth as often as it takes; and which
+// rules hold that came later than the first version. An incident keeps the version by
+// which it left its first stage.
 type Definition struct {
 	Version uint64
 	Stages  []string
 	Free    [2]string
+	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
+	Ruled   bool // an exercise names the procedure by whose rules it is run
 }
 
 // Definitions lists the versions of the process. A version never changes, and none
 // goes: incidents are decided by theirs.
 func Definitions() []Definition {
-	return []Definition{{
+	first := Definition{
 		Version: 1,
 		Stages:  []string{StageDetect, StageAssess, StageDiagnose, StageStabilize, StageClose},
 		Free:    [2]string{StageDiagnose, StageStabilize},
-	}}
+	}
+	second := first
+	second.Version, second.Timed, second.Ruled = 2, true, true
+	return []Definition{first, second}
 }
 
 func definition(version uint64) (Definition, bool) {
@@ -50,6 +56,13 @@ func definition(version uint64) (Definition, bool) {
 		}
 	}
 	return Definition{}, false
+}
+
+// rules is the version that the incident goes by; none of its rules hold in the first
+// stage, before it goes by any.
+func (i *Incident) rules() Definition {
+	d, _ := definition(i.Definition)
+	return d
 }
 
 // lawful returns an Unlawful error when an incident does not go from a stage to
@@ -160,6 +173,11 @@ func (i *Incident) missing(v custody.View, a *Move) ([]string, error) {
 	case StageDetect:
 		lacks(len(i.Detections) == 0, "where the first indication came from (incident.detection)")
 		lacks(i.holder(custody.RoleOnCall) == "" && i.holder(custody.RoleIncidentManager) == "", "who is on call for it (incident.appoint)")
+		if d, _ := definition(a.Definition); d.Ruled {
+			for _, label := range i.unruled() {
+				lacks(true, "the rules of engagement of exercise "+label+" (incident.detection)")
+			}
+		}
 	case StageAssess:
 		assessed := current(i.Assessments)
 		lacks(assessed == nil, "a preliminary assessment (incident.assess)")

@@ -81,9 +81,9 @@ var verbs = []struct {
 		{investigate.KindContainment, "containment", "Verify that a risk is contained", `--risk customer --contained --how "no traffic since"`},
 	}},
 	{"emergency", "Emergency mitigation: three signatures", []verb{
-		{investigate.KindEmergency, "propose", "Propose an emergency mitigation", `--text "cut the region off" --impact "…" --alternatives "…" --rationale "…" --outage`},
+		{investigate.KindEmergency, "propose", "Propose an emergency mitigation", `--text "cut the region off" --impact "…" --alternatives "…" --rationale "…" --outage --notice-due 2026-11-23T10:00:00Z --expected-back 2026-11-23T12:00:00Z`},
 		{investigate.KindSignEmergency, "sign", "Sign a proposal", `--proposal X-1 --as service-owner`},
-		{investigate.KindOutageNotice, "outage-notice", "Put on record that customers were told of the outage", `--proposal X-1 --reference "status page 88"`},
+		{investigate.KindOutageNotice, "outage-notice", "Put on record that customers were told of the outage", `--proposal X-1 --reference "status page 88" --expected-back 2026-11-23T12:00:00Z`},
 	}},
 	{"postmortem", "Post-mortem and what of it may be told", []verb{
 		{investigate.KindPostMortem, "issue", "Issue a post-mortem, whose text is an item of type post-mortem", exampleOfHeadings},
@@ -368,7 +368,7 @@ func (f setFlag) Set(s string) error { return f.s.Set(s) }
 
 // fill fills in what need not be said: that it happened now, which entry is
 // corrected, what is sealed; and looks up the entries that were named by a label.
-func (a *app) fill(ctx context.Context, f *flags, cl *client.Client, id custody.IncidentID, act custody.Act) error {
+func (a *app) fill(ctx context.Context, f *flags, cl *client.Client, id custody.IncidentID, act custody.Act) (err error) {
 	for _, t := range f.times {
 		if *t == 0 {
 			*t = custody.TimeOf(cl.Now())
@@ -388,14 +388,14 @@ func (a *app) fill(ctx context.Context, f *flags, cl *client.Client, id custody.
 	switch act := act.(type) {
 	case *investigate.Step:
 		if act.Version == 0 {
-			t, err := cl.Team(ctx)
-			if err != nil {
+			if act.Version, err = inForce(ctx, cl, act.Procedure); err != nil {
 				return err
 			}
-			for _, p := range t.Procedures {
-				if p.Act.Name == act.Procedure {
-					act.Version = p.Act.Version
-				}
+		}
+	case *investigate.Detection:
+		if act.Rules != "" && act.Version == 0 {
+			if act.Version, err = inForce(ctx, cl, act.Rules); err != nil {
+				return err
 			}
 		}
 	case *investigate.Move:
@@ -433,6 +433,19 @@ func (a *app) fill(ctx context.Context, f *flags, cl *client.Client, id custody.
 	}
 	sortWords(reflect.ValueOf(act).Elem())
 	return digests(ctx, cl, reflect.ValueOf(act).Elem())
+}
+
+// inForce returns the version of a procedure that is in force; 1, which nobody adopted
+// then either, where there is no such procedure.
+func inForce(ctx context.Context, cl *client.Client, procedure string) (uint64, error) {
+	t, err := cl.Team(ctx)
+	version := uint64(1)
+	for _, p := range t.Procedures {
+		if p.Act.Name == procedure {
+			version = p.Act.Version
+		}
+	}
+	return version, err
 }
 
 // look finds the entries that were named; what is replaced and was not named is the
@@ -483,12 +496,21 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 			return err
 		}
 		if e, ok := s.Act.(*investigate.Emergency); ok && r.Record.Decision.Permit {
-			a.say("you sign, as %s proposed at %s:\n  %s\n  impact: %s\n  rationale: %s\n  alternatives: %s\n  outage: %t\n  %s",
-				s.Actor, r.Record.Recorded, within(e.Text, 4), within(e.Impact, 4), within(e.Rationale, 4), strings.Join(e.Alternatives, "; "), e.Outage, proposal)
+			a.say("you sign, as %s proposed at %s:\n  %s\n  impact: %s\n  rationale: %s\n  alternatives: %s\n  outage: %s\n  %s",
+				s.Actor, r.Record.Recorded, within(e.Text, 4), within(e.Impact, 4), within(e.Rationale, 4), strings.Join(e.Alternatives, "; "), outageOf(e), proposal)
 			return nil
 		}
 	}
 	return refusedf("%s is no proposal in the verified history of the incident; nothing was signed", proposal)
+}
+
+// outageOf says whether a proposal causes an outage, and its times.
+func outageOf(e *investigate.Emergency) string {
+	text := fmt.Sprint(e.Outage)
+	if e.NoticeDue != 0 {
+		text += fmt.Sprintf("; its notice is due at %s, the service expected back at %s", e.NoticeDue, e.ExpectedBack)
+	}
+	return text
 }
 
 // about tells of each entry that was named what it is: a label is a typing error away

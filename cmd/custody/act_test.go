@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -187,4 +188,24 @@ func TestWhatAnActIsAbout(t *testing.T) {
 func TestATallyOfNothing(t *testing.T) {
 	require.Contains(t, showTally("exercises", investigate.Tally{}), "engaged after –, contained –, restored –\n")
 	require.Contains(t, showTally("incidents", investigate.Tally{Engaged: 90}), "engaged after 1m30s, contained –")
+}
+
+// TestOutagesInWords: when a notice is due, by how much it is late or was, and why; and
+// whoever signs sees the times.
+func TestOutagesInWords(t *testing.T) {
+	at := custody.TimeOf(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC))
+	due := investigate.Outage{Emergency: "X-1", Due: at, ExpectedBack: at, LateSeconds: 90}
+	sent := due
+	sent.Sent, sent.Recorded, sent.Why = at, at, "the page was down"
+	for want, o := range map[string]investigate.Outage{
+		"the outage notice for X-1": {Emergency: "X-1"},
+		"the outage notice for X-1, due at 2026-11-23T08:00:00.000000Z: late by 1m30s; the service is expected back at 2026-11-23T08:00:00.000000Z":                                                                                                                     due,
+		"the outage notice for X-1, due at 2026-11-23T08:00:00.000000Z: late by 1m30s (the page was down), was sent at 2026-11-23T08:00:00.000000Z, and that put on record at 2026-11-23T08:00:00.000000Z; the service is expected back at 2026-11-23T08:00:00.000000Z": sent,
+		"the outage notice for X-2 was sent at 2026-11-23T08:00:00.000000Z": {Emergency: "X-2", Sent: at, Recorded: at},
+	} {
+		require.Equal(t, want, showOutage(o))
+	}
+	require.Equal(t, "false", outageOf(&investigate.Emergency{}))
+	require.Equal(t, "true; its notice is due at 2026-11-23T08:00:00.000000Z, the service expected back at 2026-11-23T08:00:00.000000Z",
+		outageOf(&investigate.Emergency{Outage: true, NoticeDue: at, ExpectedBack: at}))
 }

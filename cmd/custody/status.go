@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,6 +81,9 @@ func showPicture(p investigate.Picture) string {
 	default:
 		line("stage", "%s; next: %s", p.Stage, p.Next)
 	}
+	if p.File.Definition != 0 {
+		line("process", "version %d of the stages", p.File.Definition)
+	}
 	if n := len(p.File.Ratings); n > 0 {
 		r := p.File.Ratings[n-1].Act
 		line("rated", "severity %d, priority %d, risk to customer data: %s", r.Severity, r.Priority, r.DataRisk)
@@ -122,6 +126,9 @@ func showPicture(p investigate.Picture) string {
 	}
 	for _, m := range p.File.Emergencies {
 		line("emergency", "%s  %s  (%d of 3 signatures)", m.Label, m.Act.Detail(), len(m.Signatures))
+	}
+	for _, o := range p.Outages {
+		line("outage", "%s", showOutage(o))
 	}
 	for _, r := range p.File.Repairs {
 		line("repair", "%s", showRepair(r))
@@ -172,6 +179,20 @@ func showStep(s investigate.StepDue) string {
 		owner += ", automated"
 	}
 	return fmt.Sprintf("%s %d: %s  (%s; %s)", s.Procedure, s.Version, s.Step, owner, due)
+}
+
+func showOutage(o investigate.Outage) string {
+	text := o.String()
+	if o.Sent != 0 {
+		text += fmt.Sprintf(" (%s), was sent at %s, and that put on record at %s", cmp.Or(o.Why, "in time"), o.Sent, o.Recorded)
+		if o.Due == 0 {
+			text = fmt.Sprintf("the outage notice for %s was sent at %s", o.Emergency, o.Sent)
+		}
+	}
+	if o.ExpectedBack != 0 {
+		text += fmt.Sprintf("; the service is expected back at %s", o.ExpectedBack)
+	}
+	return text
 }
 
 func showMeasure(m investigate.Measured) string {
@@ -368,6 +389,9 @@ Counts the reports of vulnerabilities that you may know of, by when they came in
 		return cl.Programme(c.Context(), from, to)
 	}, func(p investigate.Programme) string {
 		text := showTally("incidents", p.Incidents) + showTally("exercises", p.Exercises)
+		if p.Unruled > 0 {
+			text += fmt.Sprintf("  of them by no rules of engagement: %d\n", p.Unruled)
+		}
 		for _, s := range slices.Sorted(maps.Keys(p.Sources)) {
 			text += showTally("  from "+s, p.Sources[s])
 		}
