@@ -93,6 +93,7 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 			Rationale: "data is leaving", Text: "cut the region off",
 		},
 		&investigate.SignEmergency{On: on, As: custody.RoleServiceOwner, Proposal: before},
+		&investigate.WithdrawEmergency{On: on, Proposal: before, Reason: "he is gone:\nthe relay is shut"},
 		&investigate.OutageNotice{On: on, Happened: at, Proposal: before, Reference: "status page 88"},
 		&investigate.PostMortem{On: on, Evidence: s.Evidence, Headings: headings, SHA256: custody.Hash(s.Artifact), Replaces: again},
 		&investigate.Summary{On: on, Evidence: s.Evidence, PostMortem: before, SHA256: custody.Hash(s.Artifact)},

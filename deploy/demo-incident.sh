@@ -210,6 +210,10 @@ step "Emergency mitigation: three people sign one statement"
 as lena emergency propose "$i" --text "stop all outgoing mail" --impact "no customer can send mail for an hour" --rationale "mail is being read" \
   --alternatives "relay past the host: takes a day" --outage --notice-due "$(in_ '30 minutes')" --expected-back "$(in_ '1 hour')" --findings F-4 --purpose "stop the disclosure"
 must '^X-1'
+as emil emergency propose "$i" --text "switch mail01 off" --impact "no mail at all" --rationale "mail is being read" \
+  --alternatives "X-1" --outage=false --findings F-4 --purpose "stop the disclosure"
+as emil emergency withdraw "$i" --proposal X-2 --reason "X-1 does less harm" --purpose "one is enough"
+refused 'X-2 was withdrawn' custody --home exa emergency sign "$i" --proposal X-2 --as executive-incident-manager --purpose agreed
 as exa emergency sign "$i" --proposal X-1 --as executive-incident-manager --purpose agreed
 refused 'is not service-owner' custody --home exa emergency sign "$i" --proposal X-1 --as service-owner --purpose agreed
 as owen emergency sign "$i" --proposal X-1 --as service-owner --purpose agreed

@@ -143,14 +143,14 @@ func TestNoEndWithoutTheOutageNotice(t *testing.T) {
 		s.does(who, &investigate.SignEmergency{On: s.on, As: as, Proposal: id})
 	}
 	s.tries("lena", s.ends(investigate.EndNot), "the outage notice for X-1")
-	s.does("carl", &investigate.OutageNotice{On: s.on, Happened: s.now(), Proposal: id, Reference: "status page 7"})
+	s.does("carl", &investigate.OutageNotice{On: s.on, Happened: s.now(), ExpectedBack: s.in(time.Hour), Proposal: id, Reference: "status page 7"})
 	s.does("lena", s.ends(investigate.EndNot))
 }
 
 func (s *story) outage() *investigate.Emergency {
 	return &investigate.Emergency{
 		On: s.on, Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
-		Text: "unplug mail",
+		Text: "unplug mail", NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
 	}
 }
 

@@ -12,15 +12,16 @@ import (
 
 // The kinds of statement by which an incident is contained and put right.
 const (
-	KindPlan          custody.Kind = "mitigation.plan"
-	KindMeasure       custody.Kind = "mitigation.measure"
-	KindCarryOut      custody.Kind = "mitigation.carry-out"
-	KindTest          custody.Kind = "mitigation.test"
-	KindDrop          custody.Kind = "mitigation.drop"
-	KindContainment   custody.Kind = "mitigation.containment"
-	KindEmergency     custody.Kind = "emergency.propose"
-	KindSignEmergency custody.Kind = "emergency.sign"
-	KindOutageNotice  custody.Kind = "emergency.outage-notice"
+	KindPlan              custody.Kind = "mitigation.plan"
+	KindMeasure           custody.Kind = "mitigation.measure"
+	KindCarryOut          custody.Kind = "mitigation.carry-out"
+	KindTest              custody.Kind = "mitigation.test"
+	KindDrop              custody.Kind = "mitigation.drop"
+	KindContainment       custody.Kind = "mitigation.containment"
+	KindEmergency         custody.Kind = "emergency.propose"
+	KindSignEmergency     custody.Kind = "emergency.sign"
+	KindWithdrawEmergency custody.Kind = "emergency.withdraw"
+	KindOutageNotice      custody.Kind = "emergency.outage-notice"
 )
 
 // responding returns an Unlawful error unless the incident is in a stage in which
@@ -446,12 +447,13 @@ func (a *Emergency) apply(i *Incident, said Said) {
 	i.Emergencies = append(i.Emergencies, Mitigation{Entry: Entry[Emergency]{i.label(said, "X"), *a}})
 }
 
-// Mitigation is an emergency mitigation, who signed it, and whether customers were
-// told of the outage.
+// Mitigation is an emergency mitigation, who signed it, whether its proposal was
+// withdrawn, and whether customers were told of the outage.
 type Mitigation struct {
 	Entry[Emergency]
-	Signatures []Entry[SignEmergency] `json:"signatures"`
-	Notice     *Entry[OutageNotice]   `json:"outageNotice,omitempty"`
+	Signatures []Entry[SignEmergency]    `json:"signatures"`
+	Withdrawn  *Entry[WithdrawEmergency] `json:"withdrawn,omitempty"`
+	Notice     *Entry[OutageNotice]      `json:"outageNotice,omitempty"`
 }
 
 // signers are the roles whose holders sign, each a person of his own.
@@ -497,6 +499,8 @@ func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Ou
 	switch {
 	case m == nil:
 		return out, no("there is no proposal %s", a.Proposal)
+	case m.Withdrawn != nil:
+		return out, no("%s was withdrawn by %s: %s", m.Label, m.Withdrawn.By, firstLine(m.Withdrawn.Act.Reason))
 	case !i.holds(a.As, s.Actor):
 		return out, no("%s is not %s of the incident", s.Actor, a.As)
 	}
@@ -514,6 +518,51 @@ func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Ou
 func (a *SignEmergency) apply(i *Incident, said Said) {
 	if m := i.emergency(a.Proposal); m != nil {
 		m.Signatures = append(m.Signatures, Entry[SignEmergency]{said, *a})
+	}
+}
+
+// WithdrawEmergency takes a proposal back that not all three have signed. Nobody signs
+// it after that; who thinks otherwise proposes it anew.
+type WithdrawEmergency struct {
+	On
+	Proposal custody.Digest `json:"proposal" help:"the proposal, X-1"`
+	Reason   string         `json:"reason" help:"why it is not needed, or not right"`
+}
+
+// Kind implements custody.Act.
+func (*WithdrawEmergency) Kind() custody.Kind { return KindWithdrawEmergency }
+
+// Detail says in a line what a history tells of it.
+func (a *WithdrawEmergency) Detail() string { return firstLine(a.Reason) }
+
+// Check implements custody.Act.
+func (a *WithdrawEmergency) Check(*custody.Statement) error {
+	return a.names(text("reason", a.Reason))
+}
+
+// Lawful implements custody.Act. Its author withdraws a proposal, or the manager; what
+// is approved may have been done already, and stays.
+func (a *WithdrawEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
+	i, out, err := a.upon(v, s)
+	if err != nil {
+		return out, err
+	}
+	switch m := i.emergency(a.Proposal); {
+	case m == nil:
+		return out, no("there is no proposal %s", a.Proposal)
+	case m.Withdrawn != nil:
+		return out, no("%s was withdrawn by %s", m.Label, m.Withdrawn.By)
+	case m.Approved():
+		return out, no("%s is approved, and no proposal any more", m.Label)
+	case m.By != s.Actor && i.led(s.Actor, false) != nil:
+		return out, no("%s is by %s, who alone withdraws it, or the incident's manager", m.Label, m.By)
+	}
+	return out, nil
+}
+
+func (a *WithdrawEmergency) apply(i *Incident, said Said) {
+	if m := i.emergency(a.Proposal); m != nil {
+		m.Withdrawn = &Entry[WithdrawEmergency]{said, *a}
 	}
 }
 

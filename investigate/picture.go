@@ -162,7 +162,7 @@ func (i *Incident) open(now custody.Time) []string {
 		is(i.affected() && r.DataRisk == RiskNone, "the rating says that no customer data is at risk, although it is affected and not contained")
 	}
 	for _, e := range i.Emergencies {
-		is(!e.Approved(), "emergency mitigation "+e.Label+" lacks signatures")
+		is(!e.Approved() && e.Withdrawn == nil, "emergency mitigation "+e.Label+" lacks signatures")
 	}
 	for _, o := range i.outages(now) {
 		is(o.Sent == 0, o.String())

@@ -30,7 +30,7 @@ func TestNoUnlawfulState(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			g := &chance{troupe: newTroupe(t).ready(), r: rand.New(rand.NewPCG(seed, 6)), seen: seen}
 			g.does("ada", &custody.GrantRole{Principal: g.id("exa"), Role: custody.RoleServiceOwner}) // who could sign twice
-			for round := range 8 {
+			for round := range 12 {
 				g.opened()
 				g.version = 1 + uint64(round+int(seed))%2
 				g.exhibits = 0
@@ -52,7 +52,7 @@ func TestNoUnlawfulState(t *testing.T) {
 		"permitted": 800, "refused": 800, "assess": 9, "diagnose": 9, "stabilize-recover": 8, "close-post-mortem": 5,
 		"emergencies approved": 5, "closed: resolved": 4, "closed otherwise": 2, "reopened": 2, "exceptions": 1, "new managers": 2,
 		"vulnerabilities confirmed": 1, "vulnerabilities duplicate": 1, "vulnerabilities not-one": 1, "vulnerabilities fixed": 1, "vulnerabilities accepted": 1, "vulnerabilities linked": 1,
-		"exercises by rules": 2, "late notices": 1, "at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
+		"exercises by rules": 2, "late notices": 1, "proposals withdrawn": 2, "at risk": 3, "established": 2, "measures effective": 4, "repaired": 1,
 	} {
 		require.GreaterOrEqual(t, seen[what], least, what)
 	}
@@ -402,12 +402,15 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		investigate.KindEmergency: func() custody.Act {
 			a := &investigate.Emergency{On: on, Alternatives: []string{"none"}, Findings: g.findings(), Impact: pick(r, "", "x", "x"), Outage: yes(), Rationale: "y", Text: "z"}
 			if a.Outage && !g.one(4) || g.one(8) {
-				a.NoticeDue, a.ExpectedBack = g.in(pick(r, -time.Minute, time.Second, 2*time.Minute, time.Hour)), g.in(pick(r, -time.Minute, time.Hour, time.Hour))
+				a.NoticeDue, a.ExpectedBack = g.in(pick(r, -time.Minute, time.Second, time.Second, time.Minute, time.Hour)), g.in(pick(r, -time.Minute, time.Hour, time.Hour))
 			}
 			return a
 		},
 		investigate.KindSignEmergency: func() custody.Act {
 			return &investigate.SignEmergency{On: on, As: pick(r, custody.RoleExecutive, custody.RoleServiceOwner, custody.RoleIncidentManager), Proposal: emergency()}
+		},
+		investigate.KindWithdrawEmergency: func() custody.Act {
+			return &investigate.WithdrawEmergency{On: on, Proposal: emergency(), Reason: "x"}
 		},
 		investigate.KindOutageNotice: func() custody.Act {
 			return &investigate.OutageNotice{On: on, Happened: g.when(), ExpectedBack: pick(r, 0, g.in(time.Hour)), Late: pick(r, "", "x"), Proposal: emergency(), Reference: "1"}
@@ -595,6 +598,10 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 		if act.Status == "established" {
 			g.seen["established"]++
 		}
+	case *investigate.WithdrawEmergency:
+		g.seen["proposals withdrawn"]++
+		of := func(e investigate.Mitigation) bool { return e.ID == act.Proposal }
+		require.False(g.t, was.Emergencies[slices.IndexFunc(was.Emergencies, of)].Approved(), "%s: approved, and withdrawn", g.where)
 	case *investigate.OutageNotice:
 		if act.Late != "" {
 			g.seen["late notices"]++
@@ -688,6 +695,7 @@ func (g *chance) lawful() {
 		}
 		require.Len(g.t, by, len(e.Signatures), g.where)
 		require.Len(g.t, as, len(e.Signatures), g.where)
+		require.False(g.t, e.Withdrawn != nil && e.Approved(), "%s: %s is withdrawn and approved", g.where, e.Label)
 		require.False(g.t, e.Approved() && len(by) != 3, "%s: approved by %d", g.where, len(by))
 		require.NotEmpty(g.t, e.Act.Impact, g.where)
 		if e.Act.Outage && f.Definition >= 2 {
@@ -1047,7 +1055,11 @@ func (g *chance) confirmed(id custody.EvidenceID) (is bool) {
 
 // emergency has one proposed, or signed by who may.
 func (g *chance) emergency(all map[custody.Kind]func() custody.Act) (string, custody.Act) {
-	if n := len(g.before.Emergencies); n > 0 {
+	if n := len(g.before.Emergencies); n > 0 && g.one(12) {
+		e := g.before.Emergencies[n-1]
+		return pick(g.r, g.manager(), g.name(e.By)), &investigate.WithdrawEmergency{On: g.on, Proposal: e.ID, Reason: "x"}
+	}
+	if n := len(g.before.Emergencies); n > 0 && g.before.Emergencies[n-1].Withdrawn == nil {
 		e := g.before.Emergencies[n-1]
 		for _, s := range []struct {
 			who string

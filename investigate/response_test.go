@@ -217,6 +217,43 @@ func TestEmergency(t *testing.T) {
 	s.tries("emil", x, "that is for the stages")
 }
 
+// TestProposalsAreWithdrawn by their author or the manager, while not all three have
+// signed; and then nobody signs them, and they are open no more (WP-89).
+func TestProposalsAreWithdrawn(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	x := &investigate.Emergency{On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Rationale: "he is exfiltrating now", Text: "cut the mail tier off"}
+	one, two, three := s.does("emil", x), s.does("emil", changed(x, func(e *investigate.Emergency) { e.Text = "no, the web tier" })), s.does("fay", x)
+	sign := func(id custody.Digest, as custody.Role) *investigate.SignEmergency {
+		return &investigate.SignEmergency{On: s.on, As: as, Proposal: id}
+	}
+	withdraw := func(id custody.Digest) *investigate.WithdrawEmergency {
+		return &investigate.WithdrawEmergency{On: s.on, Proposal: id, Reason: "he is gone"}
+	}
+	s.does("lena", sign(one, custody.RoleIncidentManager))
+	s.does("exa", sign(one, custody.RoleExecutive))
+	s.malformed("emil", changed(withdraw(one), func(w *investigate.WithdrawEmergency) { w.Reason = "" }), "reason is missing")
+	s.tries("emil", withdraw(nothing), "there is no proposal")
+	s.tries("emil", withdraw(three), "who alone withdraws it")
+	s.tries("exa", withdraw(one), "who alone withdraws it") // not even who signed it
+	s.tries("nina", withdraw(one), hidden)
+	s.does("emil", withdraw(one))
+	s.tries("emil", withdraw(one), "X-1 was withdrawn by")
+	s.tries("owen", sign(one, custody.RoleServiceOwner), "X-1 was withdrawn by "+string(s.id("emil"))+": he is gone")
+	p := s.picture()
+	require.NotContains(t, p.Open, "emergency mitigation X-1 lacks signatures")
+	require.Contains(t, p.Open, "emergency mitigation X-2 lacks signatures")
+	require.False(t, p.File.Emergencies[0].Approved())
+	require.Equal(t, "he is gone", p.File.Emergencies[0].Withdrawn.Act.Reason)
+	require.Equal(t, s.id("emil"), p.File.Emergencies[0].Withdrawn.By)
+	s.does("lena", withdraw(two))
+	for who, as := range map[string]custody.Role{"lena": custody.RoleIncidentManager, "owen": custody.RoleServiceOwner, "exa": custody.RoleExecutive} {
+		s.does(who, sign(three, as))
+	}
+	s.tries("fay", withdraw(three), "X-3 is approved")
+	s.tries("lena", withdraw(three), "X-3 is approved")
+	require.NotContains(t, s.picture().Open, "emergency mitigation X-2 lacks signatures")
+}
+
 // TestOutagesHaveTimes: by when customers are told, and by when the service is back; who
 // tells them late says why, and by how much shows (WP-91).
 func TestOutagesHaveTimes(t *testing.T) {

@@ -125,7 +125,7 @@ func showPicture(p investigate.Picture) string {
 		line("measure", "%s", showMeasure(m))
 	}
 	for _, m := range p.File.Emergencies {
-		line("emergency", "%s  %s  (%d of 3 signatures)", m.Label, m.Act.Detail(), len(m.Signatures))
+		line("emergency", "%s", showEmergency(m))
 	}
 	for _, o := range p.Outages {
 		line("outage", "%s", showOutage(o))
@@ -179,6 +179,14 @@ func showStep(s investigate.StepDue) string {
 		owner += ", automated"
 	}
 	return fmt.Sprintf("%s %d: %s  (%s; %s)", s.Procedure, s.Version, s.Step, owner, due)
+}
+
+func showEmergency(m investigate.Mitigation) string {
+	how := fmt.Sprintf("%d of 3 signatures", len(m.Signatures))
+	if w := m.Withdrawn; w != nil {
+		how = fmt.Sprintf("withdrawn by %s at %s: %s", w.By, w.Recorded, w.Act.Detail())
+	}
+	return fmt.Sprintf("%s  %s  (%s)", m.Label, m.Act.Detail(), how)
 }
 
 func showOutage(o investigate.Outage) string {

@@ -51,6 +51,7 @@ var deeds = map[custody.Kind]string{
 	"mitigation.containment":  "verified whether a risk is contained",
 	"emergency.propose":       "proposed an emergency mitigation",
 	"emergency.sign":          "signed an emergency mitigation",
+	"emergency.withdraw":      "took the proposal of an emergency mitigation back",
 	"emergency.outage-notice": "put the notice of an outage on record",
 
 	"postmortem.issue":           "issued the post-mortem",

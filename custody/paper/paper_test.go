@@ -430,7 +430,7 @@ func TestWhatARowTells(t *testing.T) {
 	require.NoError(t, err)
 	var b bytes.Buffer
 	require.NoError(t, bundle.Write(&b, c))
-	p, err := paper.Read(b.Bytes(), l.Trust, words())
+	p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	e := &p.Verdict.Timeline[1]
 	e.Detail = "activity: the SHA-256 is the one on the label, sagt Jörg Müller, der sie mit der auf dem Etikett verglichen hat"

@@ -103,6 +103,7 @@ incident.stage              incident   team team team team team team team team t
 incident.close              incident   team team team team team team team team team team team team team team
 incident.note               incident   team team team team team team team team team team team team team team
 incident.clear              incident   team team team team team team team team team team team team team team
+emergency.withdraw          incident   team team team team team team team team team team team team team team
 finding.record              incident   team team team team team team team team team team team team team team
 mitigation.measure          incident   team team team team team team team team team team team team team team
 emergency.sign              incident   team team team team team team team team team team team team team team
