@@ -125,6 +125,16 @@ func (g *graph) investigation(made custody.Digest) {
 	if len(v.Withheld) > 0 {
 		from += fmt.Sprintf(" Records of the bundle that are withheld, and are not told here: %d.", len(v.Withheld))
 	}
+	if len(v.Erased) > 0 {
+		from += fmt.Sprintf(" Records of it that are erased by order: %d.", len(v.Erased))
+	}
+	if !v.Complete {
+		from += " Later records are not excluded."
+	}
+	for _, w := range v.Warnings {
+		from += fmt.Sprintf(" Disputable: %s: %s.", w.Where, w.What)
+	}
+	from += " That the decisions were right under the policy was not checked."
 	n := node{
 		"case-investigation:investigationForm": "incident",
 		"uco-core:name":                        g.title(),

@@ -224,3 +224,21 @@ func TestWhatAnActionIsAbout(t *testing.T) {
 	require.Contains(t, string(b), `"about `+other.String()+`"`)
 	require.Contains(t, string(b), `"corrected or taken back by `+other.String()+`"`)
 }
+
+// TestWhatAnExportIsSilentAbout: nothing that a verdict warns of.
+func TestWhatAnExportIsSilentAbout(t *testing.T) {
+	_, v := verdict(t)
+	says := func(text string) bool {
+		b, err := caseuco.Write(v, custody.Digest{})
+		require.NoError(t, err)
+		return strings.Contains(string(b), text)
+	}
+	require.True(t, says("That the decisions were right under the policy was not checked."))
+	require.False(t, says("Later records are not excluded."))
+	require.False(t, says("Disputable"))
+	v.Complete, v.Erased = false, []bundle.Erased{{}}
+	v.Warnings = []bundle.Problem{{Where: "policy", What: "was signed with a key that was revoked"}}
+	require.True(t, says("Later records are not excluded."))
+	require.True(t, says("Records of it that are erased by order: 1."))
+	require.True(t, says("Disputable: policy: was signed with a key that was revoked."))
+}
