@@ -345,11 +345,12 @@ func (i *Incident) unstable() []string {
 	lacks(len(i.Plans) == 0, "a recovery plan (mitigation.plan)")
 	lacks(!i.contained(RiskCustomer), "that the risk to customers is contained (mitigation.containment)")
 	lacks(!i.contained(RiskBusiness), "that the risk to the business is contained (mitigation.containment)")
+	var l lacking
 	for _, m := range i.Measures {
-		lacks(m.Dropped == nil && m.Act.Type == MeasureLongTerm, "a repair item for the long-term measure "+m.Label+" (mitigation.drop)")
-		lacks(m.Dropped == nil && m.Act.Type != MeasureLongTerm && !m.Effective(), "measure "+m.Label+" carried out and tested, or dropped")
+		l.is(m.Dropped == nil && m.Act.Type == MeasureLongTerm, "a repair item (mitigation.drop) for each long-term measure", m.Label)
+		l.is(m.Dropped == nil && m.Act.Type != MeasureLongTerm && !m.Effective(), "each measure carried out and tested, or dropped", m.Label)
 	}
-	missing = append(missing, i.unannounced()...)
+	missing = append(append(missing, l.list()...), i.unannounced()...)
 	if r := current(i.Ratings); r != nil {
 		lacks(r.DataRisk != RiskNone, "a rating by which customer data is at risk no more (incident.rate)")
 	}

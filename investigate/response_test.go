@@ -365,12 +365,12 @@ func TestStabilizeIsNotLeft(t *testing.T) {
 
 	fix := &investigate.Measure{On: s.on, Findings: []custody.Digest{s.finding}, Owner: s.id("emil"), Text: "patch", Type: investigate.MeasureCorrective}
 	id := s.does("lena", fix)
-	s.tries("lena", s.move(investigate.StageClose), "measure M-1 carried out and tested, or dropped")
+	s.tries("lena", s.move(investigate.StageClose), "each measure carried out and tested, or dropped: M-1")
 	s.does("emil", &investigate.CarryOut{On: s.on, Happened: s.now(), How: "x", Measure: id})
-	s.tries("lena", s.move(investigate.StageClose), "measure M-1 carried out and tested, or dropped")
+	s.tries("lena", s.move(investigate.StageClose), "each measure carried out and tested, or dropped: M-1")
 	s.does("fay", &investigate.Test{On: s.on, Happened: s.now(), How: "x", Measure: id, Passed: true})
 	long := s.does("lena", changed(fix, func(m *investigate.Measure) { m.Type = investigate.MeasureLongTerm }))
-	s.tries("lena", s.move(investigate.StageClose), "a repair item for the long-term measure M-2")
+	s.tries("lena", s.move(investigate.StageClose), "a repair item (mitigation.drop) for each long-term measure: M-2")
 	s.does("lena", &investigate.Drop{On: s.on, Measure: long, Repair: s.does("lena", s.repair())})
 
 	rated := s.does("lena", s.rate(1, investigate.RiskConfirmed))
@@ -1062,4 +1062,23 @@ func TestAtRiskUntilContained(t *testing.T) {
 	s.does("lena", s.rate(2, investigate.RiskNone))
 	s.does("fay", s.contains(investigate.RiskCustomer, false))
 	s.tries("lena", s.rate(2, investigate.RiskNone), "it is at risk")
+}
+
+// TestManyMeasuresThatAreNotDone: however many there are, the refusal has room in a
+// record, and the record in a bundle: anybody who adds measures could otherwise see to it
+// that the incident is never proven.
+func TestManyMeasuresThatAreNotDone(t *testing.T) {
+	s := newStory(t).to(investigate.StageStabilize)
+	s.looks(func(v custody.View, i *investigate.Incident) {
+		for n := range 25_000 {
+			kind := []string{investigate.MeasureContainment, investigate.MeasureLongTerm}[n%2]
+			apply(t, i, &investigate.Measure{On: s.on, Owner: s.id("emil"), Text: "x", Type: kind})
+		}
+		move := s.move(investigate.StageClose)
+		_, err := move.Lawful(v, &custody.Statement{Act: move, Header: custody.Header{Actor: s.id("lena"), Time: s.in(0)}})
+		require.ErrorContains(t, err, "a repair item (mitigation.drop) for each long-term measure: M-2, M-4, ")
+		require.ErrorContains(t, err, "each measure carried out and tested, or dropped: M-1, M-3, ")
+		require.ErrorContains(t, err, " and 12480 more")
+		require.Less(t, len(err.Error()), 2000)
+	})
 }
