@@ -176,40 +176,53 @@ func (i *Incident) open(now custody.Time) []string {
 	return append(append(list, i.unknown(now)...), i.baseless()...)
 }
 
-// rests notes which of the findings that something rests on were withdrawn or corrected
-// since.
-func (w *wants) rests(i *Incident, what string, ids ...custody.Digest) {
+// fallen has the labels of the findings that were withdrawn or corrected.
+type fallen map[custody.Digest]string
+
+func (i *Incident) fallen() fallen {
+	list := fallen{}
+	for _, f := range i.Findings {
+		if !f.Stands() {
+			list[f.ID] = f.Label
+		}
+	}
+	return list
+}
+
+// rests notes which of the findings that something rests on are among them.
+func (w *wants) rests(on fallen, what string, ids ...custody.Digest) {
 	for _, id := range ids {
-		if f := i.finding(id); f != nil && !f.Stands() {
-			*w = append(*w, what+" rests on finding "+f.Label+", which does not stand")
+		if label, is := on[id]; is {
+			*w = append(*w, what+" rests on finding "+label+", which does not stand")
 		}
 	}
 }
 
 // adrift lists what is said of the risk to customer data and rests on such findings.
 func (i *Incident) adrift() (list wants) {
+	on := i.fallen()
 	if r := current(i.Ratings); r != nil {
-		list.rests(i, "the rating", r.Finding)
+		list.rests(on, "the rating", r.Finding)
 	}
 	if c := current(i.Customers); c != nil {
-		list.rests(i, "what is said of customers", c.Findings...)
+		list.rests(on, "what is said of customers", c.Findings...)
 	}
 	return list
 }
 
 // baseless lists what rests on findings that were withdrawn or corrected since.
 func (i *Incident) baseless() []string {
-	list := i.adrift()
+	list, on := i.adrift(), i.fallen()
 	if p := current(i.Plans); p != nil {
-		list.rests(i, "the plan", p.Findings...)
+		list.rests(on, "the plan", p.Findings...)
 	}
 	for _, m := range i.Measures {
 		if m.Dropped == nil {
-			list.rests(i, "measure "+m.Label, m.Act.Findings...)
+			list.rests(on, "measure "+m.Label, m.Act.Findings...)
 		}
 	}
 	for _, e := range i.Emergencies {
-		list.rests(i, "emergency mitigation "+e.Label, e.Act.Findings...)
+		list.rests(on, "emergency mitigation "+e.Label, e.Act.Findings...)
 	}
 	return list
 }

@@ -1082,3 +1082,26 @@ func TestManyMeasuresThatAreNotDone(t *testing.T) {
 		require.Less(t, len(err.Error()), 2000)
 	})
 }
+
+// TestManyMeasuresOfManyFindings: what rests on what is looked up while others wait for
+// their turn to read, and after each act. It took seconds.
+func TestManyMeasuresOfManyFindings(t *testing.T) {
+	i := investigate.NewIncident()
+	said := func(n int, act custody.Act) custody.Digest {
+		s := &custody.Statement{Payload: custody.Hash(fmt.Appendf(nil, "%d %T", n, act)), Act: act}
+		require.NoError(t, i.Apply(permitted, s))
+		return s.Payload
+	}
+	var findings []custody.Digest
+	for n := range 2000 {
+		findings = append(findings, said(n, &investigate.Finding{}))
+	}
+	for n := range 10_000 {
+		said(n, &investigate.Measure{Findings: findings[n%1900:][:100]})
+	}
+	said(0, &investigate.WithdrawFinding{Finding: findings[5]})
+	began := time.Now()
+	open := i.Outline(investigate.Opened{}, 1).Open
+	require.Less(t, time.Since(began), 2*time.Second)
+	require.Contains(t, open, "measure M-1 rests on finding F-6, which does not stand")
+}
