@@ -36,7 +36,7 @@ func (a *Clear) Detail() string {
 	if a.Until != 0 {
 		text += fmt.Sprintf(", until %s", a.Until)
 	}
-	return fmt.Sprintf("%s, by %s: %s", text, a.Authority, firstLine(a.Conditions))
+	return fmt.Sprintf("%s, by %s: %s", text, a.Authority, inLine(a.Conditions))
 }
 
 // Check implements custody.Act.

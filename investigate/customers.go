@@ -40,7 +40,7 @@ func (a *Customers) Detail() string {
 		if len(a.Results) > 0 {
 			results = strings.Join(a.Results, ", ")
 		}
-		text += fmt.Sprintf("; %s; whose: %s; %s", results, strings.Join(a.Customers, ", "), firstLine(a.How))
+		text += fmt.Sprintf("; %s; whose: %s; %s", results, strings.Join(a.Customers, ", "), inLine(a.How))
 	}
 	return text
 }

@@ -22,6 +22,15 @@ func TestWhatAHistoryTells(t *testing.T) {
 		"cut it off; impact: i; rationale: r; instead of: a; causes an outage": &investigate.Emergency{
 			Text: "cut it off", Impact: "i", Rationale: "r", Alternatives: []string{"a"}, Outage: true,
 		},
+		"cut it off / and wipe it; impact: none / but to Contoso; rationale: it spreads / it seems; instead of: a": &investigate.Emergency{
+			Text: "cut it off\nand wipe it", Impact: "none\nbut to Contoso", Rationale: "it spreads\nit seems", Alternatives: []string{"a"},
+		},
+		"tentative, confidence low: a login; fact: a login / as root; taken to mean: he had it / or she; limits: the log / is short": &investigate.Finding{
+			Status: "tentative", Confidence: "low", Title: "a login", Fact: "a login\nas root", Interpretation: "he had it\nor she", Limits: "the log\nis short",
+		},
+		"agrees: I read it / and not all of it":         &investigate.Review{Verdict: "agrees", Text: "I read it\nand not all of it"},
+		"it is older / by a year":                       &investigate.WithdrawFinding{Reason: "it is older\nby a year"},
+		"all images, by a contract: none / but no mail": &investigate.Clear{Authority: "a contract", Conditions: "none\nbut no mail"},
 		"operator: ticket 7, at 2026-11-23T08:00:00.000000Z; at risk: integrity; of an exercise": &investigate.Detection{
 			Happened: when, Source: "operator", Reference: "ticket 7", Properties: []string{"integrity"}, Exercise: true,
 		},

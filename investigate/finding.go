@@ -62,9 +62,9 @@ func (*Finding) Kind() custody.Kind { return KindFinding }
 
 // Detail says in a line what a history tells of it.
 func (a *Finding) Detail() string {
-	text := fmt.Sprintf("%s, confidence %s: %s; fact: %s; taken to mean: %s", a.Status, a.Confidence, a.Title, firstLine(a.Fact), firstLine(a.Interpretation))
+	text := fmt.Sprintf("%s, confidence %s: %s; fact: %s; taken to mean: %s", a.Status, a.Confidence, a.Title, inLine(a.Fact), inLine(a.Interpretation))
 	if a.Limits != "" {
-		text += "; limits: " + firstLine(a.Limits)
+		text += "; limits: " + inLine(a.Limits)
 	}
 	if len(a.Alternatives) > 0 {
 		text += "; what else it could be: " + strings.Join(a.Alternatives, ", ")
@@ -74,6 +74,10 @@ func (a *Finding) Detail() string {
 	}
 	return text
 }
+
+// inLine is a text of several lines as it stands in one, whole: what people rely upon,
+// or sign, does not end where somebody began a new line.
+func inLine(s string) string { return strings.ReplaceAll(s, "\n", " / ") }
 
 // Check implements custody.Act.
 func (a *Finding) Check(s *custody.Statement) error {
@@ -244,7 +248,7 @@ type Review struct {
 func (*Review) Kind() custody.Kind { return KindReview }
 
 // Detail says in a line what a history tells of it.
-func (a *Review) Detail() string { return a.Verdict + ": " + firstLine(a.Text) }
+func (a *Review) Detail() string { return a.Verdict + ": " + inLine(a.Text) }
 
 // Check implements custody.Act.
 func (a *Review) Check(*custody.Statement) error {
@@ -295,7 +299,7 @@ type WithdrawFinding struct {
 func (*WithdrawFinding) Kind() custody.Kind { return KindWithdrawFinding }
 
 // Detail says in a line what a history tells of it.
-func (a *WithdrawFinding) Detail() string { return firstLine(a.Reason) }
+func (a *WithdrawFinding) Detail() string { return inLine(a.Reason) }
 
 // Check implements custody.Act.
 func (a *WithdrawFinding) Check(*custody.Statement) error { return a.names(text("reason", a.Reason)) }

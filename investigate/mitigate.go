@@ -385,7 +385,7 @@ func (*Emergency) Kind() custody.Kind { return KindEmergency }
 
 // Detail says in a line what a history tells of it.
 func (a *Emergency) Detail() string {
-	text := fmt.Sprintf("%s; impact: %s; rationale: %s; instead of: %s", firstLine(a.Text), firstLine(a.Impact), firstLine(a.Rationale), strings.Join(a.Alternatives, ", "))
+	text := fmt.Sprintf("%s; impact: %s; rationale: %s; instead of: %s", inLine(a.Text), inLine(a.Impact), inLine(a.Rationale), strings.Join(a.Alternatives, ", "))
 	if a.Outage {
 		text += "; causes an outage"
 	}
