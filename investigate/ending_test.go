@@ -169,3 +169,13 @@ func TestNobodySignsForWhatWasWithdrawn(t *testing.T) {
 	require.Contains(t, s.picture().Open, "emergency mitigation X-1 rests on finding F-1, which does not stand")
 	s.tries("lena", sign(custody.RoleIncidentManager), "or it was withdrawn or corrected")
 }
+
+// TestNothingIsContainedBeforeTheFirstIndication: it would count as contained at once
+// (WP-54, WP-87).
+func TestNothingIsContainedBeforeTheFirstIndication(t *testing.T) {
+	s := newStory(t).to(investigate.StageDiagnose)
+	early := s.contains(investigate.RiskCustomer, true)
+	early.At = s.in(-48 * time.Hour)
+	s.tries("emil", early, "the first indication was at")
+	s.does("emil", s.contains(investigate.RiskCustomer, true))
+}

@@ -317,7 +317,7 @@ func (a *Containment) Check(s *custody.Statement) error {
 func (a *Containment) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	if err == nil {
-		err = first(i.responding(), i.among(s.Actor, custody.RoleIncidentManager, custody.RoleForensicEngineer, custody.RoleServiceExpert))
+		err = first(i.responding(), i.among(s.Actor, custody.RoleIncidentManager, custody.RoleForensicEngineer, custody.RoleServiceExpert), i.afterDetection(a.At))
 	}
 	return out, err
 }

@@ -154,6 +154,11 @@ func (i *Incident) since(at custody.Time) error {
 	if n := len(i.Reopened); n > 0 && at < i.Reopened[n-1].Act.At {
 		return no("the incident was closed at %s, later than %s, and reopened since", i.Reopened[n-1].Act.At, at)
 	}
+	return i.afterDetection(at)
+}
+
+// afterDetection returns an Unlawful error when a time lies before the first indication.
+func (i *Incident) afterDetection(at custody.Time) error {
 	if first := i.Detected(); at < first {
 		return no("the first indication was at %s, later than %s", first, at)
 	}
