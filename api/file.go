@@ -33,7 +33,41 @@ func (a *API) file(r *http.Request, read *guard.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	parts, err := a.partsOf(read, opened)
+	if err != nil {
+		return nil, err
+	}
+	p.Parts = append(p.Parts, parts...)
 	return written(p)
+}
+
+// partsOf returns an incident, and those of its parts that the reader may read; nothing
+// when there are none.
+func (a *API) partsOf(read *guard.Reader, whole investigate.Opened) ([]investigate.Part, error) {
+	opened, err := incidentsOf(read)
+	if err != nil {
+		return nil, err
+	}
+	var list, parts []investigate.Part
+	for _, o := range opened {
+		shown, _, err := a.showIncident(read, o)
+		p := investigate.Part{ID: o.ID, Title: o.Act.Title, Assigned: shown.Assigned}
+		switch {
+		case isUnknown(err):
+		case err != nil:
+			return nil, err
+		case o.ID == whole.ID:
+			list = append(list, p)
+		case shown.Parent == whole.ID:
+			parts = append(parts, p)
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	list = append(list, parts...)
+	investigate.Coordinate(list)
+	return list, nil
 }
 
 func written(v any) (jsontext.Value, error) {

@@ -27,7 +27,36 @@ type Picture struct {
 	Derived    []Derivative       `json:"derived"`  // items that came out of processes
 	Reports    []Linked           `json:"reports"`  // of vulnerabilities, that are linked to it
 	Unseen     []UnseenItem       `json:"unseen"`   // what findings cite and their authors never had in hand
+	Parts      []Part             `json:"parts"`    // of a coordinated incident: itself, and those of its parts that the reader may see; else empty
 	File       File               `json:"file"`
+}
+
+// Part is an incident that others are coordinated with: who is of its team, and who of
+// the teams of the others is not.
+type Part struct {
+	ID       custody.IncidentID    `json:"id"`
+	Title    string                `json:"title"`
+	Assigned []custody.PrincipalID `json:"assigned"`
+	Lacking  []custody.PrincipalID `json:"lacking"`
+}
+
+// Coordinate notes in each of several incidents who is of the team of another one of
+// them, and not of its own; in order of identifiers.
+func Coordinate(parts []Part) {
+	var all []custody.PrincipalID
+	for _, p := range parts {
+		all = append(all, p.Assigned...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for n := range parts {
+		parts[n].Lacking = []custody.PrincipalID{}
+		for _, p := range all {
+			if !slices.Contains(parts[n].Assigned, p) {
+				parts[n].Lacking = append(parts[n].Lacking, p)
+			}
+		}
+	}
 }
 
 // Derivative is an item that came out of what was done with others, and those.
@@ -109,7 +138,7 @@ func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
 		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
-		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Outages: i.outages(now), Derived: []Derivative{}, Reports: []Linked{}, Unseen: []UnseenItem{}, File: i.File,
+		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Outages: i.outages(now), Derived: []Derivative{}, Reports: []Linked{}, Parts: []Part{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {
 		p.Uncovered = []Span{}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,12 +113,20 @@ func (a *app) incidentShow() *cobra.Command {
 	}
 }
 
-// onTeam is a verb that takes an incident, a principal and a purpose.
+// onTeam is a verb that takes an incident, a principal and a purpose, and with --parts
+// goes on with the incident's parts.
 func (a *app) onTeam(verb, what string, act func(custody.IncidentID, custody.PrincipalID) custody.Act) *cobra.Command {
 	var why string
+	var parts bool
 	c := &cobra.Command{
-		Use: verb + " i-… p-… --purpose WHY", Short: what, Args: exactly(2),
+		Use: verb + " i-… p-… --purpose WHY [--parts]", Short: what, Args: exactly(2),
 		Example: fmt.Sprintf("  custody incident %s i-abcdefghijklmnop p-abcdefghijklmnop --purpose \"disk forensics\"", verb),
+		Long: what + `.
+
+--parts does the same in the incidents that are parts of it (incident teams --parent),
+as far as you may see them: with a record in each, since each has a team of its own.
+What is refused in one does not keep it from the others; exit code 1 then. It can be
+repeated: where it is so already, nothing is said again.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			i, err := custody.ParseIncidentID(args[0])
 			if err != nil {
@@ -132,6 +143,11 @@ func (a *app) onTeam(verb, what string, act func(custody.IncidentID, custody.Pri
 			if err != nil {
 				return err
 			}
+			if parts {
+				return a.onParts(c.Context(), cl, i, p, verb == "assign", func(in custody.IncidentID) (*client.Said, error) {
+					return cl.Put(c.Context(), why, act(in, p))
+				})
+			}
 			said, err := cl.Put(c.Context(), why, act(i, p))
 			if err != nil {
 				return err
@@ -140,5 +156,68 @@ func (a *app) onTeam(verb, what string, act func(custody.IncidentID, custody.Pri
 		},
 	}
 	c.Flags().StringVar(&why, "purpose", "", "why")
+	c.Flags().BoolVar(&parts, "parts", false, "in the incidents that are parts of it too")
 	return c
+}
+
+// membership is what became of it in one of several incidents.
+type membership struct {
+	Incident custody.IncidentID `json:"incident"`
+	Outcome  string             `json:"outcome"` // done, already or refused
+	Why      string             `json:"why,omitempty"`
+	Proof    *proof             `json:"proof,omitempty"`
+}
+
+// onParts gives or takes somebody's membership in an incident and its parts, where it is
+// not so already.
+func (a *app) onParts(ctx context.Context, cl *client.Client, whole custody.IncidentID, p custody.PrincipalID, member bool, say func(custody.IncidentID) (*client.Said, error)) error {
+	known, err := cl.Incidents(ctx)
+	if err != nil {
+		return err
+	}
+	is := map[custody.IncidentID]bool{}
+	of := []custody.IncidentID{whole}
+	for _, i := range known.Incidents {
+		if i.ID == whole || i.Parent == whole {
+			is[i.ID] = slices.Contains(i.Assigned, p) == member
+		}
+		if i.Parent == whole && i.ID != whole {
+			of = append(of, i.ID)
+		}
+	}
+	list, text, refused := []membership{}, "", false
+	for _, i := range of {
+		m := membership{Incident: i, Outcome: "already"}
+		if !is[i] {
+			said, err := say(i)
+			problem := new(client.Error)
+			switch {
+			case err == nil:
+				shown := proofOf(said, "")
+				m.Outcome, m.Proof = "done", &shown
+			case errors.As(err, &problem) && exitCode(err) == exitRefused:
+				m.Outcome, m.Why, refused = "refused", err.Error(), true
+			default:
+				return errors.Join(a.answer(list, text), fmt.Errorf("in %s: %w; say it again", i, err))
+			}
+		}
+		list, text = append(list, m), text+showMembership(m)
+	}
+	if err := a.answer(list, text); err != nil {
+		return err
+	}
+	if refused {
+		return failure{exitRefused}
+	}
+	return nil
+}
+
+func showMembership(m membership) string {
+	switch {
+	case m.Proof != nil:
+		return fmt.Sprintf("%s  done, on record as leaf %d of the log (proven at size %d)\n", m.Incident, m.Proof.Index, m.Proof.Size)
+	case m.Why != "":
+		return fmt.Sprintf("%s  REFUSED  %s\n", m.Incident, m.Why)
+	}
+	return fmt.Sprintf("%s  %s\n", m.Incident, m.Outcome)
 }

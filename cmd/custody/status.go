@@ -115,6 +115,9 @@ func showPicture(p investigate.Picture) string {
 			line("role", "%s: %s since %s", h.Role, h.Principal, h.From)
 		}
 	}
+	for _, x := range p.Parts {
+		line("members", "%s", showPart(x, p.ID))
+	}
 	for _, d := range p.Derived {
 		line("derived", "%s from %s", d.Evidence, join(d.Originals))
 	}
@@ -156,12 +159,29 @@ func showPicture(p investigate.Picture) string {
 	return b.String()
 }
 
-func join(ids []custody.EvidenceID) string {
+func join[ID ~string](ids []ID) string {
 	list := make([]string, len(ids))
 	for n, id := range ids {
 		list[n] = string(id)
 	}
 	return strings.Join(list, ", ")
+}
+
+// showPart tells of a coordinated incident, or of a part of it, who is of its team and
+// who of the others' is not.
+func showPart(x investigate.Part, of custody.IncidentID) string {
+	where := "part " + string(x.ID) + " (" + x.Title + ")"
+	if x.ID == of {
+		where = "here"
+	}
+	text := where + ": " + join(x.Assigned)
+	if len(x.Assigned) == 0 {
+		text = where + ": nobody"
+	}
+	if len(x.Lacking) > 0 {
+		text += "; not of it: " + join(x.Lacking)
+	}
+	return text
 }
 
 func showStep(s investigate.StepDue) string {
