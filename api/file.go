@@ -184,12 +184,14 @@ func (a *API) reported(read *guard.Reader) ([]investigate.Vulnerability, error) 
 // rotaAhead is for how long the programme looks for times without anybody on call.
 const rotaAhead = 14 * 24 * time.Hour
 
-// Team is who is on call, and when nobody is.
+// Team is who is on call, and when nobody is; the procedures; and how the review of the
+// service's defaults stands.
 type Team struct {
 	Rota     []investigate.Entry[investigate.Rota] `json:"rota"`
 	Unmanned []investigate.Span                    `json:"unmanned"` // within the next 14 days
 
 	Procedures []investigate.Entry[investigate.Procedure] `json:"procedures"` // all versions, in order
+	Defaults   investigate.Defaults                       `json:"defaults"`   // how the review of the service's defaults stands
 }
 
 func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
@@ -206,7 +208,7 @@ func (a *API) team(_ *http.Request, read *guard.Reader) (any, error) {
 	}
 	now := read.View().Now()
 	t := Team{Rota: []investigate.Entry[investigate.Rota]{}, Unmanned: able.Unmanned(now, now.Add(rotaAhead)),
-		Procedures: append([]investigate.Entry[investigate.Procedure]{}, l.Procedures...),
+		Procedures: append([]investigate.Entry[investigate.Procedure]{}, l.Procedures...), Defaults: l.DefaultsAt(now),
 	}
 	for _, d := range l.Rota {
 		if d.Act.To > now {

@@ -75,6 +75,7 @@ func TestAnIncidentsFile(t *testing.T) {
 	require.NoError(t, json.Unmarshal(s.get(outsider, "/v1/team").body, &team))
 	require.Len(t, team.Rota, 1)
 	require.Len(t, team.Unmanned, 1, "after that nobody is on call")
+	require.True(t, team.Defaults.Overdue, "nobody reviewed them")
 
 	var p investigate.Programme
 	require.NoError(t, json.Unmarshal(s.get(lead, "/v1/programme").body, &p))

@@ -40,6 +40,7 @@ func incidentActs(s *guardtest.Story) []custody.Act {
 		&investigate.Rota{From: now, Principal: engineer, To: now.Add(12 * time.Hour)},
 
 		&investigate.Procedure{Name: "intrusion", Steps: []investigate.ProcedureStep{{Minutes: 30, Name: "isolate the host", Stage: investigate.StageDiagnose}}, Version: 2},
+		&investigate.ReviewDefaults{Decided: "kept,\nbut for the archive: 730 days", Document: "OPERATING.md", Next: now.Add(4000 * time.Hour), SHA256: before},
 		&investigate.Step{On: on, Automated: true, Done: now.Add(-time.Minute), Owner: engineer, Procedure: "intrusion", Step: "isolate the host", Version: 2},
 
 		&investigate.Move{On: on, Happened: at, Definition: 1, Exception: "a second attacker was found", Stage: investigate.StageDiagnose, Undocumented: "nothing was found"},

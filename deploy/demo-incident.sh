@@ -81,7 +81,11 @@ as lena team rota "$(id olga)" --from "$(ago '1 hour')" --to "$(in_ '6 days')"
 as lena team rota "$(id mia)" --from "$(in_ '5 days')" --to "$(in_ '11 days')"
 refused 'NOBODY ON CALL' custody --home lena team list
 as lena team rota "$(id olga)" --from "$(in_ '10 days')" --to "$(in_ '16 days')"
+must 'DEFAULTS OF THE SERVICE NEVER REVIEWED'
+refused 'due within 366 days' custody --home admin team review-defaults "$here/deploy/OPERATING.md" --decided kept --next "$(in_ '2 years')" --purpose "set up"
+as admin team review-defaults "$here/deploy/OPERATING.md" --decided "kept: this is a demonstration" --next "$(in_ '6 months')" --purpose "set up"
 as lena team list
+must 'defaults reviewed 0 days ago'
 
 step "Detect: an engineer of the web tier notices something, and sees nothing of other incidents by saying so"
 as stef incident open --title "web01 talks to an unknown host" --detected "$(ago '3 hours')"

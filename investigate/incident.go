@@ -25,9 +25,10 @@ func Acts() custody.Vocabulary {
 		KindUnassign: func() custody.Act { return new(Unassign) },
 		KindRetain:   func() custody.Act { return new(Retain) },
 
-		KindRota:      func() custody.Act { return new(Rota) },
-		KindProcedure: func() custody.Act { return new(Procedure) },
-		KindStep:      func() custody.Act { return new(Step) },
+		KindRota:           func() custody.Act { return new(Rota) },
+		KindProcedure:      func() custody.Act { return new(Procedure) },
+		KindReviewDefaults: func() custody.Act { return new(ReviewDefaults) },
+		KindStep:           func() custody.Act { return new(Step) },
 
 		KindReportVulnerability: func() custody.Act { return new(ReportVulnerability) },
 		KindAssessVulnerability: func() custody.Act { return new(AssessVulnerability) },
@@ -264,12 +265,14 @@ func onIncident(v custody.View, id custody.IncidentID, s *custody.Statement) (*I
 }
 
 // Incidents is the fold of the stream incidents: which there are, who is on call, by
-// which procedures the team responds, and which vulnerabilities were reported.
+// which procedures the team responds, which vulnerabilities were reported, and when the
+// service's defaults were reviewed.
 type Incidents struct {
 	Opened []Opened // in order of their records
 	Rota   []Entry[Rota]
 
 	Procedures []Entry[Procedure] // all versions, in order of their records
+	Reviews    []Entry[ReviewDefaults]
 
 	Vulnerabilities []Vulnerability // in order of their records
 }
@@ -294,6 +297,8 @@ func (l *Incidents) Apply(r *custody.Record, s *custody.Statement) error {
 		l.Rota = append(l.Rota, Entry[Rota]{said(r, s), *act})
 	case *Procedure:
 		l.Procedures = append(l.Procedures, Entry[Procedure]{said(r, s), *act})
+	case *ReviewDefaults:
+		l.Reviews = append(l.Reviews, Entry[ReviewDefaults]{said(r, s), *act})
 	case filing:
 		act.file(l, said(r, s))
 	}

@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"

@@ -10,6 +10,55 @@ import (
 	"github.com/forensic-custody/custody/investigate"
 )
 
+// TestDefaultsAreReviewed: which document was read, what was decided, and by when it is
+// looked at again: within a year, or it is overdue (WP-21).
+func TestDefaultsAreReviewed(t *testing.T) {
+	c := newTroupe(t)
+	day := 24 * time.Hour
+	stands := func() (d investigate.Defaults) {
+		t.Helper()
+		require.NoError(t, c.Survey(t.Context(), func(v custody.View) error {
+			state, err := v.State(custody.IncidentsStream)
+			require.NoError(t, err)
+			d = state.(*investigate.Incidents).DefaultsAt(v.Now())
+			return nil
+		}))
+		return d
+	}
+	require.True(t, stands().Overdue, "never reviewed")
+	require.Equal(t, []investigate.Entry[investigate.ReviewDefaults]{}, stands().Reviews)
+	r := &investigate.ReviewDefaults{Decided: "kept,\nbut for the archive", Document: "OPERATING.md", Next: c.in(100 * day), SHA256: custody.Hash([]byte("the text"))}
+	for _, who := range []string{"emil", "olga", "lex", "aude", "nina"} {
+		c.tries(who, r, hidden)
+	}
+	c.tries("ada", changed(r, func(r *investigate.ReviewDefaults) { r.SHA256 = custody.Digest{} }), "names the document by its digest")
+	c.tries("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Decided = "" }), "what was decided")
+	c.tries("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Next = 0 }), "is due later than now")
+	c.tries("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Next = c.in(-time.Second) }), "is due later than now")
+	c.tries("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Next = c.in(367 * day) }), "is due within 366 days")
+	c.malformed("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Document = "" }), "document is missing")
+	c.malformed("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Next = -1 }), "is no time")
+	c.malformed("ada", changed(r, func(r *investigate.ReviewDefaults) { r.Decided = "\x00" }), "decided")
+	c.unpurposed("ada", r)
+	require.True(t, stands().Overdue, "what was refused is no review")
+
+	c.does("ada", r)
+	c.Pass(99 * day)
+	require.False(t, stands().Overdue)
+	require.InDelta(t, 99*24*60*60, stands().AgeSeconds, 60)
+	require.Equal(t, r.SHA256, stands().Reviews[0].Act.SHA256)
+	require.Equal(t, c.id("ada"), stands().Reviews[0].By)
+	c.Pass(2 * day)
+	require.True(t, stands().Overdue)
+	r.Next = c.in(366 * day)
+	c.does("lena", r)
+	require.False(t, stands().Overdue)
+	require.Len(t, stands().Reviews, 2, "no review goes")
+	require.Less(t, stands().AgeSeconds, int64(60), "of the last")
+	r.Next = c.in(day)
+	c.does("exa", r)
+}
+
 // TestProcedures: versions that stay, each by whom and why; and in an incident, of
 // each step, who does it, when it is due and when it was done (WP-11 to WP-13).
 func TestProcedures(t *testing.T) {

@@ -440,6 +440,9 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 		investigate.KindProcedure: func() custody.Act {
 			return &investigate.Procedure{Name: "intrusion", Version: g.procedures + pick[uint64](r, 1, 1, 0), Steps: []investigate.ProcedureStep{{Minutes: 5, Name: "call", Stage: "detect"}}}
 		},
+		investigate.KindReviewDefaults: func() custody.Act {
+			return &investigate.ReviewDefaults{Decided: pick(r, "", "kept"), Document: "OPERATING.md", Next: g.in(pick(r, -time.Hour, time.Hour, 9999*time.Hour)), SHA256: pick(r, custody.Digest{}, nothing)}
+		},
 		investigate.KindStep: func() custody.Act {
 			return &investigate.Step{On: on, Done: pick(r, 0, g.in(0)), Owner: g.id(g.anybody()), Procedure: "intrusion", Step: pick(r, "call", "run"), Version: pick(r, 1, g.procedures)}
 		},

@@ -844,7 +844,7 @@ func TestAClosedIncident(t *testing.T) {
 	for kind, create := range investigate.Acts() {
 		act := create()
 		switch kind {
-		case investigate.KindOpen, investigate.KindRota, investigate.KindProcedure,
+		case investigate.KindOpen, investigate.KindRota, investigate.KindProcedure, investigate.KindReviewDefaults,
 			investigate.KindReportVulnerability, investigate.KindAssessVulnerability, investigate.KindFixVulnerability, investigate.KindAcceptVulnerability, // of no incident
 			investigate.KindAssign, investigate.KindUnassign, investigate.KindRetain,
 			investigate.KindReopen, investigate.KindHandOver, investigate.KindSummary, investigate.KindApproveSummary,

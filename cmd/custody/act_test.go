@@ -21,7 +21,7 @@ import (
 // TestEveryActHasAVerb, and each of its flags says what it is for.
 func TestEveryActHasAVerb(t *testing.T) {
 	said := map[custody.Kind]int{
-		investigate.KindOpen: 1, investigate.KindAssign: 1, investigate.KindUnassign: 1, investigate.KindRetain: 1, investigate.KindRota: 1, investigate.KindProcedure: 1, // commands of their own
+		investigate.KindOpen: 1, investigate.KindAssign: 1, investigate.KindUnassign: 1, investigate.KindRetain: 1, investigate.KindRota: 1, investigate.KindProcedure: 1, investigate.KindReviewDefaults: 1, // commands of their own
 	}
 	a := new(app)
 	for _, n := range verbs {
@@ -188,6 +188,20 @@ func TestWhatAnActIsAbout(t *testing.T) {
 func TestATallyOfNothing(t *testing.T) {
 	require.Contains(t, showTally("exercises", investigate.Tally{}), "engaged after –, contained –, restored –\n")
 	require.Contains(t, showTally("incidents", investigate.Tally{Engaged: 90}), "engaged after 1m30s, contained –")
+}
+
+// TestDefaultsInWords: that nobody reviewed them, how long ago somebody did, and that it
+// is time to.
+func TestDefaultsInWords(t *testing.T) {
+	require.Equal(t, "DEFAULTS OF THE SERVICE NEVER REVIEWED\n", showDefaults(investigate.Defaults{Overdue: true}))
+	d := investigate.Defaults{AgeSeconds: 3 * 24 * 60 * 60, Reviews: []investigate.Entry[investigate.ReviewDefaults]{
+		{Act: investigate.ReviewDefaults{Document: "an older one"}}, {Act: investigate.ReviewDefaults{Document: "OPERATING.md", Decided: "kept"}},
+	}}
+	require.Contains(t, showDefaults(d), "defaults reviewed 3 days ago by ")
+	require.Contains(t, showDefaults(d), "OPERATING.md, sha256:")
+	require.NotContains(t, showDefaults(d), "OVERDUE")
+	d.Overdue = true
+	require.Contains(t, showDefaults(d), "REVIEW OF THE DEFAULTS OVERDUE since ")
 }
 
 // TestOutagesInWords: when a notice is due, by how much it is late or was, and why; and

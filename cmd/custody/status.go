@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,7 +38,7 @@ func (a *app) repairCommand() *cobra.Command {
 
 func (a *app) teamCommand() *cobra.Command {
 	return group("team", "Who is on call, who is ready for which role, how the response does",
-		a.teamRota(), a.teamList(), a.teamProcedure(), a.teamQualify(), a.teamDisqualify(), a.teamReport())
+		a.teamRota(), a.teamList(), a.teamProcedure(), a.teamReviewDefaults(), a.teamQualify(), a.teamDisqualify(), a.teamReport())
 }
 
 // showing is a command that shows what the service answers.
@@ -313,9 +315,10 @@ func (a *app) speak(c *cobra.Command, why string, act custody.Act) error {
 
 func (a *app) teamList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Show who is on call, and when nobody is; and the procedures", Args: exactly(0), Example: "  custody team list",
+		Use: "list", Short: "Show who is on call, and when nobody is; the procedures; and when the defaults were reviewed", Args: exactly(0), Example: "  custody team list",
 		Long: `Shows who is on call, and when nobody is within the next 14 days, and the versions of
-the procedures. Exit code 1 when there is a time without anybody.`,
+the procedures; and when the service's defaults were reviewed last, and that it is time
+to do so again. Exit code 1 when there is a time without anybody.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, _, err := a.dial(c.Context())
 			if err != nil {
@@ -344,7 +347,21 @@ func showTeam(t api.Team) string {
 	for _, p := range t.Procedures {
 		text += fmt.Sprintf("procedure %s  by %s at %s: %s\n", p.Act.Detail(), p.By, p.Recorded, p.Why)
 	}
-	return text + showUnmanned(t.Unmanned)
+	return text + showDefaults(t.Defaults) + showUnmanned(t.Unmanned)
+}
+
+// showDefaults says what was decided of the service's defaults, how long ago, and
+// whether it is time to look again.
+func showDefaults(d investigate.Defaults) string {
+	if len(d.Reviews) == 0 {
+		return "DEFAULTS OF THE SERVICE NEVER REVIEWED\n"
+	}
+	last := d.Reviews[len(d.Reviews)-1]
+	text := fmt.Sprintf("defaults reviewed %d days ago by %s at %s: %s\n", d.AgeSeconds/(24*60*60), last.By, last.Recorded, last.Act.Detail())
+	if d.Overdue {
+		text += fmt.Sprintf("REVIEW OF THE DEFAULTS OVERDUE since %s\n", last.Act.Next)
+	}
+	return text
 }
 
 func showUnmanned(spans []investigate.Span) string {
@@ -472,6 +489,36 @@ func (a *app) teamProcedure() *cobra.Command {
 	c.Flags().Var(listFlag{reflect.ValueOf(&act.Steps).Elem()}, "steps", "a step: in which stage, due how many minutes after it is first entered, and its name (repeat for several)")
 	c.Flags().Uint64Var(&act.Version, "version", 0, "of the procedure (default: the next)")
 	c.Flags().StringVar(&why, "purpose", "", "why")
+	return c
+}
+
+func (a *app) teamReviewDefaults() *cobra.Command {
+	var act investigate.ReviewDefaults
+	var why string
+	c := &cobra.Command{
+		Use: "review-defaults FILE --decided WHAT --next TIME --purpose WHY", Args: exactly(1),
+		Short: "Put on record that the service's defaults were reviewed, as a document describes them",
+		Long: `Puts on record that the defaults of the service were reviewed, and what was decided.
+FILE is the document that describes them, deploy/OPERATING.md; its digest goes on
+record, so that it is known what was read.`,
+		Example: `  custody team review-defaults deploy/OPERATING.md --decided "kept, but for the archive: 730 days" \
+    --next 2027-05-01T00:00:00Z --purpose "yearly review"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if why == "" {
+				return usagef("give --purpose")
+			}
+			b, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			act.Document, act.SHA256 = filepath.Base(args[0]), custody.Hash(b)
+			return a.speak(c, why, &act)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&act.Decided, "decided", "", "what is kept and what is changed")
+	f.Var(timeFlag{&act.Next}, "next", "by when they are reviewed again")
+	f.StringVar(&why, "purpose", "", "why")
 	return c
 }
 

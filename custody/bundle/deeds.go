@@ -69,6 +69,7 @@ var deeds = map[custody.Kind]string{
 
 	"incident.step":        "spoke of a step of a procedure",
 	"team.procedure":       "adopted a procedure",
+	"team.review-defaults": "reviewed the defaults of the service",
 	"team.rota":            "put somebody on call",
 	"principal.qualify":    "said that somebody is ready for a role",
 	"principal.disqualify": "took back that somebody is ready for a role",

@@ -135,9 +135,11 @@ func (c *check) belongs(e *entry) bool {
 	case *custody.ErasedRecord:
 		return r.Stream == a.Stream
 	}
-	// Acts upon incidents, which this package does not know: what opens one, and those in
-	// its own stream, which have it for their subject.
-	if s.Kind == kindOpenIncident {
+	// Acts upon incidents, which this package does not know: those of the register, some
+	// of which have a name for their subject that anybody could have chosen, and those in
+	// the incident's own stream, which have it for their subject.
+	switch s.Kind {
+	case kindOpenIncident, "team.rota", "team.procedure", "team.review-defaults":
 		return r.Stream == custody.IncidentsStream
 	}
 	return r.Stream.Kind() == "incident" && s.Act.Subject().Name == r.Stream.ID()

@@ -392,6 +392,8 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 		&custody.ExportIncident{Incident: custody.NewIncidentID(custody.Hash(nil))},
 		&custody.ReportIncident{Incident: custody.NewIncidentID(custody.Hash(nil)), Paper: custody.PaperCase, SHA256: custody.Hash(nil), Size: 1},
 		&investigate.Open{Class: investigate.Security, Title: fmt.Sprint(s.Incident), DetectedAt: 1},
+		&investigate.Procedure{Name: string(s.Incident), Steps: []investigate.ProcedureStep{{Name: "x", Stage: investigate.StageAssess}}, Version: 1},
+		&investigate.ReviewDefaults{Document: string(s.Incident), Decided: "kept", Next: 1, SHA256: custody.Hash(nil)},
 	} {
 		g, d := *f, *c
 		g.leaves, d.Streams = slices.Clone(f.leaves), slices.Clone(c.Streams)

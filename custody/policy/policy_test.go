@@ -110,6 +110,7 @@ emergency.sign              incident   team team team team team team team team t
 postmortem.issue            incident   team team team team team team team team team team team team team team
 repair.done                 incident   team team team team team team team team team team team team team team
 team.rota                   custody    .    .    yes  .    .    .    .    .    .    .    .    .    .    .
+team.review-defaults        custody    yes  .    yes  .    .    .    .    yes  .    .    .    .    .    .
 vulnerability.report        custody    yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  .    .    yes
 vulnerability.assess        custody    .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
 vulnerability.fix           custody    .    yes  yes  .    .    .    .    yes  .    .    .    .    .    .
