@@ -349,6 +349,28 @@ func TestVersionsOfTheStages(t *testing.T) {
 	}
 }
 
+// TestNoIncidentStartsByAnOldVersion: who wants fewer rules does not choose an older
+// version for it, once there was time to change; who goes by one goes on by it (WP-127).
+func TestNoIncidentStartsByAnOldVersion(t *testing.T) {
+	s, other := newStory(t), newStory(t)
+	by := func(s *story, version uint64, stage string) *investigate.Move {
+		return changed(s.move(stage), func(m *investigate.Move) { m.Definition, m.Exception = version, "a mistake" })
+	}
+	until := investigate.Definitions()[0].Until.Time()
+	for _, s := range []*story{s, other} {
+		s.does("emil", &investigate.Detection{On: s.on, Happened: s.now(), Properties: []string{"integrity"}, Reference: "alarm", Source: "monitoring-signature"})
+	}
+	s.does("lena", by(s, 1, investigate.StageAssess))
+	s.does("olga", &investigate.Assess{On: s.on, Escalated: true, Impact: "web tier", Privacy: "no", Security: "yes"})
+	s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 2})
+	s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
+	s.Pass(until.Sub(s.Now()))
+	other.Pass(until.Sub(other.Now()))
+	s.does("lena", by(s, 1, investigate.StageDiagnose))
+	other.tries("lena", by(other, 1, investigate.StageAssess), "no incident starts by version 1 of the stages since 2027-01-01")
+	other.does("lena", by(other, 2, investigate.StageAssess))
+}
+
 // TestStabilizeIsNotLeft for the closing before all of it is done; back to Diagnose it
 // is left at any time (WP-55, WP-60, WP-85, WP-88).
 func TestStabilizeIsNotLeft(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/forensic-custody/custody/custody"
 )
@@ -30,6 +31,7 @@ const (
 // which it left its first stage.
 type Definition struct {
 	Version uint64
+	Until   custody.Time // from when on no incident starts by it any more; zero: it is the newest
 	Stages  []string
 	Free    [2]string
 	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
@@ -37,15 +39,17 @@ type Definition struct {
 }
 
 // Definitions lists the versions of the process. A version never changes, and none
-// goes: incidents are decided by theirs.
+// goes: incidents are decided by theirs. For some weeks after a new one an incident may
+// still start by the one before, so that people with older programs can work.
 func Definitions() []Definition {
 	first := Definition{
 		Version: 1,
+		Until:   custody.TimeOf(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)),
 		Stages:  []string{StageDetect, StageAssess, StageDiagnose, StageStabilize, StageClose},
 		Free:    [2]string{StageDiagnose, StageStabilize},
 	}
 	second := first
-	second.Version, second.Timed, second.Ruled = 2, true, true
+	second.Version, second.Until, second.Timed, second.Ruled = 2, 0, true, true
 	return []Definition{first, second}
 }
 
@@ -130,6 +134,8 @@ func (a *Move) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, er
 	switch {
 	case !known, i.Definition != 0 && i.Definition != a.Definition:
 		return out, no("the incident is not by version %d of the stages", a.Definition)
+	case i.Definition == 0 && d.Until != 0 && v.Now() >= d.Until:
+		return out, no("no incident starts by version %d of the stages since %s: the newest is %d", a.Definition, d.Until, Newest().Version)
 	}
 	if a.Stage == i.Stage() {
 		return out, no("the incident is in stage %s already", a.Stage)
