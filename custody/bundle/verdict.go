@@ -375,6 +375,13 @@ func (v *Verdict) Write(w io.Writer) error {
 	return err
 }
 
+// ThingText is told of an item that is a thing, in place of its digests and of where it
+// is kept: they would be those of nothing.
+const ThingText = "none: it is a thing, and of a thing the service keeps nothing but what is said of it"
+
+// Thing says whether the item is a thing and has no bytes.
+func (i *Item) Thing() bool { return i.Type == custody.TypePhysical }
+
 // byExhibit returns the items in order of their exhibit numbers.
 func (v *Verdict) byExhibit() []*Item {
 	return slices.SortedStableFunc(slices.Values(v.Items), func(a, b *Item) int { return custody.CompareExhibits(a.Exhibit, b.Exhibit) })
@@ -391,7 +398,9 @@ func (i *Item) text(incident custody.IncidentID, scope Scope, hidden bool) strin
 	case StateWithdrawn:
 		b.WriteString("            announced, and withdrawn: it is no evidence\n")
 	}
-	if i.Artifact != nil {
+	if i.Thing() && i.Artifact != nil {
+		b.WriteString("Artifact    " + ThingText + "\n")
+	} else if i.Artifact != nil {
 		fmt.Fprintf(&b, "Artifact    %d bytes, SHA-256 %s\n", i.Artifact.Size, i.Artifact.SHA256.Hex())
 		fmt.Fprintf(&b, "            its bytes: %s\n", i.bytesText(scope))
 		b.WriteString(i.excerptsText())
@@ -408,7 +417,7 @@ func (i *Item) text(incident custody.IncidentID, scope Scope, hidden bool) strin
 	case i.Confirmed && !i.Damaged:
 		b.WriteString("            the service has read them back from its store and found them right\n")
 	}
-	if i.Store != nil {
+	if i.Store != nil && !i.Thing() {
 		fmt.Fprintf(&b, "            kept in %s\n", i.Store)
 	}
 	if i.Destruction != nil {

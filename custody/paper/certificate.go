@@ -69,6 +69,10 @@ func (h *history) copied(number int) (part Part) {
 		part.text("The item is not sealed: nothing is on record.")
 		return part
 	}
+	if i.Thing() {
+		part.text("It is a thing and no data: no digest of it is on record, and there is no copy to certify.")
+		return part
+	}
 	if list := h.alarms(); len(list) > 0 {
 		part.strong(strings.Join(list, " "))
 	}
@@ -183,7 +187,7 @@ func (p *Proof) system() (part Part) {
 	part.text("Custody is a program that keeps evidence and a record of every act upon it. What a person does is a statement, signed with a private key of that person. What the program decided about it, permitted or refused, is a record. Each record is committed to an append-only log: a Merkle tree (RFC 6962) whose head, a checkpoint of origin, size and root, the log signs. A record cannot be changed, left out or put elsewhere later without another root.")
 	facts := []Fact{{Label: "Log", Value: v.Origin}, {Label: "As of", Value: fmt.Sprintf("size %d, root %s", v.Size, v.Root.Hex())}}
 	for _, h := range p.items() {
-		if s := h.about.Store; s != nil {
+		if s := h.about.Store; s != nil && !h.about.Thing() {
 			facts = append(facts, Fact{Label: "Store, as proven", Value: h.about.Exhibit + " was sealed into " + s.String()})
 		}
 	}

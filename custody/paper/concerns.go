@@ -94,6 +94,10 @@ func (h *history) concerns() (list []string) {
 		}
 		say("%s", h.beforeTheSeal())
 	}
+	if i.Thing() {
+		say("It is a thing: who had it since the seal, and where, the records do not tell.")
+		return list
+	}
 	if i.Artifact != nil && (i.Store == nil || !i.Store.Lock) {
 		say("When it was sealed, the store was not proven to keep anybody from deleting it: deletion is found out, and not prevented.")
 	}

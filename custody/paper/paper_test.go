@@ -451,3 +451,30 @@ func TestWhatARowTells(t *testing.T) {
 	}
 	require.Equal(t, 1, found)
 }
+
+// TestAThing has no bytes: nobody certifies the digest of nothing, and no store has it.
+func TestAThing(t *testing.T) {
+	l := live(t)
+	l.attests(&custody.ProveStore{Checksum: true, ConditionalPut: true, Hold: true, Lock: true, Store: custody.StoreS3, Versions: true})
+	name, err := custody.NewName([]byte("laptop"))
+	require.NoError(t, err)
+	l.Evidence, l.Artifact = custody.NewEvidenceID(l.does(l.Engineer, "it may hold the attacker's tools", &custody.BeginEvidence{
+		AtMost: 1, Exhibit: "EX-1", Incident: l.Incident, Name: name, Type: custody.TypePhysical,
+	})), nil
+	seal := l.Seal()
+	seal.Acquisition.Seal = &custody.BagSeal{Bag: "B-17", Seal: "S-99"}
+	l.does(l.Engineer, "taken at the scene", seal)
+	p, err := paper.Read(l.bundle(), l.Trust, words())
+	require.NoError(t, err)
+	all := files(t, p)
+	says(t, all, "custody-report", "it is a thing", "bag B-17, seal S-99", "keeps no things", "who had it since the seal, and where, the records do not tell")
+	for _, file := range []string{"custody-report", "certificate-902-14", "certificate-902-13"} {
+		silent(t, all, file, "SHA-256 of its bytes", "in its store.", "Original, as brought", "the store was not proven to keep", "read the stored bytes back", "EX-1 was sealed into")
+	}
+	says(t, all, "certificate-902-14", "there is no copy to certify")
+	var text strings.Builder
+	require.NoError(t, p.Verdict.Write(&text))
+	require.Contains(t, text.String(), bundle.ThingText)
+	require.NotContains(t, text.String(), "kept in")
+	require.NotContains(t, text.String(), "sha256sum")
+}

@@ -72,7 +72,7 @@ func (p *Proof) summary() (part Part) {
 	for _, h := range p.items() {
 		i := h.about
 		facts = append(facts, Fact{Label: "Exhibit " + i.Exhibit, Value: i.Type + ": " + i.Name + " (" + string(i.Evidence) + ")"})
-		if i.Artifact != nil {
+		if i.Artifact != nil && !i.Thing() {
 			facts = append(facts, Fact{Label: "SHA-256 of its bytes", Value: i.Artifact.SHA256.Hex(), Exact: true})
 		}
 	}
@@ -157,7 +157,7 @@ func (h *history) item() (part Part) {
 		{Label: "Item", Value: string(i.Evidence) + ", of incident " + string(h.proof.Verdict.Incident)},
 		{Label: "Type and name", Value: i.Type + ": " + i.Name},
 	}
-	if a := i.Artifact; a != nil {
+	if a := i.Artifact; a != nil && !i.Thing() {
 		facts = append(facts,
 			Fact{Label: "Size", Value: plural(int(a.Size), "byte")},
 			Fact{Label: "SHA-256", Value: a.SHA256.Hex(), Exact: true},
@@ -182,9 +182,12 @@ func (h *history) item() (part Part) {
 			facts = append(facts, Fact{Label: fmt.Sprintf("File %d of %d", n+1, len(h.seal.Parts)), Value: fmt.Sprintf("%s, %s", s.Name.Display, plural(int(s.Size), "byte"))})
 		}
 	}
-	if i.Store != nil {
+	switch {
+	case i.Thing():
+		facts = append(facts, Fact{Label: "Bytes", Value: bundle.ThingText})
+	case i.Store != nil:
 		facts = append(facts, Fact{Label: "Stored", Value: "by " + h.proof.Verdict.Origin + " in " + i.Store.String()})
-	} else {
+	default:
 		facts = append(facts, Fact{Label: "Stored", Value: "by " + h.proof.Verdict.Origin + "; what the store can do is " + notRecorded})
 	}
 	if i.Destruction != nil {
@@ -370,7 +373,11 @@ func (h *history) holders() (part Part) {
 	case d != nil:
 		until = "destroyed, ordered " + utc(d.At)
 	}
-	row(utc(h.sealed.Recorded), until, "The service of "+h.proof.Verdict.Origin+", in its store.")
+	keeper := "The service of " + h.proof.Verdict.Origin + ", in its store."
+	if h.about.Thing() {
+		keeper = "Not told by these records: the service of " + h.proof.Verdict.Origin + " keeps no things."
+	}
+	row(utc(h.sealed.Recorded), until, keeper)
 	for _, e := range h.events {
 		act, ok := e.Statement.Act.(*custody.ReleaseEvidence)
 		if !ok || !e.Permitted || act.Sent == 0 && act.Outcome != custody.ReleaseUnknown {

@@ -61,7 +61,7 @@ func (g *graph) incident() {
 func (g *graph) artifact(i *bundle.Item) node {
 	id := string(i.Evidence)
 	n := node{"uco-core:name": i.Name, "uco-core:description": i.Type, "uco-core:externalReference": g.reference("item "+id, id)}
-	if a := i.Artifact; a != nil {
+	if a := i.Artifact; a != nil && !i.Thing() {
 		hashes := []node{g.hash(id+" sha256", "SHA256", a.SHA256.Hex())}
 		for k, l := range i.Labels {
 			if l.Over == custody.LabelArtifact {
