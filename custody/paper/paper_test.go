@@ -464,7 +464,7 @@ func TestAThing(t *testing.T) {
 	seal := l.Seal()
 	seal.Acquisition.Seal = &custody.BagSeal{Bag: "B-17", Seal: "S-99"}
 	l.does(l.Engineer, "taken at the scene", seal)
-	p, err := paper.Read(l.bundle(), l.Trust, words())
+	p, err := paper.Read(l.bundle(), l.Trust, investigate.Words())
 	require.NoError(t, err)
 	all := files(t, p)
 	says(t, all, "custody-report", "it is a thing", "bag B-17, seal S-99", "keeps no things", "who had it since the seal, and where, the records do not tell")
