@@ -387,6 +387,23 @@ func (v *Verdict) byExhibit() []*Item {
 	return slices.SortedStableFunc(slices.Values(v.Items), func(a, b *Item) int { return custody.CompareExhibits(a.Exhibit, b.Exhibit) })
 }
 
+// ByItem returns the events of each item, the one that announced it among them, in the
+// order of recording: one look at all of them, however many items there are.
+func (v *Verdict) ByItem() map[custody.EvidenceID][]Event {
+	of := map[custody.EvidenceID][]Event{}
+	for _, e := range v.Timeline {
+		switch {
+		case e.Stream.Kind() == "evidence":
+			id := custody.EvidenceID(e.Stream.ID())
+			of[id] = append(of[id], e)
+		case e.Kind == custody.KindBeginEvidence:
+			id := custody.NewEvidenceID(e.Statement.Payload)
+			of[id] = append(of[id], e)
+		}
+	}
+	return of
+}
+
 // text says what was found of an item, for people.
 func (i *Item) text(incident custody.IncidentID, scope Scope, hidden bool) string {
 	var b strings.Builder

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/forensic-custody/custody/custody/bundle"
 	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/custody/paper"
+	"github.com/forensic-custody/custody/custody/paper/caseuco"
 	"github.com/forensic-custody/custody/investigate"
 )
 
@@ -477,4 +479,34 @@ func TestAThing(t *testing.T) {
 	require.Contains(t, text.String(), bundle.ThingText)
 	require.NotContains(t, text.String(), "kept in")
 	require.NotContains(t, text.String(), "sha256sum")
+}
+
+// TestThousandsOfItems are told in one look at their records, in papers and in CASE.
+func TestThousandsOfItems(t *testing.T) {
+	l := live(t)
+	l.takesIn("first.img", "EX-1")
+	c, err := l.IncidentContents(t.Context(), l.Incident, true)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, bundle.Write(&b, c))
+	p, err := paper.Read(b.Bytes(), l.Trust, investigate.Words())
+	require.NoError(t, err)
+	v := p.Verdict
+	first, events := *v.Items[0], v.Timeline
+	for n := range 3000 {
+		item := first
+		item.Evidence, item.Exhibit = custody.NewEvidenceID(custody.Hash(fmt.Appendf(nil, "item %d", n))), fmt.Sprintf("EX-%d", n+2)
+		v.Items = append(v.Items, &item)
+		for _, e := range events {
+			if e.Stream == first.Evidence.Stream() {
+				e.Stream = item.Evidence.Stream()
+				v.Timeline = append(v.Timeline, e, e, e, e)
+			}
+		}
+	}
+	began := time.Now()
+	require.NotEmpty(t, p.Report().Parts)
+	_, err = caseuco.Write(v, p.SHA256)
+	require.NoError(t, err)
+	require.Less(t, time.Since(began), 10*time.Second)
 }

@@ -112,22 +112,18 @@ type history struct {
 
 // items returns all items in order of their exhibit numbers.
 func (p *Proof) items() []*history {
+	of := p.Verdict.ByItem()
 	var all []*history
 	for _, i := range p.Verdict.Items {
-		all = append(all, p.historyOf(i))
+		all = append(all, p.historyOf(i, of[i.Evidence]))
 	}
 	slices.SortStableFunc(all, func(a, b *history) int { return custody.CompareExhibits(a.about.Exhibit, b.about.Exhibit) })
 	return all
 }
 
-func (p *Proof) historyOf(i *bundle.Item) *history {
-	h := &history{proof: p, about: i}
-	for _, e := range p.Verdict.Timeline {
-		begun := e.Kind == custody.KindBeginEvidence && custody.NewEvidenceID(e.Statement.Payload) == i.Evidence
-		if e.Stream != i.Evidence.Stream() && !begun {
-			continue
-		}
-		h.events = append(h.events, e)
+func (p *Proof) historyOf(i *bundle.Item, events []bundle.Event) *history {
+	h := &history{proof: p, about: i, events: events}
+	for _, e := range events {
 		if seal, ok := e.Statement.Act.(*custody.SealEvidence); ok && e.Permitted {
 			h.seal, h.sealed = seal, e
 			h.scene, _ = seal.Collected() // of a verified bundle it can be read

@@ -117,8 +117,9 @@ func (g *graph) investigation(made custody.Digest) {
 		"uco-core:name": "the service of " + v.Origin, "uco-core:description": "keeps the evidence, and says what it checked and released",
 	})
 	g.member(program, "uco-tool:Tool", node{"uco-core:name": "Custody"})
+	of := v.ByItem()
 	for _, i := range v.Items {
-		g.item(i)
+		g.item(i, of[i.Evidence])
 	}
 	g.incident()
 	from := fmt.Sprintf("Made from the bundle with SHA-256 %s, verified under the head of log %s of size %d with root %s.", made.Hex(), v.Origin, v.Size, v.Root.Hex())

@@ -11,17 +11,11 @@ import (
 
 // item writes an item: its artifact, where it came from, the record of its
 // provenance, and every act upon it.
-func (g *graph) item(i *bundle.Item) {
+func (g *graph) item(i *bundle.Item, events []bundle.Event) {
 	id := string(i.Evidence)
 	artifact := g.artifact(i)
-	var events []bundle.Event
 	var seal *bundle.Event
-	for _, e := range g.verdict.Timeline {
-		begun := e.Kind == custody.KindBeginEvidence && custody.NewEvidenceID(e.Statement.Payload) == i.Evidence
-		if e.Stream != i.Evidence.Stream() && !begun {
-			continue
-		}
-		events = append(events, e)
+	for _, e := range events {
 		if _, ok := e.Statement.Act.(*custody.SealEvidence); ok && e.Permitted {
 			seal = &e
 		}
