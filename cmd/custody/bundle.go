@@ -349,6 +349,8 @@ on stderr. Digests are "sha256:<hex>", times RFC 3339 in UTC.
   role list                roles
   incident list            incidents: id, title, class, detectedAt, openedAt, openedBy, assigned
   incident show            one incident, with evidence: a list of items
+  incident assign --parts  a list of incident, outcome (done, already or refused), why, proof; unassign likewise
+  vulnerability list       vulnerabilities: overdue, report, incidents; vulnerability show one of them
   evidence list            evidence: a list of items
   evidence show            an item: id, incident, exhibit, name {display, bytes}, type, sealed,
                            sealedAt, sealedBy, artifact {root, sha256, size, chunkSize},
