@@ -315,6 +315,7 @@ type Incident struct {
 	motions   custody.Motions
 	shredding custody.Shredding
 	labels    map[string]uint64 // how many entries of a letter there are
+	phases    map[Phase]Stretch // what is on record in each
 
 	actor  custody.PrincipalID // while an act is decided: whose it is
 	actors []custody.Role      // and which roles he holds in the service
@@ -366,7 +367,7 @@ var _ custody.Case = (*Incident)(nil)
 // NewIncident returns the fold of an empty incident stream.
 func NewIncident() *Incident {
 	return &Incident{items: map[custody.EvidenceID]custody.Beginning{}, exhibits: map[string]custody.EvidenceID{},
-		days: map[string]uint64{}, motions: custody.Motions{}, labels: map[string]uint64{}}
+		days: map[string]uint64{}, motions: custody.Motions{}, labels: map[string]uint64{}, phases: map[Phase]Stretch{}}
 }
 
 // Apply implements custody.State.
@@ -399,7 +400,11 @@ func (i *Incident) Apply(r *custody.Record, s *custody.Statement) error {
 		act.apply(i, said(r, s))
 	default:
 		i.shredding.Apply(r, s, i.motions)
+		return nil
 	}
+	in := i.phases[PhaseOf(s.Kind)]
+	in.count(r.Recorded)
+	i.phases[PhaseOf(s.Kind)] = in
 	return nil
 }
 

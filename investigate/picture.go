@@ -17,6 +17,8 @@ type Picture struct {
 	DetectedAt custody.Time       `json:"detectedAt"` // the first indication that is on record
 	OpenedAt   custody.Time       `json:"openedAt"`
 	Stage      string             `json:"stage"`
+	Phase      Phase              `json:"phase"`          // in which the stage lies
+	Phases     []Stretch          `json:"phases"`         // what is on record in each
 	Next       string             `json:"next,omitempty"` // stage, in order
 	Missing    []string           `json:"missing"`        // what has to be on record before the incident goes on, or is closed
 	Open       []string           `json:"open"`           // what is not known, or not done
@@ -138,7 +140,7 @@ func (i *Incident) Picture(v custody.View, o Opened) (Picture, error) {
 func (i *Incident) Outline(o Opened, now custody.Time) Picture {
 	p := Picture{
 		ID: o.ID, Title: o.Act.Title, Class: o.Act.Class, DetectedAt: i.indicated(o), OpenedAt: o.Recorded,
-		Stage: i.Stage(), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
+		Stage: i.Stage(), Phase: PhaseOfStage(i.Stage()), Phases: i.stretches(o), Missing: []string{}, Open: i.open(now), Uncovered: i.UncoveredRisk(now),
 		Times: i.times(o), Timeline: []Moment{}, Steps: []StepDue{}, Outages: i.outages(now), Derived: []Derivative{}, Reports: []Linked{}, Parts: []Part{}, Unseen: []UnseenItem{}, File: i.File,
 	}
 	if p.Uncovered == nil {

@@ -67,7 +67,10 @@ func TestExaminationsFold(t *testing.T) {
 	digest := func() custody.Digest {
 		var d custody.StateDigest
 		d.Add(custody.Head{Stream: custody.NewIncidentID(custody.Hash(nil)).Stream()}, i, &custody.Erasures{})
-		return d.Sum()
+		require.NotZero(t, d.Sum())
+		b, err := custody.Encode(i.File) // without how many acts there were
+		require.NoError(t, err)
+		return custody.Hash(b)
 	}
 	seen := map[custody.Digest]bool{digest(): true}
 	for _, act := range examinations() {

@@ -190,6 +190,17 @@ func TestATallyOfNothing(t *testing.T) {
 	require.Contains(t, showTally("incidents", investigate.Tally{Engaged: 90}), "engaged after 1m30s, contained –")
 }
 
+// TestPhasesInWords: an auditor reads off the status in which phase an incident is, and
+// what is on record in each.
+func TestPhasesInWords(t *testing.T) {
+	at := custody.TimeOf(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC))
+	text := showPicture(investigate.Picture{
+		Phase: investigate.PhaseRespond, Phases: []investigate.Stretch{{Phase: investigate.PhaseDetect, Acts: 2, First: at, Last: at.Add(time.Minute)}},
+	})
+	require.Contains(t, text, "phase        respond, of ISO/IEC 27035-1\n")
+	require.Contains(t, text, "detect and report: 2 acts on record, from 2026-11-23T08:00:00.000000Z to 2026-11-23T08:01:00.000000Z\n")
+}
+
 // TestDefaultsInWords: that nobody reviewed them, how long ago somebody did, and that it
 // is time to.
 func TestDefaultsInWords(t *testing.T) {

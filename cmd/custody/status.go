@@ -83,6 +83,10 @@ func showPicture(p investigate.Picture) string {
 	default:
 		line("stage", "%s; next: %s", p.Stage, p.Next)
 	}
+	line("phase", "%s, of ISO/IEC 27035-1", p.Phase)
+	for _, s := range p.Phases {
+		line("", "%s: %d acts on record, from %s to %s", s.Phase, s.Acts, s.First, s.Last)
+	}
 	if p.File.Definition != 0 {
 		line("process", "version %d of the stages", p.File.Definition)
 	}
