@@ -42,10 +42,11 @@ func PhaseOf(kind custody.Kind) Phase {
 		custody.KindQualifyPrincipal, custody.KindDisqualifyPrincipal, KindRota, KindProcedure, KindReviewDefaults,
 		custody.KindSummariseRefusals, custody.KindProveStore, custody.KindAdoptWitnesses, custody.KindReplaceLogKey, custody.KindNoticeTime:
 		return PhasePrepare
-	case KindOpen, KindDetection:
+	case KindOpen, KindDetection, KindReportVulnerability:
 		return PhaseDetect
 	case KindAssign, KindUnassign, KindAppoint, KindHandOver, KindDischarge,
-		KindMove, KindAssess, KindRate, KindClassify, KindScope, KindTransfer, KindDeclare, KindDependency, KindConsult:
+		KindMove, KindAssess, KindRate, KindClassify, KindScope, KindTransfer, KindDeclare, KindDependency, KindConsult,
+		KindAssessVulnerability:
 		return PhaseAssess
 	case KindContact, KindTeams, KindShift, KindNote, KindStep, KindReopen, KindRequest,
 		custody.KindBeginEvidence, custody.KindWithdrawEvidence, custody.KindCollectEvidence, custody.KindSealEvidence, custody.KindCheckEvidence, custody.KindVerifyEvidence,
@@ -53,7 +54,8 @@ func PhaseOf(kind custody.Kind) Phase {
 		custody.KindExportEvidence, custody.KindReportEvidence, custody.KindExportIncident, custody.KindReportIncident,
 		KindFinding, KindReview, KindWithdrawFinding, KindProcess, KindCatalogue, KindEvent, KindCustomers, KindClear, KindWithdrawClearance, KindIntelligence,
 		KindPlan, KindMeasure, KindCarryOut, KindTest, KindDrop, KindContainment,
-		KindEmergency, KindSignEmergency, KindWithdrawEmergency, KindOutageNotice:
+		KindEmergency, KindSignEmergency, KindWithdrawEmergency, KindOutageNotice,
+		KindFixVulnerability, KindAcceptVulnerability, KindLinkVulnerability:
 		return PhaseRespond
 	case KindClose, KindPostMortem, KindSummary, KindApproveSummary, KindRepair, KindReschedule, KindRepaired,
 		KindRetain, custody.KindDisposeEvidence, custody.KindDisposedEvidence, custody.KindShredIncident, custody.KindShreddedIncident, custody.KindShreddedEvidence,
