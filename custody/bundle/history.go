@@ -139,7 +139,8 @@ func (c *check) belongs(e *entry) bool {
 	// of which have a name for their subject that anybody could have chosen, and those in
 	// the incident's own stream, which have it for their subject.
 	switch s.Kind {
-	case kindOpenIncident, "team.rota", "team.procedure", "team.review-defaults":
+	case kindOpenIncident, "team.rota", "team.procedure", "team.review-defaults",
+		"vulnerability.report", "vulnerability.assess", "vulnerability.fix", "vulnerability.accept":
 		return r.Stream == custody.IncidentsStream
 	}
 	return r.Stream.Kind() == "incident" && s.Act.Subject().Name == r.Stream.ID()

@@ -393,6 +393,7 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 		&custody.ReportIncident{Incident: custody.NewIncidentID(custody.Hash(nil)), Paper: custody.PaperCase, SHA256: custody.Hash(nil), Size: 1},
 		&investigate.Open{Class: investigate.Security, Title: fmt.Sprint(s.Incident), DetectedAt: 1},
 		&investigate.Procedure{Name: string(s.Incident), Steps: []investigate.ProcedureStep{{Name: "x", Stage: investigate.StageAssess}}, Version: 1},
+		&investigate.ReportVulnerability{Happened: investigate.Happened{At: 1}, Affected: "x", Source: "scan", Text: "x", Title: string(s.Incident)},
 		&investigate.ReviewDefaults{Document: string(s.Incident), Decided: "kept", Next: 1, SHA256: custody.Hash(nil)},
 	} {
 		g, d := *f, *c
