@@ -80,8 +80,8 @@ ready lena cleo customer-support-engineer
 as lena team rota "$(id olga)" --from "$(ago '1 hour')" --to "$(in_ '6 days')"
 as lena team rota "$(id mia)" --from "$(in_ '5 days')" --to "$(in_ '11 days')"
 refused 'NOBODY ON CALL' custody --home lena team list
-as lena team rota "$(id olga)" --from "$(in_ '10 days')" --to "$(in_ '16 days')"
 must 'DEFAULTS OF THE SERVICE NEVER REVIEWED'
+as lena team rota "$(id olga)" --from "$(in_ '10 days')" --to "$(in_ '16 days')"
 refused 'due within 366 days' custody --home admin team review-defaults "$here/deploy/OPERATING.md" --decided kept --next "$(in_ '2 years')" --purpose "set up"
 as admin team review-defaults "$here/deploy/OPERATING.md" --decided "kept: this is a demonstration" --next "$(in_ '6 months')" --purpose "set up"
 as lena team list
@@ -224,6 +224,9 @@ as owen emergency sign "$i" --proposal X-1 --as service-owner --purpose agreed
 refused 'no approved emergency mitigation' custody --home carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --purpose notice
 as lena emergency sign "$i" --proposal X-1 --as incident-manager --purpose agreed
 as carl emergency outage-notice "$i" --proposal X-1 --reference "status page 88" --expected-back "$(in_ '50 minutes')" --purpose notice
+as lena incident status "$i"
+must 'the outage notice for X-1, due at .* (in time), was sent at'
+must 'respond: .* acts on record'
 why="mail is stopped" incident lena stage --stage stabilize-recover
 
 step "How they came in was reported as a vulnerability, before anybody thought of an incident"
