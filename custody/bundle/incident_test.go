@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -387,7 +388,8 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 	c := incidentContents(t, s, true)
 	f.signer = signer
 	require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
-	for _, act := range []custody.Act{
+	report := investigate.OnVulnerability{Vulnerability: custody.Hash(nil)}
+	others := []custody.Act{
 		&investigate.Assign{Incident: custody.NewIncidentID(custody.Hash(nil)), Principal: s.Outsider.ID},
 		&custody.ExportIncident{Incident: custody.NewIncidentID(custody.Hash(nil))},
 		&custody.ReportIncident{Incident: custody.NewIncidentID(custody.Hash(nil)), Paper: custody.PaperCase, SHA256: custody.Hash(nil), Size: 1},
@@ -395,7 +397,17 @@ func TestAnItemThatIsWithdrawnAndSealed(t *testing.T) {
 		&investigate.Procedure{Name: string(s.Incident), Steps: []investigate.ProcedureStep{{Name: "x", Stage: investigate.StageAssess}}, Version: 1},
 		&investigate.ReportVulnerability{Happened: investigate.Happened{At: 1}, Affected: "x", Source: "scan", Text: "x", Title: string(s.Incident)},
 		&investigate.ReviewDefaults{Document: string(s.Incident), Decided: "kept", Next: 1, SHA256: custody.Hash(nil)},
-	} {
+		&investigate.Rota{From: 1, Principal: s.Engineer.ID, To: 2},
+		&investigate.AssessVulnerability{OnVulnerability: report, Verdict: "not-one"},
+		&investigate.FixVulnerability{OnVulnerability: report, Happened: investigate.Happened{At: 1}, How: "x"},
+		&investigate.AcceptVulnerability{OnVulnerability: report, Reason: "x"},
+	}
+	for kind, create := range investigate.Acts() {
+		upon := reflect.ValueOf(create()).Elem().FieldByName("Incident").IsValid()
+		tried := slices.ContainsFunc(others, func(a custody.Act) bool { return a.Kind() == kind })
+		require.True(t, upon || tried, "%s is of no incident, and is not tried in one's history", kind)
+	}
+	for _, act := range others {
 		g, d := *f, *c
 		g.leaves, d.Streams = slices.Clone(f.leaves), slices.Clone(c.Streams)
 		add(t, &g, &d, s.Incident.Stream(), func(r *custody.Record) {
