@@ -2,6 +2,7 @@ package investigate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/forensic-custody/custody/custody"
@@ -15,26 +16,9 @@ const mostItems = 5000
 // direction: that all evidence is kept in a forensically sound manner, that all
 // there is was gone into, what was found, and whom it affects.
 func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
-	if n := i.kept(); n > mostItems {
-		return []string{fmt.Sprintf("it has %d items, and a record has no room for the state of more than %d", n, mostItems)}, nil
-	}
-	var l lacking
-	marks := map[custody.EvidenceID]string{}
-	for _, c := range i.Catalogued() {
-		marks[c.Act.Evidence] = c.Act.Mark
-	}
-	for _, id := range i.order {
-		begun := i.items[id]
-		if begun.Withdrawn {
-			continue
-		}
-		name := fmt.Sprintf("%s (%s)", begun.Begun.Exhibit, id)
-		if begun.Begun.Type != custody.TypePostMortem {
-			l.is(marks[id] == "", "not catalogued (incident.catalogue)", name)
-		}
-		if err := l.unsound(v, begun.Begun.Incident, id, name, marks[id] == MarkLost); err != nil {
-			return nil, err
-		}
+	l, err := i.unkept(v, func(custody.EvidenceID) bool { return false })
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range i.Catalogued() {
 		l.is(c.Act.Mark == MarkOpen, "catalogued as open (incident.catalogue)", fmt.Sprintf("%s, %s%s", c.Label, c.Act.Evidence, c.Act.Reference))
@@ -47,6 +31,46 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 		missing = append(missing, "whether customer data is affected, be it unknown (incident.customers)")
 	}
 	return missing, nil
+}
+
+// unkept notes which of the items, but those that are let off, lack what of being
+// catalogued and kept in a forensically sound manner.
+func (i *Incident) unkept(v custody.View, off func(custody.EvidenceID) bool) (lacking, error) {
+	var l lacking
+	if n := i.kept(); n > mostItems {
+		l.is(true, fmt.Sprintf("at most %d items, since a record has no room for the state of more", mostItems), fmt.Sprintf("it has %d", n))
+		return l, nil
+	}
+	marks := map[custody.EvidenceID]string{}
+	for _, c := range i.Catalogued() {
+		marks[c.Act.Evidence] = c.Act.Mark
+	}
+	for _, id := range i.order {
+		begun := i.items[id]
+		if begun.Withdrawn || off(id) {
+			continue
+		}
+		name := fmt.Sprintf("%s (%s)", begun.Begun.Exhibit, id)
+		if begun.Begun.Type != custody.TypePostMortem {
+			l.is(marks[id] == "", "not catalogued (incident.catalogue)", name)
+		}
+		if err := l.unsound(v, begun.Begun.Incident, id, name, marks[id] == MarkLost); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// late lists what items lack that came after Diagnose was left: the incident is not
+// resolved with them as they are. What the team wrote itself is looked at where it is
+// issued.
+func (i *Incident) late(v custody.View) ([]string, error) {
+	l, err := i.unkept(v, func(id custody.EvidenceID) bool {
+		return i.items[id].Begun.Type == custody.TypePostMortem ||
+			slices.ContainsFunc(i.Summaries, func(s Summarised) bool { return s.Act.Evidence == id }) ||
+			slices.ContainsFunc(i.Reports, func(r Entry[Intelligence]) bool { return r.Act.Evidence == id })
+	})
+	return l.list(), err
 }
 
 // kept counts the items that were not withdrawn.

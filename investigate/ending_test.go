@@ -147,6 +147,25 @@ func TestNoEndWithoutTheOutageNotice(t *testing.T) {
 	s.does("lena", s.ends(investigate.EndNot))
 }
 
+// TestEvidenceThatCameLate: what was taken in after Diagnose was left is kept as soundly
+// as the rest, or the incident is not resolved (WP-77). What the team wrote is no part
+// of it.
+func TestEvidenceThatCameLate(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.does("lena", &investigate.Classify{On: s.on, Basis: "the log", Example: "b", Facts: fact(func(f *investigate.Facts) { f.Cause = investigate.CauseIssue })})
+	s.postMortem()
+	report := s.takes("emil", "IR-1", "document", "what others should know")
+	s.does("emil", &investigate.Intelligence{On: s.on, Evidence: report, SHA256: custody.Hash([]byte("what others should know")), Status: "draft", Title: "the intruder", Version: 1})
+	announced := s.begins("emil", "EX-8", "disk")
+	late := s.takes("emil", "EX-9", "log", logBytes)
+	s.tries("lena", s.end(), "not catalogued (incident.catalogue): EX-8 ("+string(announced)+"), EX-9 ("+string(late)+")")
+	s.tries("lena", s.end(), "not sealed, nor catalogued as lost (evidence.seal): EX-8")
+	s.tries("lena", s.end(), "not read back yet")
+	s.sound(late, logBytes)
+	s.does("emil", &custody.WithdrawEvidence{Evidence: announced, Incident: s.incident})
+	s.does("lena", s.end())
+}
+
 func (s *story) outage() *investigate.Emergency {
 	return &investigate.Emergency{
 		On: s.on, Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",

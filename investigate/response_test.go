@@ -518,6 +518,27 @@ func TestTeamsAndContacts(t *testing.T) {
 	})
 }
 
+// TestAPartOfOneService has that service's experts and no others (WP-47, WP-75).
+func TestAPartOfOneService(t *testing.T) {
+	s := newStory(t)
+	teams := &investigate.Teams{On: s.on, Owner: "cloud response", Participating: []string{}, Service: "web"}
+	s.tries("lena", teams, "of mail here, and not of web: discharge him first")
+	teams.Service = "mail"
+	first := s.does("lena", teams)
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("stef"), Role: custody.RoleServiceExpert})
+	expert := s.appoint("stef", custody.RoleServiceExpert)
+	expert.Service = "web"
+	s.tries("lena", expert, "the incident is about mail alone")
+	expert.Service = "mail"
+	s.does("lena", expert)
+	s.malformed("lena", changed(teams, func(x *investigate.Teams) { x.Service = "two\nlines" }), "service")
+	s.does("lena", changed(teams, func(x *investigate.Teams) { x.Service, x.Replaces.Replaces = "", first }))
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("stef"), Role: custody.RoleServiceExpert})
+	expert = s.appoint("stef", custody.RoleServiceExpert)
+	expert.Service = "web"
+	s.does("lena", expert)
+}
+
 // TestShifts: while customer data is at risk somebody is on shift at all times; that
 // nobody was shows, and is no silent end (WP-70).
 func TestShifts(t *testing.T) {

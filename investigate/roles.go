@@ -180,6 +180,9 @@ func (a *Appoint) Lawful(v custody.View, s *custody.Statement) (custody.Outcome,
 	case owner != (a.Service != ""):
 		return out, no("an expert or owner is of a service, and nobody else is: say of which")
 	}
+	if t := current(i.Teams); t != nil && owner && t.Service != "" && t.Service != a.Service {
+		return out, no("the incident is about %s alone: an expert or owner of %s is appointed in the part that is about that", t.Service, a.Service)
+	}
 	return out, first(i.free(a), qualified(v, i, a.Principal, a.Role, a.Shadow))
 }
 
@@ -377,13 +380,16 @@ func (a *Contact) apply(i *Incident, said Said) {
 }
 
 // Teams says which response team owns the incident and which take part, where they
-// sit together, and of which larger incident it is a part.
+// sit together, and of which larger incident it is a part. What is the part of one
+// service is for no other service's experts: who is called into it learns of it alone,
+// and of nothing else in the larger one.
 type Teams struct {
 	On
 	Location      string             `json:"location,omitempty" help:"where they work together"`
 	Owner         string             `json:"owner" help:"the response team that owns the incident"`
 	Parent        custody.IncidentID `json:"parent,omitempty" help:"the coordinated incident that this one is a part of"`
 	Participating []string           `json:"participating" help:"another response team (repeat for several)"`
+	Service       string             `json:"service,omitempty" help:"the service that it is about: no other's experts and owners are appointed"`
 	Replaces
 }
 
@@ -396,6 +402,9 @@ func (a *Teams) Detail() string {
 	if a.Parent != "" {
 		text += ", part of " + string(a.Parent)
 	}
+	if a.Service != "" {
+		text += ", about " + a.Service + " alone"
+	}
 	return text
 }
 
@@ -405,7 +414,7 @@ func (a *Teams) Check(*custody.Statement) error {
 	if a.Parent != "" {
 		_, err = custody.ParseIncidentID(string(a.Parent))
 	}
-	return a.names(err, custody.CheckLine("owner", a.Owner), lines("participating", a.Participating), optional("location", a.Location))
+	return a.names(err, custody.CheckLine("owner", a.Owner), lines("participating", a.Participating), optional("location", a.Location), optional("service", a.Service))
 }
 
 // Lawful implements custody.Act. Who names a parent is of its team: nobody learns by
@@ -426,7 +435,18 @@ func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 			return out, no("an incident is no part of itself")
 		}
 	}
-	return out, first(i.led(s.Actor, true), replaces(i.Teams, a.Replaces.Replaces))
+	return out, first(i.led(s.Actor, true), replaces(i.Teams, a.Replaces.Replaces), i.others(a.Service))
+}
+
+// others returns an Unlawful error when somebody speaks in the incident for another
+// service than the one that it is to be about.
+func (i *Incident) others(service string) error {
+	for _, h := range i.Holders {
+		if service != "" && h.Ended == nil && h.Service != "" && h.Service != service {
+			return no("%s is %s of %s here, and not of %s: discharge him first", h.Principal, h.Role, h.Service, service)
+		}
+	}
+	return nil
 }
 
 func (a *Teams) apply(i *Incident, said Said) { amend(&i.Teams, said, *a) }

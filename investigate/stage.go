@@ -279,6 +279,13 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 			return out, err
 		}
 	}
+	if a.End == EndResolved {
+		late, err := i.late(v)
+		if err != nil {
+			return out, err
+		}
+		missing = append(missing, late...)
+	}
 	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), missing)
 }
 

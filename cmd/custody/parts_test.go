@@ -5,7 +5,10 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
+
+	"github.com/forensic-custody/custody/investigate"
 )
 
 // TestJointMembership: one command for a coordinated incident and its parts, with a
@@ -101,4 +104,32 @@ func TestJointMembership(t *testing.T) {
 	seen = says(kimHome, "incident", "status", whole)
 	require.Contains(t, seen, "members      part "+web)
 	require.NotContains(t, seen, mail)
+
+	// Who was called into a part for his own service knows that part, and nothing of what
+	// it is a part of nor of the others, though his part names the whole.
+	stefHome, stef := person("stef", "service-team-expert")
+	ready(d.mona, stef, "service-team-expert")
+	says(d.mona, "incident", "assign", web, stef, "--purpose", "runs the web tier")
+	says(d.mona, "incident", "teams", web, "--purpose", "one service", "--owner", "cert", "--parent", whole, "--service", "web", "--replaces", latestTeams(t, d.mona, web))
+	refused(t, exitRefused, d.mona, []string{"incident", "appoint", web, "--purpose", "mail", "--principal", stef, "--role", "service-team-expert", "--service", "mail"}, "the incident is about web alone")
+	says(d.mona, "incident", "appoint", web, "--purpose", "web", "--principal", stef, "--role", "service-team-expert", "--service", "web")
+	require.Contains(t, says(stefHome, "incident", "status", web), "the web tier")
+	require.Contains(t, says(stefHome, "incident", "list"), web)
+	for _, i := range []string{whole, mail, alone} {
+		require.NotContains(t, says(stefHome, "incident", "list"), i)
+		for _, command := range [][]string{{"incident", "status", i}, {"incident", "show", i}, {"evidence", "list", i}, {"record", "history", i}, {"incident", "timeline", i}} {
+			refused(t, exitRefused, stefHome, command, "")
+		}
+	}
+}
+
+// latestTeams is the entry in force of who works on an incident.
+func latestTeams(t *testing.T, home, incident string) string {
+	t.Helper()
+	var p investigate.Picture
+	stdout, stderr, code := run(t, home, "incident", "status", incident, "--json")
+	require.Equal(t, exitDone, code, stderr)
+	require.NoError(t, json.Unmarshal([]byte(stdout), &p))
+	require.NotEmpty(t, p.File.Teams)
+	return p.File.Teams[len(p.File.Teams)-1].ID.String()
 }
