@@ -11,20 +11,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// shortPolicy stays as it is when the default policy changes.
-const shortPolicy = `@id("people")
-permit (principal in Role::"administrator", action, resource is Principal);
-@id("newcomer")
-permit (principal in Role::"newcomer", action, resource);
-@id("team")
-permit (principal, action, resource) unless { principal in Role::"administrator" };
-`
-
 // newStory lives the story up to the retrieved exhibit.
 func newStory(t testing.TB) *guardtest.Story {
 	t.Helper()
 	ctx := t.Context()
-	w, err := guardtest.New(ctx, guardtest.Setup{Origin: "custody.example/demo", Seed: 7, Policy: shortPolicy})
+	w, err := guardtest.New(ctx, guardtest.Setup{Origin: "custody.example/demo", Seed: 7, Policy: guardtest.ShortPolicy})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	s, err := w.Team(ctx)

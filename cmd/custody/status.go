@@ -44,18 +44,7 @@ func (a *app) teamCommand() *cobra.Command {
 // showing is a command that shows what the service answers.
 func showing[T any](a *app, c *cobra.Command, ask func(c *cobra.Command, cl *client.Client, args []string) (T, error), show func(T) string) *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
-		cl, _, err := a.dial(c.Context())
-		if err != nil {
-			return err
-		}
-		v, err := ask(c, cl, args)
-		if err != nil {
-			return err
-		}
-		if err := a.answer(v, show(v)); err != nil {
-			return err
-		}
-		return a.keep(c.Context(), cl)
+		return display(c.Context(), a, func(cl *client.Client) (T, error) { return ask(c, cl, args) }, show)
 	}
 	return c
 }

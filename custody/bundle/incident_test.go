@@ -119,7 +119,7 @@ func TestAnIncident(t *testing.T) {
 
 // TestAnIncidentOfNothing has no items yet.
 func TestAnIncidentOfNothing(t *testing.T) {
-	s := gathered(t, 1, shortPolicy)
+	s := gathered(t, 1, guardtest.ShortPolicy)
 	v := verify(written(t, incidentContents(t, s, true)), s.Trust)
 	require.Empty(t, v.Problems)
 	require.Empty(t, v.Items)

@@ -416,7 +416,7 @@ func validVectors(t *testing.T) (list []specimen) {
 }
 
 // adoptingPolicy permits administrators what concerns the log itself, too.
-const adoptingPolicy = shortPolicy + `@id("log")
+const adoptingPolicy = guardtest.ShortPolicy + `@id("log")
 permit (principal in Role::"administrator", action, resource is Custody);
 `
 
@@ -451,7 +451,7 @@ func shredded(t *testing.T) *guardtest.Story {
 // sealed it.
 func atTheScene(t *testing.T) *guardtest.Story {
 	t.Helper()
-	s := gathered(t, 1, shortPolicy)
+	s := gathered(t, 1, guardtest.ShortPolicy)
 	require.NoError(t, s.Others(t.Context()))
 	s.Evidence = announced(t, s, "EX-1")
 	name, err := custody.NewName([]byte("EX-1.img"))

@@ -15,15 +15,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// shortPolicy permits what the story needs, and little space.
-const shortPolicy = `@id("people")
-permit (principal in Role::"administrator", action, resource is Principal);
-@id("newcomer")
-permit (principal in Role::"newcomer", action, resource);
-@id("team")
-permit (principal, action, resource) unless { principal in Role::"administrator" };
-`
-
 // newStory lives the story up to the retrieved exhibit.
 func newStory(t testing.TB, seed byte) *guardtest.Story {
 	t.Helper()
@@ -35,7 +26,7 @@ func newStory(t testing.TB, seed byte) *guardtest.Story {
 // sealed lives the story up to the sealed exhibit.
 func sealed(t testing.TB, seed byte) *guardtest.Story {
 	t.Helper()
-	return sealedUnder(t, seed, shortPolicy)
+	return sealedUnder(t, seed, guardtest.ShortPolicy)
 }
 
 // sealedUnder is sealed under a policy; empty means the default one.
@@ -49,7 +40,7 @@ func sealedUnder(t testing.TB, seed byte, policy string) *guardtest.Story {
 // taken lives the story up to the seal of another artifact.
 func taken(t testing.TB, artifact []byte) *guardtest.Story {
 	t.Helper()
-	s := gathered(t, 1, shortPolicy)
+	s := gathered(t, 1, guardtest.ShortPolicy)
 	s.Artifact = artifact
 	require.NoError(t, s.TakeIn(t.Context()))
 	return s
