@@ -125,7 +125,7 @@ func laterActs(s *guardtest.Story) []custody.Act {
 		},
 		&investigate.Emergency{
 			On: on, Alternatives: []string{"wait: too slow"}, ExpectedBack: now.Add(2 * time.Hour), Findings: []custody.Digest{before},
-			Impact: "mail is down for an hour", NoticeDue: now.Add(time.Hour), Outage: true, Rationale: "data is leaving", Text: "cut the region off",
+			Impact: "mail is down for an hour", NoticeDue: now.Add(time.Hour), Outage: true, Rationale: "data is leaving", Service: "mail", Text: "cut the region off",
 		},
 		&investigate.Teams{On: on, Owner: "cert", Participating: []string{}, Service: "mail"},
 		&investigate.OutageNotice{On: on, Happened: at, ExpectedBack: now.Add(time.Hour), Late: "the page was down", Proposal: before, Reference: "status page 88"},

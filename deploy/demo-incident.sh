@@ -55,7 +55,7 @@ who=emil; person emil "Emil Engineer"  "forensic engineer"        forensic-engin
 who=fay;  person fay  "Fay Forensics"  "forensic engineer"        forensic-engineer
 who=carl; person carl "Carl Comms"     "communications manager"   communications-manager
 who=stef; person stef "Stef Service"   "engineer of the web tier" service-team-expert
-who=owen; person owen "Owen Owner"     "head of the web tier"     service-owner
+who=owen; person owen "Owen Owner"     "head of the mail tier"    service-owner
 who=cleo; person cleo "Cleo Support"   "customer support"         customer-support-engineer
 who=lex;  person lex  "Lex Legal"      "legal advisor"            legal-advisor
 who=aude; person aude "Aude Auditor"   "external auditor"         external-auditor
@@ -111,7 +111,7 @@ for p in exa:executive-incident-manager emil:forensic-engineer fay:forensic-engi
   incident lena appoint --principal "$(id "${p%%:*}")" --role "${p##*:}"
 done
 incident lena appoint --principal "$(id stef)" --role service-team-expert --service web
-incident lena appoint --principal "$(id owen)" --role service-owner --service web
+incident lena appoint --principal "$(id owen)" --role service-owner --service mail
 incident lena shift --principal "$(id lena)" --from "$(ago '10 minutes')" --to "$(in_ '12 hours')"
 incident lena shift --principal "$(id mia)" --from "$(in_ '11 hours')" --to "$(in_ '1 day')"
 why="experts are there" incident lena stage --stage diagnose
@@ -211,10 +211,10 @@ refused 'only the incident' custody --home lena incident declare "$i" --declared
 incident exa declare --declared --limb "unauthorized access, disclosure"
 
 step "Emergency mitigation: three people sign one statement"
-as lena emergency propose "$i" --text "stop all outgoing mail" --impact "no customer can send mail for an hour" --rationale "mail is being read" \
+as lena emergency propose "$i" --text "stop all outgoing mail" --service mail --impact "no customer can send mail for an hour" --rationale "mail is being read" \
   --alternatives "relay past the host: takes a day" --outage --notice-due "$(in_ '30 minutes')" --expected-back "$(in_ '1 hour')" --findings F-4 --purpose "stop the disclosure"
 must '^X-1'
-as emil emergency propose "$i" --text "switch mail01 off" --impact "no mail at all" --rationale "mail is being read" \
+as emil emergency propose "$i" --text "switch mail01 off" --service mail --impact "no mail at all" --rationale "mail is being read" \
   --alternatives "X-1" --outage=false --findings F-4 --purpose "stop the disclosure"
 as emil emergency withdraw "$i" --proposal X-2 --reason "X-1 does less harm" --purpose "one is enough"
 refused 'X-2 was withdrawn' custody --home exa emergency sign "$i" --proposal X-2 --as executive-incident-manager --purpose agreed

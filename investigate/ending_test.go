@@ -168,7 +168,7 @@ func TestEvidenceThatCameLate(t *testing.T) {
 
 func (s *story) outage() *investigate.Emergency {
 	return &investigate.Emergency{
-		On: s.on, Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
+		On: s.on, Service: "mail", Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
 		Text: "unplug mail", NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
 	}
 }

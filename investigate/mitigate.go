@@ -377,6 +377,7 @@ type Emergency struct {
 	NoticeDue    custody.Time     `json:"noticeDue,omitzero" help:"of an outage: by when customers are told of it"`
 	Outage       bool             `json:"outage" help:"whether it causes an outage"`
 	Rationale    string           `json:"rationale" help:"why it is needed, and now"`
+	Service      string           `json:"service,omitempty" help:"the service that it is done to, and whose owner signs"`
 	Text         string           `json:"text" help:"what is done"`
 }
 
@@ -386,6 +387,9 @@ func (*Emergency) Kind() custody.Kind { return KindEmergency }
 // Detail says in a line what a history tells of it.
 func (a *Emergency) Detail() string {
 	text := fmt.Sprintf("%s; impact: %s; rationale: %s; instead of: %s", inLine(a.Text), inLine(a.Impact), inLine(a.Rationale), strings.Join(a.Alternatives, ", "))
+	if a.Service != "" {
+		text += "; done to " + a.Service
+	}
 	if a.Outage {
 		text += "; causes an outage"
 	}
@@ -410,7 +414,7 @@ func (a *Emergency) Check(*custody.Statement) error {
 	if a.NoticeDue < 0 || a.ExpectedBack < 0 {
 		return errors.New("by when the notice is due, or the service expected back, is no time")
 	}
-	return a.names(checkFindings(a.Findings), lines("alternatives", a.Alternatives), text("text", a.Text))
+	return a.names(checkFindings(a.Findings), lines("alternatives", a.Alternatives), optional("service", a.Service), text("text", a.Text))
 }
 
 // Lawful implements custody.Act.
@@ -421,6 +425,8 @@ func (a *Emergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 		return out, err
 	case a.Impact == "" || a.Rationale == "" || len(a.Alternatives) == 0:
 		return out, no("an emergency mitigation is not taken lightly: it says its expected impact, its alternatives and its rationale")
+	case a.Service == "" && i.rules().Owned:
+		return out, no("an emergency mitigation says to which service it is done, since that service's owner signs")
 	case !i.assignedTo(s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
 	}
@@ -504,6 +510,8 @@ func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Ou
 		return out, no("%s was withdrawn by %s: %s", m.Label, m.Withdrawn.By, firstLine(m.Withdrawn.Act.Reason))
 	case !i.holds(a.As, s.Actor):
 		return out, no("%s is not %s of the incident", s.Actor, a.As)
+	case a.As == custody.RoleServiceOwner && m.Act.Service != "" && !i.owns(m.Act.Service, s.Actor):
+		return out, no("%s is done to %s, and %s is not its owner", m.Label, m.Act.Service, s.Actor)
 	}
 	for _, e := range m.Signatures {
 		switch {
@@ -514,6 +522,13 @@ func (a *SignEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Ou
 		}
 	}
 	return out, first(i.responding(), i.found(m.Act.Findings...))
+}
+
+// owns says whether somebody is in the incident as the owner of a service.
+func (i *Incident) owns(service string, p custody.PrincipalID) bool {
+	return slices.ContainsFunc(i.Holders, func(h Holder) bool {
+		return h.Role == custody.RoleServiceOwner && h.Principal == p && h.Ended == nil && !h.Shadow && h.Service == service
+	})
 }
 
 func (a *SignEmergency) apply(i *Incident, said Said) {

@@ -400,7 +400,7 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 			return &investigate.Containment{On: on, Happened: g.when(), Contained: yes(), How: "x", Risk: pick(r, "customer", "business")}
 		},
 		investigate.KindEmergency: func() custody.Act {
-			a := &investigate.Emergency{On: on, Alternatives: []string{"none"}, Findings: g.findings(), Impact: pick(r, "", "x", "x"), Outage: yes(), Rationale: "y", Text: "z"}
+			a := &investigate.Emergency{On: on, Alternatives: []string{"none"}, Findings: g.findings(), Impact: pick(r, "", "x", "x"), Outage: yes(), Rationale: "y", Service: pick(r, "mail", "mail", "mail", "mail", "web", ""), Text: "z"}
 			if a.Outage && !g.one(4) || g.one(8) {
 				a.NoticeDue, a.ExpectedBack = g.in(pick(r, -time.Minute, time.Second, time.Second, time.Minute, time.Hour)), g.in(pick(r, -time.Minute, time.Hour, time.Hour))
 			}
@@ -701,6 +701,13 @@ func (g *chance) lawful() {
 		require.False(g.t, e.Withdrawn != nil && e.Approved(), "%s: %s is withdrawn and approved", g.where, e.Label)
 		require.False(g.t, e.Approved() && len(by) != 3, "%s: approved by %d", g.where, len(by))
 		require.NotEmpty(g.t, e.Act.Impact, g.where)
+		require.False(g.t, e.Act.Service == "" && f.Definition >= 2, "%s: %s is done to no service", g.where, e.Label)
+		for _, s := range e.Signatures {
+			owner := slices.ContainsFunc(f.Holders, func(h investigate.Holder) bool {
+				return h.Role == custody.RoleServiceOwner && h.Principal == s.By && h.Service == e.Act.Service
+			})
+			require.True(g.t, owner || s.Act.As != custody.RoleServiceOwner || e.Act.Service == "", "%s: %s is signed by the owner of another service", g.where, e.Label)
+		}
 		if e.Act.Outage && f.Definition >= 2 {
 			require.NotZero(g.t, e.Act.NoticeDue, g.where)
 			require.NotZero(g.t, e.Act.ExpectedBack, g.where)

@@ -139,7 +139,7 @@ func TestContainment(t *testing.T) {
 func TestEmergency(t *testing.T) {
 	s := newStory(t).to(investigate.StageAssess)
 	x := &investigate.Emergency{
-		On: s.on, Alternatives: []string{"block the address: he has others"}, Impact: "mail is down for an hour", Outage: true,
+		On: s.on, Service: "mail", Alternatives: []string{"block the address: he has others"}, Impact: "mail is down for an hour", Outage: true,
 		Rationale: "he is exfiltrating now", Text: "cut the mail tier off", NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
 	}
 	s.tries("emil", x, "that is for the stages")
@@ -156,6 +156,8 @@ func TestEmergency(t *testing.T) {
 	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.ExpectedBack = s.in(-time.Minute) }), "which is over")
 	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Outage = false }), "without an outage no notice is due")
 	s.malformed("emil", changed(x, func(e *investigate.Emergency) { e.NoticeDue = -1 }), "is no time")
+	s.malformed("emil", changed(x, func(e *investigate.Emergency) { e.Service = "two\nlines" }), "service")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) { e.Service = "" }), "says to which service it is done")
 	id := s.does("emil", x)
 	other := s.does("emil", changed(x, func(e *investigate.Emergency) { e.Outage, e.NoticeDue, e.ExpectedBack = false, 0, 0 }))
 
@@ -183,6 +185,12 @@ func TestEmergency(t *testing.T) {
 	s.does("ada", &custody.GrantRole{Principal: s.id("exa"), Role: custody.RoleServiceOwner})
 	owner := s.appoint("exa", custody.RoleServiceOwner)
 	owner.Service = "web"
+	s.does("lena", owner)
+	s.tries("exa", sign(id, custody.RoleServiceOwner), "X-1 is done to mail, and "+string(s.id("exa"))+" is not its owner")
+	s.does("lena", &investigate.Discharge{On: s.on, Happened: s.now(), Principal: s.id("exa"), Role: custody.RoleServiceOwner})
+	s.tries("exa", sign(id, custody.RoleServiceOwner), "is not service-owner")
+	owner = s.appoint("exa", custody.RoleServiceOwner)
+	owner.Service = "mail"
 	s.does("lena", owner)
 	s.does("exa", sign(id, custody.RoleServiceOwner))
 	s.tries("exa", sign(id, custody.RoleExecutive), "it takes three people")
@@ -221,7 +229,7 @@ func TestEmergency(t *testing.T) {
 // signed; and then nobody signs them, and they are open no more (WP-89).
 func TestProposalsAreWithdrawn(t *testing.T) {
 	s := newStory(t).to(investigate.StageDiagnose)
-	x := &investigate.Emergency{On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Rationale: "he is exfiltrating now", Text: "cut the mail tier off"}
+	x := &investigate.Emergency{On: s.on, Service: "mail", Alternatives: []string{"none"}, Impact: "no mail", Rationale: "he is exfiltrating now", Text: "cut the mail tier off"}
 	one, two, three := s.does("emil", x), s.does("emil", changed(x, func(e *investigate.Emergency) { e.Text = "no, the web tier" })), s.does("fay", x)
 	sign := func(id custody.Digest, as custody.Role) *investigate.SignEmergency {
 		return &investigate.SignEmergency{On: s.on, As: as, Proposal: id}
@@ -259,7 +267,7 @@ func TestProposalsAreWithdrawn(t *testing.T) {
 func TestOutagesHaveTimes(t *testing.T) {
 	s := newStory(t).to(investigate.StageDiagnose)
 	x := &investigate.Emergency{
-		On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "he is exfiltrating now", Text: "cut the mail tier off",
+		On: s.on, Service: "mail", Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "he is exfiltrating now", Text: "cut the mail tier off",
 		NoticeDue: s.in(time.Hour), ExpectedBack: s.in(3 * time.Hour),
 	}
 	before := s.in(-time.Minute)
@@ -331,7 +339,7 @@ func TestVersionsOfTheStages(t *testing.T) {
 			s.does("olga", &investigate.Rate{On: s.on, DataRisk: investigate.RiskNone, Severity: 2, Priority: 2})
 			s.does("lena", &investigate.Scope{On: s.on, Layer: "host", Model: "iaas", Responsibility: investigate.ByProvider})
 			s.does("lena", move(investigate.StageDiagnose))
-			x := &investigate.Emergency{On: s.on, Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "now", Text: "cut it off"}
+			x := &investigate.Emergency{On: s.on, Service: "mail", Alternatives: []string{"none"}, Impact: "no mail", Outage: true, Rationale: "now", Text: "cut it off"}
 			want(x, "emil", "by when its notice is due")
 			if version > 1 {
 				return

@@ -35,6 +35,7 @@ type Definition struct {
 	Stages  []string
 	Free    [2]string
 	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
+	Owned   bool // an emergency mitigation names the service that it is done to, and whose owner signs
 	Ruled   bool // an exercise names the procedure by whose rules it is run
 }
 
@@ -49,7 +50,7 @@ func Definitions() []Definition {
 		Free:    [2]string{StageDiagnose, StageStabilize},
 	}
 	second := first
-	second.Version, second.Until, second.Timed, second.Ruled = 2, 0, true, true
+	second.Version, second.Until, second.Timed, second.Owned, second.Ruled = 2, 0, true, true, true
 	return []Definition{first, second}
 }
 

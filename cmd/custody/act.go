@@ -81,7 +81,7 @@ var verbs = []struct {
 		{investigate.KindContainment, "containment", "Verify that a risk is contained", `--risk customer --contained --how "no traffic since"`},
 	}},
 	{"emergency", "Emergency mitigation: three signatures", []verb{
-		{investigate.KindEmergency, "propose", "Propose an emergency mitigation", `--text "cut the region off" --impact "…" --alternatives "…" --rationale "…" --outage --notice-due 2026-11-23T10:00:00Z --expected-back 2026-11-23T12:00:00Z`},
+		{investigate.KindEmergency, "propose", "Propose an emergency mitigation", `--text "cut the region off" --impact "…" --alternatives "…" --rationale "…" --service mail --outage --notice-due 2026-11-23T10:00:00Z --expected-back 2026-11-23T12:00:00Z`},
 		{investigate.KindSignEmergency, "sign", "Sign a proposal", `--proposal X-1 --as service-owner`},
 		{investigate.KindWithdrawEmergency, "withdraw", "Take a proposal back that is not approved yet", `--proposal X-1 --reason "the relay is shut"`},
 		{investigate.KindOutageNotice, "outage-notice", "Put on record that customers were told of the outage", `--proposal X-1 --reference "status page 88" --expected-back 2026-11-23T12:00:00Z`},
