@@ -497,12 +497,25 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 			return err
 		}
 		if e, ok := s.Act.(*investigate.Emergency); ok && r.Record.Decision.Permit {
-			a.say("you sign, as %s proposed at %s:\n  %s\n  impact: %s\n  rationale: %s\n  alternatives: %s\n  outage: %s\n  %s",
-				s.Actor, r.Record.Recorded, within(e.Text, 4), within(e.Impact, 4), within(e.Rationale, 4), strings.Join(e.Alternatives, "; "), outageOf(e), proposal)
+			a.say("you sign, as %s proposed at %s:\n%s  %s", s.Actor, r.Record.Recorded, proposed(e), proposal)
 			return nil
 		}
 	}
 	return refusedf("%s is no proposal in the verified history of the incident; nothing was signed", proposal)
+}
+
+// proposed is all that a proposal says.
+func proposed(e *investigate.Emergency) string {
+	text := "  " + within(e.Text, 4) + "\n"
+	for _, line := range [][2]string{
+		{"done to", e.Service}, {"impact", e.Impact}, {"rationale", e.Rationale}, {"alternatives", strings.Join(e.Alternatives, "; ")}, {"outage", outageOf(e)},
+	} {
+		text += "  " + line[0] + ": " + within(line[1], 4) + "\n"
+	}
+	for _, f := range e.Findings {
+		text += "  rests on: finding " + f.String() + "\n"
+	}
+	return text
 }
 
 // outageOf says whether a proposal causes an outage, and its times.

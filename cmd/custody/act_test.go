@@ -75,6 +75,27 @@ func TestAReasonIsSaidInCommands(t *testing.T) {
 	require.Greater(t, asked, 20)
 }
 
+// TestASignerIsShownEverything that a proposal says, each field of it.
+func TestASignerIsShownEverything(t *testing.T) {
+	at := custody.TimeOf(time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC))
+	whole := investigate.Emergency{
+		Alternatives: []string{"wait"}, ExpectedBack: at.Add(time.Hour), Findings: []custody.Digest{custody.Hash(nil)}, Impact: "no mail",
+		NoticeDue: at, Outage: true, Rationale: "it spreads", Service: "mail", Text: "cut it off",
+	}
+	shown := proposed(&whole)
+	fields := reflect.ValueOf(whole)
+	for n := range fields.NumField() {
+		if fields.Type().Field(n).Name == "On" {
+			continue
+		}
+		require.False(t, fields.Field(n).IsZero(), fields.Type().Field(n).Name)
+		less := whole
+		reflect.ValueOf(&less).Elem().Field(n).SetZero()
+		require.NotEqual(t, shown, proposed(&less), fields.Type().Field(n).Name)
+	}
+	require.Contains(t, shown, "  done to: mail\n  impact: no mail\n")
+}
+
 // TestFlagsFillAnAct: words, times, lists, and what reads itself.
 func TestFlagsFillAnAct(t *testing.T) {
 	act := new(investigate.Finding)
