@@ -501,3 +501,28 @@ func TestRecordsThatSomebodyChose(t *testing.T) {
 		require.Contains(t, v.Warnings[0].What, "here that the proof does not need")
 	}
 }
+
+// TestNobodyTakesBackByWords: what stands in a list that people write does not take
+// anything back, whatever stands before it; and a proposal that is withdrawn says so.
+func TestNobodyTakesBackByWords(t *testing.T) {
+	s := newStory(t, 1)
+	first := says(t, s, s.Lead, &investigate.Retain{Incident: s.Incident, Days: 5})
+	_, signer, err := guardtest.LogKey("custody.example/test", 1)
+	require.NoError(t, err)
+	on := investigate.On{Incident: s.Incident}
+	for name, act := range map[string]custody.Act{
+		"listed":    &investigate.Emergency{On: on, Alternatives: []string{"replaces", first.String()}, Impact: "x", Rationale: "x", Text: "x"},
+		"withdrawn": &investigate.WithdrawEmergency{On: on, Proposal: first, Reason: "x"},
+	} {
+		c, f := incidentContents(t, s, true), &forger{signer: signer}
+		require.NoError(t, c.Leaves(func(l custody.Leaf) error { f.leaves = append(f.leaves, l); return nil }))
+		add(t, f, c, s.Incident.Stream(), func(r *custody.Record) {
+			by(t, r, s, s.Lead.ID, s.Lead.Key, act)
+			heads(t, c, r, s.Lead.ID)
+		})
+		v := verify(written(t, f.prove(t, c)), s.Trust)
+		require.Empty(t, v.Problems, name)
+		said := v.Timeline[len(v.Timeline)-2]
+		require.Equal(t, name == "withdrawn", said.Undone != nil, name)
+	}
+}

@@ -151,20 +151,27 @@ func (c *check) refers() {
 			c.problem(string(e.Stream), err)
 			continue
 		}
-		text, member := "", ""
 		for d := json.NewDecoder(bytes.NewReader(said)); ; {
 			token, err := d.Token()
 			if err != nil {
 				break // its end: it was made above
 			}
-			member = text
-			text, _ = token.(string)
-			o := named[text]
-			if o == nil {
-				continue
+			text, _ := token.(string)
+			if o := named[text]; o != nil {
+				e.About = append(e.About, o.about())
 			}
-			e.About = append(e.About, o.about())
-			if e.Permitted && (member == "replaces" || member != "" && member == takesBack[e.Kind]) {
+		}
+		if !e.Permitted {
+			continue
+		}
+		var members map[string]any // not what people list: they can write any word before a name
+		if err := json.Unmarshal(said, &members); err != nil {
+			c.problem(string(e.Stream), err)
+			continue
+		}
+		for _, m := range []string{"replaces", takesBack[e.Kind]} {
+			id, _ := members[m].(string)
+			if o := named[id]; o != nil {
 				by := e.about()
 				o.Undone = &by
 			}
@@ -174,7 +181,9 @@ func (c *check) refers() {
 
 // takesBack are the kinds of statement by which what they name stands no more, and in
 // which member they name it. What corrects something names it in "replaces".
-var takesBack = map[custody.Kind]string{"finding.withdraw": "finding", "incident.withdraw-clearance": "clearance", "mitigation.drop": "measure"}
+var takesBack = map[custody.Kind]string{
+	"emergency.withdraw": "proposal", "finding.withdraw": "finding", "incident.withdraw-clearance": "clearance", "mitigation.drop": "measure",
+}
 
 // about is the record as others name it.
 func (e *Event) about() About {
