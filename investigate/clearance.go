@@ -151,10 +151,13 @@ func (i *Incident) Cleared(item custody.EvidenceID, by custody.PrincipalID, at c
 	if len(i.Stages) == 0 {
 		return nil
 	}
+	own := ""
 	for _, c := range i.Clearances {
-		if c.By != by && c.Clears(item, at) {
+		if c.Clears(item, at) && c.By != by {
 			return nil
+		} else if c.Clears(item, at) {
+			own = ", or is by whoever asks"
 		}
 	}
-	return no("no legal advisor has cleared the examination of item %s, or the clearance has ended, or is by whoever asks (incident.clear)", item)
+	return no("no legal advisor has cleared the examination of item %s, or the clearance has ended%s (incident.clear)", item, own)
 }

@@ -1,6 +1,7 @@
 package investigate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -166,6 +167,34 @@ func TestEvidenceThatCameLate(t *testing.T) {
 	s.does("lena", s.end())
 }
 
+// TestTheStatusTellsOfLateEvidence: what the closing will ask for is told before it is
+// tried (WP-77). By the first version of the stages it is told, and not asked.
+func TestTheStatusTellsOfLateEvidence(t *testing.T) {
+	for version := range investigate.Newest().Version {
+		s := newStory(t)
+		s.version = version + 1
+		s.to(investigate.StageClose)
+		s.harmless()
+		text := s.postMortem()
+		require.Empty(t, s.picture().Missing)
+		late := s.takes("emil", "EX-9", "log", logBytes)
+		said, where := s.picture(), func(p investigate.Picture) []string { return p.Missing }
+		if s.version == 1 {
+			where = func(p investigate.Picture) []string { return p.Open }
+			require.Empty(t, said.Missing)
+		}
+		require.Contains(t, where(said), "not catalogued (incident.catalogue): EX-9 ("+string(late)+")")
+		s.readBack(text, lessons, "not that")
+		require.Contains(t, strings.Join(s.picture().Missing, "; "), "a post-mortem whose text is there")
+		s.readBack(text, lessons, lessons)
+		if s.version == 1 {
+			s.does("lena", s.end())
+		} else {
+			s.tries("lena", s.end(), "EX-9")
+		}
+	}
+}
+
 func (s *story) outage() *investigate.Emergency {
 	return &investigate.Emergency{
 		On: s.on, Service: "mail", Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
@@ -187,6 +216,8 @@ func TestNobodySignsForWhatWasWithdrawn(t *testing.T) {
 	s.does("emil", &investigate.WithdrawFinding{On: s.on, Finding: s.finding, Reason: "the log is of another host"})
 	require.Contains(t, s.picture().Open, "emergency mitigation X-1 rests on finding F-1, which does not stand")
 	s.tries("lena", sign(custody.RoleIncidentManager), "or it was withdrawn or corrected")
+	s.does("emil", &investigate.WithdrawEmergency{On: s.on, Proposal: id, Reason: "it rests on nothing"})
+	require.NotContains(t, strings.Join(s.picture().Open, "; "), "X-1", "nothing is left to do about it")
 }
 
 // TestNothingIsContainedBeforeTheFirstIndication: it would count as contained at once

@@ -1,6 +1,7 @@
 package investigate_test
 
 import (
+	"cmp"
 	"errors"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type troupe struct {
 	incident custody.IncidentID
 	on       investigate.On
 	last     custody.Digest // payload digest of what was said last
+	version  uint64         // of the stages; 0: the newest
 }
 
 // parts are who there is, by the role that each holds in the service.
@@ -149,7 +151,7 @@ func (c *troupe) appoint(name string, r custody.Role) *investigate.Appoint {
 }
 
 func (c *troupe) move(stage string) *investigate.Move {
-	return &investigate.Move{On: c.on, Happened: c.now(), Definition: investigate.Newest().Version, Stage: stage}
+	return &investigate.Move{On: c.on, Happened: c.now(), Definition: cmp.Or(c.version, investigate.Newest().Version), Stage: stage}
 }
 
 // does lets somebody do what is permitted.

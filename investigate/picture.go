@@ -162,7 +162,17 @@ func (i *Incident) next(v custody.View, p *Picture) ([]string, error) {
 			return i.missing(v, &Move{Stage: p.Next, Definition: version})
 		}
 	}
-	return i.unclosed(&Close{End: EndResolved, Notification: "-", Restored: v.Now()}, v.Now()), nil
+	missing := i.unclosed(&Close{End: EndResolved, Notification: "-", Restored: v.Now()}, v.Now())
+	gone, err := i.gone(v, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	late, err := i.late(v)
+	if d.Kept {
+		return slices.Concat(missing, gone, late), err
+	}
+	p.Open = append(p.Open, late...)
+	return append(missing, gone...), err
 }
 
 // Newest returns the newest version of the process.
@@ -254,7 +264,9 @@ func (i *Incident) baseless() []string {
 		}
 	}
 	for _, e := range i.Emergencies {
-		list.rests(on, "emergency mitigation "+e.Label, e.Act.Findings...)
+		if e.Withdrawn == nil {
+			list.rests(on, "emergency mitigation "+e.Label, e.Act.Findings...)
+		}
 	}
 	return list
 }

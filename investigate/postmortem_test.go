@@ -274,3 +274,17 @@ func TestWhatIsApprovedIsThere(t *testing.T) {
 	s.does("lena", changed(s.issue(of), func(p *investigate.PostMortem) { p.Replaces.Replaces = s.issued }))
 	s.tries("lex", approve, "or it was corrected")
 }
+
+// TestApprovedByTheFirstVersion: what was not looked at when it was decided is not looked
+// at when it is decided again.
+func TestApprovedByTheFirstVersion(t *testing.T) {
+	const text = "credentials were misused"
+	s := newStory(t)
+	s.version = 1
+	s.to(investigate.StageClose)
+	s.postMortem()
+	id := s.takes("emil", "SUM-1", "document", text)
+	sum := s.does("carl", &investigate.Summary{On: s.on, Evidence: id, PostMortem: s.issued, SHA256: custody.Hash([]byte(text))})
+	s.readBack(id, text, "rotten")
+	s.does("lex", &investigate.ApproveSummary{On: s.on, Summary: sum})
+}

@@ -37,6 +37,7 @@ type Definition struct {
 	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
 	Owned   bool // an emergency mitigation names the service that it is done to, and whose owner signs
 	Ruled   bool // an exercise names the procedure by whose rules it is run
+	Kept    bool // what came after Diagnose is kept as soundly as the rest, and what was written is there still, when that is asked last
 }
 
 // Definitions lists the versions of the process. A version never changes, and none
@@ -50,7 +51,7 @@ func Definitions() []Definition {
 		Free:    [2]string{StageDiagnose, StageStabilize},
 	}
 	second := first
-	second.Version, second.Until, second.Timed, second.Owned, second.Ruled = 2, 0, true, true, true
+	second.Version, second.Until, second.Timed, second.Owned, second.Ruled, second.Kept = 2, 0, true, true, true, true
 	return []Definition{first, second}
 }
 
@@ -273,14 +274,14 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 		return out, no("the incident is not closed at %s as what was restored only at %s", a.At, a.Restored)
 	}
 	missing := i.unclosed(a, v.Now())
-	if p := current(i.PostMortems); a.End == EndResolved && p != nil {
-		if _, err := i.document(v, a.Incident, p.Evidence, p.SHA256, custody.TypePostMortem); errors.As(err, new(custody.Unlawful)) {
-			missing = append(missing, "a post-mortem whose text is there: "+err.Error())
-		} else if err != nil {
+	if a.End == EndResolved {
+		gone, err := i.gone(v, a.Incident)
+		if err != nil {
 			return out, err
 		}
+		missing = append(missing, gone...)
 	}
-	if a.End == EndResolved {
+	if a.End == EndResolved && i.rules().Kept {
 		late, err := i.late(v)
 		if err != nil {
 			return out, err
@@ -288,6 +289,19 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 		missing = append(missing, late...)
 	}
 	return out, several(fmt.Sprintf("the incident is not closed as %s yet", a.End), missing)
+}
+
+// gone says whether the text of the post-mortem, where there is one, is there no more.
+func (i *Incident) gone(v custody.View, in custody.IncidentID) ([]string, error) {
+	p := current(i.PostMortems)
+	if p == nil {
+		return nil, nil
+	}
+	_, err := i.document(v, in, p.Evidence, p.SHA256, custody.TypePostMortem)
+	if errors.As(err, new(custody.Unlawful)) {
+		return []string{"a post-mortem whose text is there: " + err.Error()}, nil
+	}
+	return nil, err
 }
 
 // unclosed lists what has to be on record before the incident is closed.
