@@ -83,13 +83,14 @@ func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 	if err := a.mayReplace(i, s.Actor); err != nil {
 		return out, err
 	}
-	return out, a.ruled(v)
+	return out, a.ruled(v, i)
 }
 
 // ruled returns an Unlawful error when the indication names rules of engagement that
-// are not in force, or is of no exercise. The register of incidents is looked at for
-// these rules alone: who named none was decided without it.
-func (a *Detection) ruled(v custody.View) error {
+// are not in force, or is of no exercise. What it corrects was said to be run by rules
+// that were in force then: they stay. The register of incidents is looked at for these
+// rules alone: who named none was decided without it.
+func (a *Detection) ruled(v custody.View, i *Incident) error {
 	if a.Rules == "" {
 		return nil
 	}
@@ -99,6 +100,9 @@ func (a *Detection) ruled(v custody.View) error {
 	l, err := incidentsOf(v)
 	if err != nil {
 		return err
+	}
+	if d := find(i.Detections, a.Replaces); d != nil && d.Act.Rules == a.Rules && d.Act.Version == a.Version {
+		return nil
 	}
 	if p := l.procedure(a.Rules); p == nil || p.Version != a.Version {
 		return no("version %d of procedure %q is not in force", a.Version, a.Rules)

@@ -266,10 +266,12 @@ func TestExercisesHaveRules(t *testing.T) {
 	require.Equal(t, 1, investigate.NewProgramme([]investigate.Picture{s.picture()}, 0).Unruled)
 	s.tries("lena", s.move(investigate.StageAssess), "the rules of engagement of exercise D-1")
 	d.Replaces = bare
-	s.does("emil", d)
+	run := s.does("emil", d)
 	require.Zero(t, investigate.NewProgramme([]investigate.Picture{s.picture()}, 0).Unruled)
 	s.does("lena", changed(rules, func(p *investigate.Procedure) { p.Version = 3 })) // what it is run by stays
 	s.does("lena", s.move(investigate.StageAssess))
+	s.tries("emil", changed(d, func(d *investigate.Detection) { d.Replaces, d.Version = run, 1 }), "is not in force")
+	s.does("emil", changed(d, func(d *investigate.Detection) { d.Replaces, d.Reference = run, "exercise 8" })) // by no others than it was run by
 	d.Replaces = custody.Digest{}
 	s.tries("emil", d, "is not in force")
 	d.Rules, d.Version = "", 0

@@ -526,6 +526,29 @@ func TestTeamsAndContacts(t *testing.T) {
 	})
 }
 
+// TestWhoLeadsAPart and is not of the whole corrects which teams work on it, and leaves
+// the parent (WP-26, WP-47).
+func TestWhoLeadsAPart(t *testing.T) {
+	for version := range investigate.Newest().Version {
+		s := newStory(t)
+		s.version = version + 1
+		whole := custody.NewIncidentID(s.does("mia", &investigate.Open{Class: investigate.Security, DetectedAt: s.in(-time.Hour), Title: "the whole"}))
+		other := custody.NewIncidentID(s.does("mia", &investigate.Open{Class: investigate.Security, DetectedAt: s.in(-time.Hour), Title: "another"}))
+		s.does("mia", &investigate.Assign{Incident: whole, Principal: s.id("lena")})
+		s.to(investigate.StageAssess)
+		teams := &investigate.Teams{On: s.on, Owner: "cert", Parent: whole, Participating: []string{}, Service: "mail"}
+		teams.Replaces.Replaces = s.does("lena", teams)
+		s.does("mia", &investigate.Unassign{Incident: whole, Principal: s.id("lena")})
+		teams.Participating = []string{"network team"}
+		s.tries("lena", changed(teams, func(x *investigate.Teams) { x.Parent = other }), "you are not assigned to an incident")
+		if s.version == 1 {
+			s.tries("lena", teams, "you are not assigned to an incident") // as it was always decided
+			continue
+		}
+		s.does("lena", teams)
+	}
+}
+
 // TestAPartOfOneService has that service's experts and no others (WP-47, WP-75).
 func TestAPartOfOneService(t *testing.T) {
 	s := newStory(t)

@@ -418,7 +418,8 @@ func (a *Teams) Check(*custody.Statement) error {
 }
 
 // Lawful implements custody.Act. Who names a parent is of its team: nobody learns by
-// it of an incident that is not his.
+// it of an incident that is not his. Who leads a part and is not of the whole leaves
+// the parent that it has.
 func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	if err != nil {
@@ -426,10 +427,11 @@ func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	}
 	if a.Parent != "" {
 		parent, _, err := onIncident(v, a.Parent, s)
-		switch {
+		has := current(i.Teams)
+		switch stays := i.rules().Parted && has != nil && has.Parent == a.Parent; {
 		case err != nil && !errors.Is(err, custody.ErrUnknown):
 			return out, err
-		case err != nil, !slices.Contains(parent.Assignees(), s.Actor):
+		case err != nil, !stays && !slices.Contains(parent.Assignees(), s.Actor):
 			return out, no("you are not assigned to an incident %s", a.Parent)
 		case a.Parent == a.Incident:
 			return out, no("an incident is no part of itself")

@@ -37,6 +37,7 @@ type Definition struct {
 	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
 	Owned   bool // an emergency mitigation names the service that it is done to, and whose owner signs
 	Ruled   bool // an exercise names the procedure by whose rules it is run
+	Parted  bool // who leads a part, and is not of the whole, says anew which teams work on it
 	Kept    bool // what came after Diagnose is kept as soundly as the rest, and what was written is there still, when that is asked last
 }
 
@@ -51,7 +52,7 @@ func Definitions() []Definition {
 		Free:    [2]string{StageDiagnose, StageStabilize},
 	}
 	second := first
-	second.Version, second.Until, second.Timed, second.Owned, second.Ruled, second.Kept = 2, 0, true, true, true, true
+	second.Version, second.Until, second.Timed, second.Owned, second.Ruled, second.Parted, second.Kept = 2, 0, true, true, true, true, true
 	return []Definition{first, second}
 }
 
