@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -255,6 +256,51 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // verifies checks the bundle of the exhibit.
+// TestAClaimEndsWithItsClaimant: whoever gives up, fails or falls over while he has a
+// statement to decide leaves it to the next; and nobody waits longer than he wants to.
+func TestAClaimEndsWithItsClaimant(t *testing.T) {
+	next := make(chan func(context.Context) error, 1)
+	s := newStage(t, func(c *guardtest.Setup) {
+		c.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{
+			custody.KindRetrieveEvidence: func(ctx context.Context, _ *custody.Statement) error { return (<-next)(ctx) },
+		}
+	})
+	raw, err := s.Engineer.Sign("to look at it", s.Retrieval())
+	require.NoError(t, err)
+	admit := func(patience time.Duration) (*guard.Admission, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		return s.Admit(ctx, raw, "")
+	}
+	next <- func(context.Context) error { panic("it fell over") }
+	require.Panics(t, func() { _, _ = admit(time.Minute) })
+	next <- func(context.Context) error { return errors.New("no store") }
+	_, err = admit(10 * time.Second)
+	require.ErrorContains(t, err, "no store")
+
+	began := make(chan struct{})
+	next <- func(ctx context.Context) error { close(began); <-ctx.Done(); return ctx.Err() }
+	first, givesUp := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := s.Admit(first, raw, "")
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	<-began
+	_, err = admit(time.Millisecond)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for range 20 {
+		wg.Go(func() {
+			a, err := admit(10 * time.Second)
+			assert.NoError(t, err)
+			assert.True(t, a != nil && a.Permit)
+		})
+	}
+	next <- func(context.Context) error { return nil } // for one of them; the others get his answer
+	givesUp()
+	wg.Wait()
+}
+
 func (s stage) verifies() *bundle.Verdict {
 	s.t.Helper()
 	var b bytes.Buffer
