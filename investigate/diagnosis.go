@@ -20,9 +20,6 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range i.Catalogued() {
-		l.is(c.Act.Mark == MarkOpen, "catalogued as open (incident.catalogue)", fmt.Sprintf("%s, %s%s", c.Label, c.Act.Evidence, c.Act.Reference))
-	}
 	missing := l.list()
 	if len(i.FindingsStanding()) == 0 && a.Undocumented == "" {
 		missing = append(missing, "a finding (finding.record), or why the stage is left without one")
@@ -34,7 +31,7 @@ func (i *Incident) undiagnosed(v custody.View, a *Move) ([]string, error) {
 }
 
 // unkept notes which of the items, but those that are let off, lack what of being
-// catalogued and kept in a forensically sound manner.
+// catalogued and kept in a forensically sound manner; and what nobody went into yet.
 func (i *Incident) unkept(v custody.View, off func(custody.EvidenceID) bool) (lacking, error) {
 	var l lacking
 	n := 0
@@ -64,12 +61,15 @@ func (i *Incident) unkept(v custody.View, off func(custody.EvidenceID) bool) (la
 			return l, err
 		}
 	}
+	for _, c := range i.Catalogued() {
+		l.is(c.Act.Mark == MarkOpen, "catalogued as open (incident.catalogue)", fmt.Sprintf("%s, %s%s", c.Label, c.Act.Evidence, c.Act.Reference))
+	}
 	return l, nil
 }
 
-// late lists what items lack that came after Diagnose was left: the incident is not
-// resolved with them as they are. What the team wrote itself is looked at where it is
-// issued.
+// late lists what items lack that came after Diagnose was left, and what is catalogued as
+// open since: the incident is not resolved with them as they are. What the team wrote
+// itself is looked at where it is issued.
 func (i *Incident) late(v custody.View) ([]string, error) {
 	l, err := i.unkept(v, func(id custody.EvidenceID) bool {
 		return i.items[id].Begun.Type == custody.TypePostMortem ||

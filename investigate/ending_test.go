@@ -164,6 +164,10 @@ func TestEvidenceThatCameLate(t *testing.T) {
 	s.tries("lena", s.end(), "not read back yet")
 	s.sound(late, logBytes)
 	s.does("emil", &custody.WithdrawEvidence{Evidence: announced, Incident: s.incident})
+	alert := &investigate.Catalogue{On: s.on, Mark: investigate.MarkOpen, Reference: "alarm 4712", What: "alert"}
+	s.does("emil", alert)
+	s.tries("lena", s.end(), "catalogued as open (incident.catalogue): C-3, alarm 4712")
+	s.does("emil", changed(alert, func(c *investigate.Catalogue) { c.Mark = investigate.MarkInvestigated }))
 	s.does("lena", s.end())
 }
 
