@@ -276,7 +276,7 @@ func (f *flags) field(name, help string, v reflect.Value) {
 		if slices.Contains(bothWays, name) {
 			f.asked = append(f.asked, name)
 			help += " (has to be given: =true or =false)"
-		} else {
+		} else if !strings.Contains(help, "(default: ") {
 			help += " (not given, the record says no)"
 		}
 		set.BoolVar(into.(*bool), name, false, help)

@@ -136,15 +136,23 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
   custody evidence get e-… -o disk.img --purpose "timeline of the intrusion"
   custody bundle verify EX-1.bundle --trust trust.json`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("no such command: custody %q", args[0])
+				return noSuch(c, args[0], fmt.Sprintf("no such command: custody %q", args[0]))
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		// A flag that a noun does not know mostly comes of a verb that it does not have.
+		if args := c.Flags().Args(); c.HasSubCommands() && len(args) > 0 {
+			if wrong := c.ValidateArgs(args); wrong != nil {
+				return wrong
+			}
+		}
+		return usageError{err}
+	})
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON value instead of text (custody help json)")
 	f.StringVar(&a.home, "home", "", "folder of your own key and trust file (default $CUSTODY_HOME, or custody in your configuration folder)")
@@ -160,14 +168,23 @@ Exit codes: 0 done; 1 refused, or verification failed; 2 wrong usage;
 
 // group makes a noun that only holds verbs.
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: use, Short: short, Args: func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usagef("custody %s has no verb %q", use, args[0])
+			return noSuch(c, args[0], fmt.Sprintf("custody %s has no verb %q", use, args[0]))
 		}
-		return c.Help()
-	}}
+		return nil
+	}, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(verbs...)
 	return c
+}
+
+// noSuch says that there is no such command, and where somebody gave an act's name, as
+// reasons and histories call it, by which command that act is said.
+func noSuch(c *cobra.Command, name, text string) error {
+	for _, hint := range spoken(c.Root(), "("+name+")") {
+		text += "; " + hint
+	}
+	return usagef("%s", text)
 }
 
 // exactly is cobra's ExactArgs, as a usage error that shows what is wanted.

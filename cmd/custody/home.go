@@ -183,7 +183,7 @@ func (a *app) alone(ctx context.Context) (*client.Client, profile, error) {
 		return nil, p, err
 	}
 	if p.Principal == "" {
-		return nil, p, usagef("you are not enrolled yet: give %s to an administrator, then custody login --principal p-…", requestFile)
+		return nil, p, usagef("you have not logged in yet: an administrator enrolls you by %s and says who you are, then custody login --principal p-…", requestFile)
 	}
 	c, err := a.client(ctx, p)
 	return c, p, err
