@@ -45,6 +45,9 @@ func (a *QualifyPrincipal) Detail() string {
 // Check implements Act.
 func (a *QualifyPrincipal) Check(*Statement) error {
 	if !slices.Contains(Responders(), a.Role) {
+		if slices.Contains(Roles(), a.Role) {
+			return fmt.Errorf("nobody has to be ready on record for role %s, but for one of %q", a.Role, Responders())
+		}
 		return fmt.Errorf("role %.40q is none of %q", a.Role, Responders())
 	}
 	for _, f := range []struct{ field, text string }{

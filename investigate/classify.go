@@ -304,7 +304,7 @@ func (*Classify) Kind() custody.Kind { return KindClassify }
 func (a *Classify) Detail() string {
 	text := "no security incident"
 	if a.SecurityIncident {
-		text = fmt.Sprintf("a security incident: %s access, %q of customer data", a.Facts.Access, a.Facts.Results)
+		text = fmt.Sprintf("a security incident: %s access, %s of customer data", a.Facts.Access, strings.Join(a.Facts.Results, " and "))
 	}
 	if a.Example != "" {
 		text += ", like example " + a.Example

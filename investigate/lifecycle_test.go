@@ -226,7 +226,7 @@ func TestReadiness(t *testing.T) {
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Authority = "" }), "say all three")
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Apprenticeship = "" }), "served an apprenticeship")
 	c.tries("exa", with(func(x *custody.QualifyPrincipal) { x.Until = c.in(-time.Hour) }), "is over")
-	c.malformed("exa", with(func(x *custody.QualifyPrincipal) { x.Role = custody.RoleLegalAdvisor }), "is none of")
+	c.malformed("exa", with(func(x *custody.QualifyPrincipal) { x.Role = custody.RoleLegalAdvisor }), "nobody has to be ready")
 	// An apprentice answers for nobody, and takes nobody's readiness from him.
 	c.tries("mia", with(func(x *custody.QualifyPrincipal) {
 		x.Principal, x.Role, x.Apprenticeship = c.id("olga"), custody.RoleOnCall, ""

@@ -578,10 +578,11 @@ func TestShifts(t *testing.T) {
 	shift := func(who string, from, to time.Duration) *investigate.Shift {
 		return &investigate.Shift{On: s.on, From: s.in(from), Principal: s.id(who), To: s.in(to)}
 	}
-	s.malformed("lena", shift("emil", time.Hour, time.Hour), "is no time of at most")
-	s.malformed("lena", shift("emil", 0, 8*24*time.Hour), "is no time of at most")
+	s.malformed("lena", shift("emil", time.Hour, time.Hour), "not after")
+	s.malformed("lena", &investigate.Shift{On: s.on, Principal: s.id("emil")}, "from and to are needed")
+	s.malformed("lena", shift("emil", 0, 8*24*time.Hour), "is longer than 24 hours")
 	s.tries("lena", shift("nina", 0, time.Hour), "is not assigned")
-	s.malformed("lena", shift("emil", 0, 25*time.Hour), "is no time of at most")
+	s.malformed("lena", shift("emil", 0, 25*time.Hour), "is longer than 24 hours")
 	s.tries("lena", shift("emil", -25*time.Hour, -2*time.Hour), "not afterwards")
 	s.tries("emil", shift("emil", 0, time.Hour), "alone decides")
 	s.does("lena", shift("emil", -23*time.Hour, time.Hour))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/forensic-custody/custody/custody"
@@ -398,7 +399,10 @@ func (*Teams) Kind() custody.Kind { return KindTeams }
 
 // Detail says in a line what a history tells of it.
 func (a *Teams) Detail() string {
-	text := fmt.Sprintf("owned by %s, with %q", a.Owner, a.Participating)
+	text := "owned by " + a.Owner
+	if len(a.Participating) > 0 {
+		text += ", with " + strings.Join(a.Participating, ", ")
+	}
 	if a.Parent != "" {
 		text += ", part of " + string(a.Parent)
 	}
@@ -482,8 +486,13 @@ const (
 )
 
 func checkSpan(from, to custody.Time, longest time.Duration) error {
-	if from <= 0 || to <= from || to > from.Add(longest) {
-		return fmt.Errorf("from %s to %s is no time of at most %s", from, to, longest)
+	switch {
+	case from <= 0 || to <= 0:
+		return errors.New("from and to are needed: when it begins, and when it ends")
+	case to <= from:
+		return fmt.Errorf("it ends at %s, and begins at %s: not after", to, from)
+	case to > from.Add(longest):
+		return fmt.Errorf("from %s to %s is longer than %d hours", from, to, longest/time.Hour)
 	}
 	return nil
 }
