@@ -112,7 +112,7 @@ func choices(places, kinds []string, others bool) (chosen func(bundle.Choice) bo
 		}, func() error {
 			for n, name := range asked {
 				if found[n] < wanted[n] {
-					return usagef("%s fits %d records of the bundle, and %d were asked for; nothing was written", name, found[n], wanted[n])
+					return usagef("%s fits %d records of the bundle instead of %d or more; nothing was written", name, found[n], wanted[n])
 				}
 			}
 			return nil

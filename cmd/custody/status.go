@@ -107,7 +107,11 @@ func showPicture(p investigate.Picture) string {
 	}
 	for _, h := range p.File.Holders {
 		if h.Ended == nil {
-			line("role", "%s: %s since %s", h.Role, h.Principal, h.From)
+			role := string(h.Role)
+			if h.Service != "" {
+				role += " of " + h.Service
+			}
+			line("role", "%s: %s since %s", role, h.Principal, h.From)
 		}
 	}
 	for _, x := range p.Parts {
