@@ -77,7 +77,7 @@ func (a *Detection) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 		return out, no("say what is at risk: %q", properties)
 	case !slices.Contains(i.Assignees(), s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
-	case a.Exercise && a.Rules == "" && i.rules().Ruled:
+	case a.Exercise && a.Rules == "" && i.Definition >= stricter:
 		return out, no("an exercise is run by rules of engagement that protect customer data: name the procedure")
 	}
 	if err := a.mayReplace(i, s.Actor); err != nil {

@@ -425,7 +425,7 @@ func (a *Emergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcom
 		return out, err
 	case a.Impact == "" || a.Rationale == "" || len(a.Alternatives) == 0:
 		return out, no("an emergency mitigation is not taken lightly: it says its expected impact, its alternatives and its rationale")
-	case a.Service == "" && i.rules().Owned:
+	case a.Service == "" && i.Definition >= stricter:
 		return out, no("an emergency mitigation says to which service it is done, since that service's owner signs")
 	case !i.assignedTo(s.Actor):
 		return out, no("%s is not assigned to the incident", s.Actor)
@@ -440,7 +440,7 @@ func (a *Emergency) timed(i *Incident, s *custody.Statement) error {
 	switch {
 	case !a.Outage && given:
 		return no("without an outage no notice is due, and nothing is expected back")
-	case a.Outage && (a.NoticeDue == 0 || a.ExpectedBack == 0) && (given || i.rules().Timed):
+	case a.Outage && (a.NoticeDue == 0 || a.ExpectedBack == 0) && (given || i.Definition >= stricter):
 		return no("an outage says by when its notice is due, and by when the service is expected back")
 	case given && a.NoticeDue < s.Time:
 		return no("a notice that is due at %s is late already", a.NoticeDue)

@@ -168,7 +168,7 @@ func (i *Incident) next(v custody.View, p *Picture) ([]string, error) {
 		return nil, err
 	}
 	late, err := i.late(v)
-	if d.Kept {
+	if version >= stricter {
 		return slices.Concat(missing, gone, late), err
 	}
 	p.Open = append(p.Open, late...)

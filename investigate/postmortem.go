@@ -229,7 +229,7 @@ func (a *ApproveSummary) Lawful(v custody.View, s *custody.Statement) (custody.O
 	case m.By == s.Actor:
 		return out, no("nobody approves what he wrote himself")
 	}
-	if i.rules().Kept {
+	if i.Definition >= stricter {
 		if _, err := i.summarised(v, &m.Act); err != nil {
 			return out, err
 		}

@@ -432,7 +432,7 @@ func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	if a.Parent != "" {
 		parent, _, err := onIncident(v, a.Parent, s)
 		has := current(i.Teams)
-		switch stays := i.rules().Parted && has != nil && has.Parent == a.Parent; {
+		switch stays := i.Definition >= stricter && has != nil && has.Parent == a.Parent; {
 		case err != nil && !errors.Is(err, custody.ErrUnknown):
 			return out, err
 		case err != nil, !stays && !slices.Contains(parent.Assignees(), s.Actor):

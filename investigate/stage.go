@@ -26,20 +26,22 @@ const (
 )
 
 // Definition is a version of the process: which stages there are, in order, and
-// between which two an incident goes back and forth as often as it takes; and which
-// rules hold that came later than the first version. An incident keeps the version by
-// which it left its first stage.
+// between which two an incident goes back and forth as often as it takes. An incident
+// keeps the version by which it left its first stage, and with it the rules that hold.
 type Definition struct {
 	Version uint64
 	Until   custody.Time // from when on no incident starts by it any more; zero: it is the newest
 	Stages  []string
 	Free    [2]string
-	Timed   bool // an outage has its times: by when its notice is due, and the service is expected back
-	Owned   bool // an emergency mitigation names the service that it is done to, and whose owner signs
-	Ruled   bool // an exercise names the procedure by whose rules it is run
-	Parted  bool // who leads a part, and is not of the whole, says anew which teams work on it
-	Kept    bool // what came after Diagnose is kept as soundly as the rest, and what was written is there still, when that is asked last
 }
+
+// stricter is the version from which on more is asked than at first: an outage has its
+// times, by when its notice is due and the service is back; an emergency mitigation
+// names the service whose owner signs; an exercise names the procedure by whose rules it
+// is run; what came after Diagnose is kept as soundly as the rest, and what was written
+// is there still, when that is asked last. And who leads a part, and is not of the whole,
+// may say anew which teams work on it.
+const stricter = 2
 
 // Definitions lists the versions of the process. A version never changes, and none
 // goes: incidents are decided by theirs. For some weeks after a new one an incident may
@@ -52,7 +54,7 @@ func Definitions() []Definition {
 		Free:    [2]string{StageDiagnose, StageStabilize},
 	}
 	second := first
-	second.Version, second.Until, second.Timed, second.Owned, second.Ruled, second.Parted, second.Kept = 2, 0, true, true, true, true, true
+	second.Version, second.Until = stricter, 0
 	return []Definition{first, second}
 }
 
@@ -63,13 +65,6 @@ func definition(version uint64) (Definition, bool) {
 		}
 	}
 	return Definition{}, false
-}
-
-// rules is the version that the incident goes by; none of its rules hold in the first
-// stage, before it goes by any.
-func (i *Incident) rules() Definition {
-	d, _ := definition(i.Definition)
-	return d
 }
 
 // lawful returns an Unlawful error when an incident does not go from a stage to
@@ -187,7 +182,7 @@ func (i *Incident) missing(v custody.View, a *Move) ([]string, error) {
 	case StageDetect:
 		lacks(len(i.Detections) == 0, "where the first indication came from (incident.detection)")
 		lacks(i.holder(custody.RoleOnCall) == "" && i.holder(custody.RoleIncidentManager) == "", "who is on call for it (incident.appoint)")
-		if d, _ := definition(a.Definition); d.Ruled {
+		if a.Definition >= stricter {
 			for _, label := range i.unruled() {
 				lacks(true, "the rules of engagement of exercise "+label+" (incident.detection)")
 			}
@@ -282,7 +277,7 @@ func (a *Close) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 		}
 		missing = append(missing, gone...)
 	}
-	if a.End == EndResolved && i.rules().Kept {
+	if a.End == EndResolved && i.Definition >= stricter {
 		late, err := i.late(v)
 		if err != nil {
 			return out, err
