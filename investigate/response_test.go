@@ -1180,3 +1180,17 @@ func TestManyMeasuresOfManyFindings(t *testing.T) {
 	require.Less(t, time.Since(began), 2*time.Second)
 	require.Contains(t, open, "measure M-1 rests on finding F-6, which does not stand")
 }
+
+// TestManyExercisesWithoutRules: likewise.
+func TestManyExercisesWithoutRules(t *testing.T) {
+	s := newStory(t)
+	s.looks(func(v custody.View, i *investigate.Incident) {
+		for range 20_000 {
+			apply(t, i, &investigate.Detection{On: s.on, Exercise: true, Source: "red-team"})
+		}
+		move := s.move(investigate.StageAssess)
+		_, err := move.Lawful(v, &custody.Statement{Act: move, Header: custody.Header{Actor: s.id("lena"), Time: s.in(0)}})
+		require.ErrorContains(t, err, "the rules of engagement of exercise D-20 (incident.detection); those of 19980 exercises more")
+		require.Less(t, len(err.Error()), 2000)
+	})
+}

@@ -183,9 +183,11 @@ func (i *Incident) missing(v custody.View, a *Move) ([]string, error) {
 		lacks(len(i.Detections) == 0, "where the first indication came from (incident.detection)")
 		lacks(i.holder(custody.RoleOnCall) == "" && i.holder(custody.RoleIncidentManager) == "", "who is on call for it (incident.appoint)")
 		if a.Definition >= stricter {
-			for _, label := range i.unruled() {
+			labels := i.unruled()
+			for _, label := range labels[:min(len(labels), mostNamed)] {
 				lacks(true, "the rules of engagement of exercise "+label+" (incident.detection)")
 			}
+			lacks(len(labels) > mostNamed, fmt.Sprintf("those of %d exercises more", len(labels)-mostNamed))
 		}
 	case StageAssess:
 		assessed := current(i.Assessments)
