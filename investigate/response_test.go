@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forensic-custody/custody/custody"
+	"github.com/forensic-custody/custody/custody/guard/guardtest"
 	"github.com/forensic-custody/custody/investigate"
 )
 
@@ -546,6 +547,13 @@ func TestWhoLeadsAPart(t *testing.T) {
 			continue
 		}
 		s.does("lena", teams)
+		store := s.Store.(*guardtest.Store)
+		r, err := custody.ParseRecord(store.Nth(store.Len() - 1).Record)
+		require.NoError(t, err)
+		require.NotEmpty(t, r.Basis)
+		for _, h := range r.Basis {
+			require.NotEqual(t, whole.Stream(), h.Stream)
+		}
 	}
 }
 

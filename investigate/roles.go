@@ -423,19 +423,20 @@ func (a *Teams) Check(*custody.Statement) error {
 
 // Lawful implements custody.Act. Who names a parent is of its team: nobody learns by
 // it of an incident that is not his. Who leads a part and is not of the whole leaves
-// the parent that it has.
+// the parent that it has: that is not looked at, and his record does not say how far
+// it has come.
 func (a *Teams) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	if err != nil {
 		return out, err
 	}
-	if a.Parent != "" {
+	has := current(i.Teams)
+	if stays := i.Definition >= stricter && has != nil && has.Parent == a.Parent; a.Parent != "" && !stays {
 		parent, _, err := onIncident(v, a.Parent, s)
-		has := current(i.Teams)
-		switch stays := i.Definition >= stricter && has != nil && has.Parent == a.Parent; {
+		switch {
 		case err != nil && !errors.Is(err, custody.ErrUnknown):
 			return out, err
-		case err != nil, !stays && !slices.Contains(parent.Assignees(), s.Actor):
+		case err != nil, !slices.Contains(parent.Assignees(), s.Actor):
 			return out, no("you are not assigned to an incident %s", a.Parent)
 		case a.Parent == a.Incident:
 			return out, no("an incident is no part of itself")
