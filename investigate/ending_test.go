@@ -199,6 +199,20 @@ func TestTheStatusTellsOfLateEvidence(t *testing.T) {
 	}
 }
 
+// TestTheStatusNamesTheManager: who is on call brings an incident into Assess, and is told
+// there that a manager has to take it on.
+func TestTheStatusNamesTheManager(t *testing.T) {
+	s := newTroupe(t).ready().opened()
+	onCall := s.appoint("olga", custody.RoleOnCall)
+	onCall.Instead = "there is no rota"
+	s.does("lena", onCall)
+	s.does("olga", &investigate.Detection{On: s.on, Happened: s.now(), Properties: []string{"integrity"}, Reference: "alarm", Source: "monitoring-signature"})
+	s.does("olga", s.move(investigate.StageAssess))
+	require.Contains(t, s.picture().Missing, "an incident manager (incident.appoint)")
+	s.does("olga", s.appoint("lena", custody.RoleIncidentManager))
+	require.NotContains(t, s.picture().Missing, "an incident manager (incident.appoint)")
+}
+
 func (s *story) outage() *investigate.Emergency {
 	return &investigate.Emergency{
 		On: s.on, Service: "mail", Alternatives: []string{"wait: it spreads"}, Findings: []custody.Digest{s.finding}, Impact: "mail is down", Outage: true, Rationale: "it spreads",
