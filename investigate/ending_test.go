@@ -205,7 +205,9 @@ func TestTheStatusNamesTheManager(t *testing.T) {
 	s := newTroupe(t).ready().opened()
 	onCall := s.appoint("olga", custody.RoleOnCall)
 	onCall.Instead = "there is no rota"
+	require.Contains(t, s.picture().Missing, "who is on call for it (incident.appoint)")
 	s.does("lena", onCall)
+	require.NotContains(t, s.picture().Missing, "who is on call for it (incident.appoint)")
 	s.does("olga", &investigate.Detection{On: s.on, Happened: s.now(), Properties: []string{"integrity"}, Reference: "alarm", Source: "monitoring-signature"})
 	s.does("olga", s.move(investigate.StageAssess))
 	require.Contains(t, s.picture().Missing, "an incident manager (incident.appoint)")
