@@ -49,6 +49,9 @@ func checkID(kind, prefix, s string) error {
 	if ok && len(rest) == idLength && strings.Trim(rest, idAlphabet) == "" {
 		return nil
 	}
+	if s == "" {
+		return fmt.Errorf("%s identifier is missing: %q and 16 characters of a-z and 2-7", kind, prefix)
+	}
 	return fmt.Errorf("%.80q is not %s identifier: %q and 16 characters of a-z and 2-7", s, kind, prefix)
 }
 

@@ -501,7 +501,7 @@ func (a *app) showProposal(ctx context.Context, cl *client.Client, id custody.In
 			return nil
 		}
 	}
-	return refusedf("%s is no proposal in the verified history of the incident; nothing was signed", proposal)
+	return refusedf("--proposal: %s is no proposal in the verified history of the incident, as X-1 of custody incident status is; nothing was signed", proposal)
 }
 
 // proposed is all that a proposal says.

@@ -51,7 +51,9 @@ out.`,
 					return err
 				}
 				return bundle.AddExcerpts(w, bufio.NewReaderSize(in, 1<<20), id, bytesOf, stretches...)
-			}, func(*bundle.Verdict) string { return fmt.Sprintf("%d stretches of %s added", len(stretches), artifact) })
+			}, func(*bundle.Verdict) string {
+				return fmt.Sprintf("stretches of %s added: %d", artifact, len(stretches))
+			})
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, which must not exist")

@@ -93,7 +93,7 @@ func (a *app) get(ctx context.Context, id custody.EvidenceID, out, span, purpose
 	}
 	bar.done()
 	if err != nil {
-		return err
+		return into.brokenOff(err)
 	}
 	if length == 0 {
 		length = got.Size - skip
@@ -191,6 +191,18 @@ func (p *part) cut(skip, length int64, whole io.Writer) error {
 		return err
 	}
 	return p.file.Truncate(length)
+}
+
+// brokenOff adds to an error of a service that is away that the next try goes on from
+// what is in the file, if anything is. Of stdout, which is no part, nothing stays.
+func (p *part) brokenOff(err error) error {
+	if p == nil || exitCode(err) != exitUnreachable {
+		return err
+	}
+	if info, bad := p.file.Stat(); bad != nil || info.Size() == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; %s stays: run the same command again to continue", err, p.file.Name())
 }
 
 // close gives the file its name when it is good, unless something else has it by
