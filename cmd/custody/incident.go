@@ -203,6 +203,9 @@ func (a *app) onParts(ctx context.Context, cl *client.Client, whole custody.Inci
 		}
 		list, text = append(list, m), text+showMembership(m)
 	}
+	if len(of) == 1 {
+		text += fmt.Sprintf("%s  has no part that you may see (incident teams --parent)\n", whole)
+	}
 	if err := a.answer(list, text); err != nil {
 		return err
 	}

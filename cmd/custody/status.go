@@ -497,7 +497,8 @@ func (a *app) teamReviewDefaults() *cobra.Command {
 		Short: "Put on record that the service's defaults were reviewed, as a document describes them",
 		Long: `Puts on record that the defaults of the service were reviewed, and what was decided.
 FILE is the document that describes them, deploy/OPERATING.md; its digest goes on
-record, so that it is known what was read.`,
+record, so that it is known what was read. An administrator, incident manager or
+executive says it. The newest review counts, of whatever file it was.`,
 		Example: `  custody team review-defaults deploy/OPERATING.md --decided "kept, but for the archive: 730 days" \
     --next 2027-05-01T00:00:00Z --purpose "yearly review"`,
 		RunE: func(c *cobra.Command, args []string) error {
