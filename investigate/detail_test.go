@@ -44,7 +44,12 @@ func TestWhatAHistoryTells(t *testing.T) {
 		"red-team: plan 7, at 2026-11-23T08:00:00.000000Z; at risk: integrity; of an exercise, by the rules of red, version 2": &investigate.Detection{
 			Happened: when, Source: "red-team", Reference: "plan 7", Properties: []string{"integrity"}, Exercise: true, Rules: "red", Version: 2,
 		},
-		"at 2026-11-23T08:00:00.000000Z: patched": &investigate.CarryOut{Happened: when, How: "patched"},
+		"a security incident: unauthorized access, disclosure and loss of customer data, like example h": &investigate.Classify{
+			Facts: investigate.Facts{Access: "unauthorized", Results: []string{"disclosure", "loss"}}, Example: "h", SecurityIncident: true,
+		},
+		"owned by cert": &investigate.Teams{Owner: "cert"},
+		"owned by cert, with net, mail, about mail alone": &investigate.Teams{Owner: "cert", Participating: []string{"net", "mail"}, Service: "mail"},
+		"at 2026-11-23T08:00:00.000000Z: patched":         &investigate.CarryOut{Happened: when, How: "patched"},
 		"resolved, restored at 2026-11-23T08:00:00.000000Z; notification: given; nobody was on shift for a while: flu": &investigate.Close{
 			End: "resolved", Restored: at, Notification: "given", Uncovered: "flu",
 		},
