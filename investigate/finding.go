@@ -44,7 +44,7 @@ var examiners = []custody.Role{custody.RoleForensicEngineer, custody.RoleInciden
 type Finding struct {
 	On
 	Alternatives   []string       `json:"alternatives" help:"what else could explain it, and why it does not (repeat for several)"`
-	Citations      []Citation     `json:"citations" help:"evidence and where in it: ITEM:for or ITEM:against, then nothing for all of it, or :range=OFFSET+LENGTH, :file=PATH, :range=OFFSET+LENGTH,file=PATH, :line=FROM-TO, :record=NUMBER, :address=0xHEX; that the place is in the item is not checked here, but by whoever reviews it (repeat for several)"`
+	Citations      []Citation     `json:"citations" help:"evidence and where in it: ITEM:for or ITEM:against, then nothing for all of it, or :range=OFFSET+LENGTH, :file=PATH, :range=OFFSET+LENGTH,file=PATH, :line=FROM-TO, :record=NUMBER, :address=0xHEX; a range has to lie in the item, and whether a file, line, record or address does is seen by nobody but who reviews it (repeat for several)"`
 	Confidence     string         `json:"confidence" help:"low, moderate or high"`
 	EventAt        custody.Time   `json:"eventAt,omitzero" help:"when what was found happened, where that is known"`
 	Fact           string         `json:"fact" help:"what is there, without what it means"`

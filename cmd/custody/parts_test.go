@@ -95,6 +95,10 @@ func TestJointMembership(t *testing.T) {
 		require.NotContains(t, says(exa, "incident", "show", i), kim)
 	}
 
+	// Of what has no parts that is said, lest somebody believes them served.
+	stdout = says(exa, "incident", "assign", alone, kim, "--parts", "--purpose", "another matter")
+	require.Equal(t, alone+"  already\n"+alone+"  has no part that you may see (incident teams --parent)\n", stdout)
+
 	// Who reads the whole and is of no part sees none of them, nor who is in them.
 	says(exa, "incident", "assign", whole, kim, "--purpose", "forensics")
 	seen := says(kimHome, "incident", "status", whole)
@@ -113,6 +117,7 @@ func TestJointMembership(t *testing.T) {
 	says(d.mona, "incident", "teams", web, "--purpose", "one service", "--owner", "cert", "--parent", whole, "--service", "web", "--replaces", latestTeams(t, d.mona, web))
 	refused(t, exitRefused, d.mona, []string{"incident", "appoint", web, "--purpose", "mail", "--principal", stef, "--role", "service-team-expert", "--service", "mail"}, "the incident is about web alone")
 	says(d.mona, "incident", "appoint", web, "--purpose", "web", "--principal", stef, "--role", "service-team-expert", "--service", "web")
+	require.Contains(t, says(d.mona, "incident", "status", web), "role         service-team-expert of web: stef ("+stef+")")
 	require.Contains(t, says(stefHome, "incident", "status", web), "the web tier")
 	require.Contains(t, says(stefHome, "incident", "list"), web)
 	for _, i := range []string{whole, mail, alone} {
