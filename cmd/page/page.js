@@ -54,19 +54,27 @@
 		}
 	};
 
+	// typed is the fingerprint that was typed in from the paper.
+	const typed = () => at("print").value.replace(/\s/g, "").toLowerCase().replace(/^sha256:/, "");
+
+	// another says whether the trust file is another than that of the paper: then
+	// nothing is verified by it.
+	const another = () => typed() !== "" && fingerprint !== "" && typed() !== fingerprint.replace(/^sha256:/, "");
+
 	const ready = () => {
-		at("verify").disabled = busy || !given.trust || !given.bundle;
+		at("verify").disabled = busy || !given.trust || !given.bundle || another();
 	};
 
 	const compare = () => {
-		const typed = at("print").value.replace(/\s/g, "").toLowerCase().replace(/^sha256:/, "");
-		if (typed === "" || fingerprint === "") {
+		if (typed() === "" || fingerprint === "") {
 			say("print-says", "");
-		} else if (typed === fingerprint.replace(/^sha256:/, "")) {
-			say("print-says", "The same: this is the trust file of the paper.", "good");
+		} else if (another()) {
+			say("print-says", "NOT the same: do not believe this trust file. Nothing is verified by it.", "bad");
+			at("result").hidden = true;
 		} else {
-			say("print-says", "NOT the same: do not believe this trust file.", "bad");
+			say("print-says", "The same: this is the trust file of the paper.", "good");
 		}
+		ready();
 	};
 
 	const take = async (what, file) => {
@@ -139,6 +147,8 @@
 			const said = await custodyVerify(trust, bundle, artifact, (n) => { bar.value += n; });
 			if (trust !== given.trust || bundle !== given.bundle || artifact !== given.artifact) {
 				fail("the files were changed meanwhile. Verify again.");
+			} else if (another()) {
+				fail("the trust file is not that of the paper: its fingerprint is " + fingerprint + ". Nothing was verified.");
 			} else if (said.verified) {
 				conclude("good", "VERIFIED", "by the trust file with fingerprint " + fingerprint, said);
 			} else {

@@ -152,6 +152,20 @@ func TestPage(t *testing.T) {
 	b.do(chromedp.SendKeys(chromedp.CSS("#print"), strings.ToUpper(print.Hex()[:32])+" "+print.Hex()[32:]))
 	b.says("#print-says", "The same")
 
+	// Nothing is verified by a trust file that is not the paper's, nor does a verdict of
+	// before stand beside such a fingerprint.
+	b.gives("bundle", vector(t, "exhibit.bundle"), "exhibit.bundle")
+	require.False(t, b.is(`document.querySelector("#verify").disabled`))
+	verdict, _ := b.verifies()
+	require.Equal(t, "VERIFIED", verdict)
+	b.do(chromedp.SendKeys(chromedp.CSS("#print"), "x"))
+	b.says("#print-says", "NOT the same")
+	require.True(t, b.is(`document.querySelector("#verify").disabled`))
+	require.True(t, b.is(`document.querySelector("#result").hidden`))
+	b.do(chromedp.SendKeys(chromedp.CSS("#print"), "\b"))
+	b.says("#print-says", "The same")
+	require.False(t, b.is(`document.querySelector("#verify").disabled`))
+
 	for _, c := range []struct {
 		bundle, artifact, verdict string
 	}{
