@@ -128,6 +128,7 @@ func laterActs(s *guardtest.Story) []custody.Act {
 			Impact: "mail is down for an hour", NoticeDue: now.Add(time.Hour), Outage: true, Rationale: "data is leaving", Service: "mail", Text: "cut the region off",
 		},
 		&investigate.Teams{On: on, Owner: "cert", Participating: []string{}, Service: "mail"},
+		&investigate.WithdrawEmergency{On: on, Proposal: before, Reason: "he is gone", Undone: "the relay runs"},
 		&investigate.OutageNotice{On: on, Happened: at, ExpectedBack: now.Add(time.Hour), Late: "the page was down", Proposal: before, Reference: "status page 88"},
 	}
 }

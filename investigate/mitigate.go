@@ -360,7 +360,7 @@ func (i *Incident) unstable() []string {
 // unannounced lists the outages that customers were not told of.
 func (i *Incident) unannounced() (list wants) {
 	for _, e := range i.Emergencies {
-		list.lacks(e.Approved() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label+" (emergency.outage-notice)")
+		list.lacks(e.InForce() && e.Act.Outage && e.Notice == nil, "the outage notice for "+e.Label+" (emergency.outage-notice)")
 	}
 	return list
 }
@@ -446,6 +446,8 @@ func (a *Emergency) timed(i *Incident, s *custody.Statement) error {
 		return no("a notice that is due at %s is late already", a.NoticeDue)
 	case given && a.ExpectedBack < s.Time:
 		return no("nothing is taken down that is expected back at %s, which is over", a.ExpectedBack)
+	case given && a.NoticeDue > a.ExpectedBack:
+		return no("customers are told of an outage before it is over: the notice is due at %s, and the service expected back at %s", a.NoticeDue, a.ExpectedBack)
 	}
 	return nil
 }
@@ -468,6 +470,9 @@ var signers = []custody.Role{custody.RoleExecutive, custody.RoleServiceOwner, cu
 
 // Approved says whether all three have signed.
 func (m Mitigation) Approved() bool { return len(m.Signatures) == len(signers) }
+
+// InForce says whether all three have signed, and nobody said that it was not carried out.
+func (m Mitigation) InForce() bool { return m.Approved() && m.Withdrawn == nil }
 
 func (i *Incident) emergency(id custody.Digest) *Mitigation {
 	for n := range i.Emergencies {
@@ -537,27 +542,38 @@ func (a *SignEmergency) apply(i *Incident, said Said) {
 	}
 }
 
-// WithdrawEmergency takes a proposal back that not all three have signed. Nobody signs
-// it after that; who thinks otherwise proposes it anew.
+// WithdrawEmergency takes a proposal back. Nobody signs it after that; who thinks
+// otherwise proposes it anew. What all three have signed is taken back only where it was
+// not carried out: then there was no outage to tell of.
 type WithdrawEmergency struct {
 	On
 	Proposal custody.Digest `json:"proposal" help:"the proposal, X-1"`
 	Reason   string         `json:"reason" help:"why it is not needed, or not right"`
+	Undone   string         `json:"undone,omitempty" help:"of what is approved: how it is known that it was not carried out"`
 }
 
 // Kind implements custody.Act.
 func (*WithdrawEmergency) Kind() custody.Kind { return KindWithdrawEmergency }
 
 // Detail says in a line what a history tells of it.
-func (a *WithdrawEmergency) Detail() string { return firstLine(a.Reason) }
+func (a *WithdrawEmergency) Detail() string {
+	if a.Undone == "" {
+		return inLine(a.Reason)
+	}
+	return inLine(a.Reason) + "; not carried out: " + inLine(a.Undone)
+}
 
 // Check implements custody.Act.
 func (a *WithdrawEmergency) Check(*custody.Statement) error {
-	return a.names(text("reason", a.Reason))
+	err := text("reason", a.Reason)
+	if a.Undone != "" {
+		err = errors.Join(err, text("undone", a.Undone))
+	}
+	return a.names(err)
 }
 
-// Lawful implements custody.Act. Its author withdraws a proposal, or the manager; what
-// is approved may have been done already, and stays.
+// Lawful implements custody.Act. Its author withdraws a proposal, or the manager, and
+// what is approved the manager alone.
 func (a *WithdrawEmergency) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, error) {
 	i, out, err := a.upon(v, s)
 	if err != nil {
@@ -568,8 +584,14 @@ func (a *WithdrawEmergency) Lawful(v custody.View, s *custody.Statement) (custod
 		return out, no("there is no proposal %s", a.Proposal)
 	case m.Withdrawn != nil:
 		return out, no("%s was withdrawn by %s", m.Label, m.Withdrawn.By)
+	case m.Approved() && a.Undone == "":
+		return out, no("%s is approved, and no proposal any more: where it was not carried out, say how that is known", m.Label)
+	case m.Approved() && m.Notice != nil:
+		return out, no("customers were told of the outage of %s", m.Label)
 	case m.Approved():
-		return out, no("%s is approved, and no proposal any more", m.Label)
+		return out, i.led(s.Actor, false)
+	case a.Undone != "":
+		return out, no("%s is not approved: there is nothing to carry out", m.Label)
 	case m.By != s.Actor && i.led(s.Actor, false) != nil:
 		return out, no("%s is by %s, who alone withdraws it, or the incident's manager", m.Label, m.By)
 	}
@@ -624,7 +646,7 @@ func (a *OutageNotice) Lawful(v custody.View, s *custody.Statement) (custody.Out
 	}
 	m := i.emergency(a.Proposal)
 	switch {
-	case m == nil || !m.Approved() || !m.Act.Outage:
+	case m == nil || !m.InForce() || !m.Act.Outage:
 		return out, no("there is no approved emergency mitigation %s that causes an outage", a.Proposal)
 	case m.Notice != nil:
 		return out, no("the outage notice for %s is on record", m.Label)
@@ -677,7 +699,7 @@ type Outage struct {
 func (f *File) outages(now custody.Time) []Outage {
 	list := []Outage{}
 	for _, m := range f.Emergencies {
-		if !m.Approved() || !m.Act.Outage {
+		if !m.InForce() || !m.Act.Outage {
 			continue
 		}
 		o := Outage{Emergency: m.Label, Due: m.Act.NoticeDue, ExpectedBack: m.Act.ExpectedBack}

@@ -410,7 +410,7 @@ func (g *chance) acts() map[custody.Kind]func() custody.Act {
 			return &investigate.SignEmergency{On: on, As: pick(r, custody.RoleExecutive, custody.RoleServiceOwner, custody.RoleIncidentManager), Proposal: emergency()}
 		},
 		investigate.KindWithdrawEmergency: func() custody.Act {
-			return &investigate.WithdrawEmergency{On: on, Proposal: emergency(), Reason: "x"}
+			return &investigate.WithdrawEmergency{On: on, Proposal: emergency(), Reason: "x", Undone: pick(r, "", "", "y")}
 		},
 		investigate.KindOutageNotice: func() custody.Act {
 			return &investigate.OutageNotice{On: on, Happened: g.when(), ExpectedBack: pick(r, 0, g.in(time.Hour)), Late: pick(r, "", "x"), Proposal: emergency(), Reference: "1"}
@@ -604,7 +604,7 @@ func (g *chance) followed(was investigate.File, act custody.Act) {
 	case *investigate.WithdrawEmergency:
 		g.seen["proposals withdrawn"]++
 		of := func(e investigate.Mitigation) bool { return e.ID == act.Proposal }
-		require.False(g.t, was.Emergencies[slices.IndexFunc(was.Emergencies, of)].Approved(), "%s: approved, and withdrawn", g.where)
+		require.Equal(g.t, act.Undone != "", was.Emergencies[slices.IndexFunc(was.Emergencies, of)].Approved(), "%s: approved, and withdrawn", g.where)
 	case *investigate.OutageNotice:
 		if act.Late != "" {
 			g.seen["late notices"]++
@@ -676,7 +676,7 @@ func (g *chance) left(from, to string) {
 		}
 		require.Equal(g.t, "none", f.Ratings[len(f.Ratings)-1].Act.DataRisk, g.where)
 		for _, e := range f.Emergencies {
-			require.False(g.t, len(e.Signatures) == 3 && e.Act.Outage && e.Notice == nil, "%s: no outage notice", g.where)
+			require.False(g.t, len(e.Signatures) == 3 && e.Withdrawn == nil && e.Act.Outage && e.Notice == nil, "%s: no outage notice", g.where)
 		}
 	}
 }
@@ -698,7 +698,7 @@ func (g *chance) lawful() {
 		}
 		require.Len(g.t, by, len(e.Signatures), g.where)
 		require.Len(g.t, as, len(e.Signatures), g.where)
-		require.False(g.t, e.Withdrawn != nil && e.Approved(), "%s: %s is withdrawn and approved", g.where, e.Label)
+		require.False(g.t, e.Withdrawn != nil && e.InForce(), "%s: %s is withdrawn and in force", g.where, e.Label)
 		require.False(g.t, e.Approved() && len(by) != 3, "%s: approved by %d", g.where, len(by))
 		require.NotEmpty(g.t, e.Act.Impact, g.where)
 		require.False(g.t, e.Act.Service == "" && f.Definition >= 2, "%s: %s is done to no service", g.where, e.Label)

@@ -260,6 +260,26 @@ func TestProposalsAreWithdrawn(t *testing.T) {
 	}
 	s.tries("fay", withdraw(three), "X-3 is approved")
 	s.tries("lena", withdraw(three), "X-3 is approved")
+	undone := func(id custody.Digest) *investigate.WithdrawEmergency {
+		return changed(withdraw(id), func(w *investigate.WithdrawEmergency) { w.Undone = "the switch is where it was" })
+	}
+	s.tries("fay", undone(three), "alone decides") // though she proposed it
+	four := s.does("emil", changed(x, func(e *investigate.Emergency) {
+		e.Outage, e.NoticeDue, e.ExpectedBack = true, s.in(time.Hour), s.in(time.Hour)
+	}))
+	s.tries("lena", undone(four), "X-4 is not approved")
+	s.tries("emil", changed(x, func(e *investigate.Emergency) {
+		e.Outage, e.NoticeDue, e.ExpectedBack = true, s.in(2*time.Hour), s.in(time.Hour)
+	}), "before it is over")
+	for who, as := range map[string]custody.Role{"lena": custody.RoleIncidentManager, "owen": custody.RoleServiceOwner, "exa": custody.RoleExecutive} {
+		s.does(who, sign(four, as))
+	}
+	require.Len(t, s.picture().Outages, 1)
+	s.does("lena", undone(four))
+	require.Empty(t, s.picture().Outages)
+	require.NotContains(t, strings.Join(s.picture().Open, "\n"), "the outage notice for X-4")
+	s.tries("carl", &investigate.OutageNotice{On: s.on, Happened: s.now(), ExpectedBack: s.in(time.Hour), Proposal: four, Reference: "status page 7"}, "there is no approved")
+	s.does("lena", undone(three))
 	require.NotContains(t, s.picture().Open, "emergency mitigation X-2 lacks signatures")
 }
 
@@ -827,6 +847,32 @@ func TestSupportCollects(t *testing.T) {
 	s.tries("stef", beginning(t, s.incident, "CU-2", "log"), hidden)
 	s.tries("stef", &custody.RetrieveEvidence{Evidence: id, Length: 1}, hidden)
 	s.does("emil", &custody.RetrieveEvidence{Evidence: id, Length: 1})
+}
+
+// TestNotReopenedWithoutItsKeys: an incident whose keys are destroyed takes nothing in,
+// not even another post-mortem, and would never be resolved again.
+func TestNotReopenedWithoutItsKeys(t *testing.T) {
+	s := newStory(t).to(investigate.StageClose)
+	s.closed()
+	two := func(act func(seconds custody.Digest) custody.Act) { s.does("exa", act(s.does("lena", act(custody.Digest{})))) }
+	holds := map[custody.EvidenceID]custody.Digest{}
+	s.looks(func(v custody.View, i *investigate.Incident) {
+		for _, id := range i.Items() {
+			item, err := custody.ItemIn(v, s.incident, id)
+			require.NoError(t, err)
+			for _, h := range item.Holds {
+				holds[id] = h.ID
+			}
+		}
+	})
+	for id, hold := range holds {
+		two(func(d custody.Digest) custody.Act {
+			return &custody.LiftHold{Authority: "a court", Evidence: id, Hold: hold, Seconds: d}
+		})
+	}
+	two(func(d custody.Digest) custody.Act { return &investigate.Retain{Incident: s.incident, Seconds: d} })
+	two(func(d custody.Digest) custody.Act { return &custody.ShredIncident{Incident: s.incident, Seconds: d} })
+	s.tries("lena", &investigate.Reopen{On: s.on, Happened: s.now()}, "the keys of incident "+string(s.incident)+" are destroyed")
 }
 
 // TestReopened: whoever led it takes it up again, in Diagnose; how it was closed stays

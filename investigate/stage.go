@@ -39,8 +39,9 @@ type Definition struct {
 // times, by when its notice is due and the service is back; an emergency mitigation
 // names the service whose owner signs; an exercise names the procedure by whose rules it
 // is run; what came after Diagnose is kept as soundly as the rest, and what was written
-// is there still, when that is asked last. And who leads a part, and is not of the whole,
-// may say anew which teams work on it.
+// is there still, when that is asked last; an incident whose keys are destroyed is not
+// reopened. And who leads a part, and is not of the whole, may say anew which teams work
+// on it.
 const stricter = 2
 
 // Definitions lists the versions of the process. A version never changes, and none
@@ -400,6 +401,9 @@ func (a *Reopen) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 		return out, no("incident %s is not closed", a.Incident)
 	case a.At < i.Closed.Act.At:
 		return out, no("incident %s was closed at %s, later than %s", a.Incident, i.Closed.Act.At, a.At)
+	}
+	if d := i.Shredding(); d.Approved() && i.Definition >= stricter {
+		return out, no("the keys of incident %s are destroyed, by order of %s and %s: it takes nothing in, and would never be closed again; open another", a.Incident, d.First, d.Second)
 	}
 	return out, i.led(s.Actor, true)
 }
