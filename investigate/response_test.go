@@ -854,7 +854,9 @@ func TestSupportCollects(t *testing.T) {
 func TestNotReopenedWithoutItsKeys(t *testing.T) {
 	s := newStory(t).to(investigate.StageClose)
 	s.closed()
-	two := func(act func(seconds custody.Digest) custody.Act) { s.does("exa", act(s.does("lena", act(custody.Digest{})))) }
+	two := func(act func(seconds custody.Digest) custody.Act) {
+		s.does("exa", act(s.does("lena", act(custody.Digest{}))))
+	}
 	holds := map[custody.EvidenceID]custody.Digest{}
 	s.looks(func(v custody.View, i *investigate.Incident) {
 		for _, id := range i.Items() {
