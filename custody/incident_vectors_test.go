@@ -161,6 +161,29 @@ func TestFormatNamesWhatIncidentsSay(t *testing.T) {
 	}
 }
 
+// lettered matches a kind of statement in FORMAT.md with the letter of its labels.
+var lettered = regexp.MustCompile("`([a-z.-]+)` \\*\\*([A-Z])\\*\\*")
+
+// TestFormatNamesTheLetters: by FORMAT.md another verifier counts labels as the fold
+// does. Each letter is of one kind.
+func TestFormatNamesTheLetters(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	require.NoError(t, err)
+	says, has, kinds := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, m := range lettered.FindAllStringSubmatch(string(text), -1) {
+		says[m[1]] = m[2]
+	}
+	for kind, act := range investigate.Words() {
+		if l, ok := act().(custody.Lettered); ok {
+			has[string(kind)] = l.Letter()
+			require.Empty(t, kinds[l.Letter()], "%s has the letter of another", kind)
+			kinds[l.Letter()] = string(kind)
+		}
+	}
+	require.Len(t, has, 11)
+	require.Equal(t, has, says)
+}
+
 func membersOf(t reflect.Type) (list []string) {
 	for n := range t.NumField() {
 		f := t.Field(n)

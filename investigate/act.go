@@ -40,9 +40,8 @@ func (o On) upon(v custody.View, s *custody.Statement) (*Incident, custody.Outco
 }
 
 // label gives an entry the name by which people call it: a letter and a number.
-func (i *Incident) label(said Said, letter string) Said {
-	i.labels[letter]++
-	said.Label = fmt.Sprintf("%s-%d", letter, i.labels[letter])
+func (i *Incident) label(said Said, of custody.Lettered) Said {
+	said.Label = i.labels.Next(of)
 	return said
 }
 

@@ -87,8 +87,11 @@ func (a *Catalogue) same(b *Catalogue) bool {
 	return a.What == b.What && a.Reference == b.Reference
 }
 
+// Letter implements custody.Lettered.
+func (*Catalogue) Letter() string { return "C" }
+
 func (a *Catalogue) apply(i *Incident, said Said) {
-	said = i.label(said, "C")
+	said = i.label(said, a)
 	for n := range i.Catalogue {
 		if c := &i.Catalogue[n]; c.Replaced == nil && c.Act.same(a) {
 			c.Replaced = &said.ID

@@ -147,8 +147,11 @@ func (a *Detection) mayReplace(i *Incident, by custody.PrincipalID) error {
 	return nil
 }
 
+// Letter implements custody.Lettered.
+func (*Detection) Letter() string { return "D" }
+
 func (a *Detection) apply(i *Incident, said Said) {
-	said = i.label(said, "D")
+	said = i.label(said, a)
 	if d := find(i.Detections, a.Replaces); d != nil {
 		d.Replaced = &said.ID
 	}

@@ -80,8 +80,11 @@ func (a *Clear) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	return out, nil
 }
 
+// Letter implements custody.Lettered.
+func (*Clear) Letter() string { return "L" }
+
 func (a *Clear) apply(i *Incident, said Said) {
-	i.Clearances = append(i.Clearances, Clearance{Entry: Entry[Clear]{i.label(said, "L"), *a}})
+	i.Clearances = append(i.Clearances, Clearance{Entry: Entry[Clear]{i.label(said, a), *a}})
 }
 
 // Clearance is a clearance, and whether it was withdrawn.

@@ -57,8 +57,11 @@ func (a *Event) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, e
 	return out, cited(v, a.Incident, a.Citations)
 }
 
+// Letter implements custody.Lettered.
+func (*Event) Letter() string { return "T" }
+
 func (a *Event) apply(i *Incident, said Said) {
-	said = i.label(said, "T")
+	said = i.label(said, a)
 	if e := find(i.Events, a.Replaces); e != nil {
 		e.Replaced = &said.ID
 	}

@@ -136,8 +136,11 @@ func (i *Incident) correctable(id custody.Digest, by custody.PrincipalID) error 
 	return err
 }
 
+// Letter implements custody.Lettered.
+func (*Finding) Letter() string { return "F" }
+
 func (a *Finding) apply(i *Incident, said Said) {
-	said = i.label(said, "F")
+	said = i.label(said, a)
 	if f := i.finding(a.Replaces); f != nil {
 		f.Replaced = &said.ID
 	}

@@ -314,7 +314,7 @@ type Incident struct {
 	days      map[string]uint64 // of retention, by type; "" for all
 	motions   custody.Motions
 	shredding custody.Shredding
-	labels    map[string]uint64 // how many entries of a letter there are
+	labels    custody.Letters   // how many entries of a letter there are
 	phases    map[Phase]Stretch // what is on record in each
 
 	actor  custody.PrincipalID // while an act is decided: whose it is
@@ -367,7 +367,7 @@ var _ custody.Case = (*Incident)(nil)
 // NewIncident returns the fold of an empty incident stream.
 func NewIncident() *Incident {
 	return &Incident{items: map[custody.EvidenceID]custody.Beginning{}, exhibits: map[string]custody.EvidenceID{},
-		days: map[string]uint64{}, motions: custody.Motions{}, labels: map[string]uint64{}, phases: map[Phase]Stretch{}}
+		days: map[string]uint64{}, motions: custody.Motions{}, labels: custody.Letters{}, phases: map[Phase]Stretch{}}
 }
 
 // Apply implements custody.State.

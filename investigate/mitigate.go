@@ -120,8 +120,11 @@ func (i *Incident) assignedTo(p custody.PrincipalID) bool {
 	return false
 }
 
+// Letter implements custody.Lettered.
+func (*Measure) Letter() string { return "M" }
+
 func (a *Measure) apply(i *Incident, said Said) {
-	i.Measures = append(i.Measures, Measured{Entry: Entry[Measure]{i.label(said, "M"), *a}})
+	i.Measures = append(i.Measures, Measured{Entry: Entry[Measure]{i.label(said, a), *a}})
 }
 
 // Measured is a measure and how far it has come.
@@ -452,8 +455,11 @@ func (a *Emergency) timed(i *Incident, s *custody.Statement) error {
 	return nil
 }
 
+// Letter implements custody.Lettered.
+func (*Emergency) Letter() string { return "X" }
+
 func (a *Emergency) apply(i *Incident, said Said) {
-	i.Emergencies = append(i.Emergencies, Mitigation{Entry: Entry[Emergency]{i.label(said, "X"), *a}})
+	i.Emergencies = append(i.Emergencies, Mitigation{Entry: Entry[Emergency]{i.label(said, a), *a}})
 }
 
 // Mitigation is an emergency mitigation, who signed it, whether its proposal was

@@ -189,8 +189,11 @@ func (i *Incident) summarised(v custody.View, a *Summary) (*Entry[PostMortem], e
 	return p, err
 }
 
+// Letter implements custody.Lettered.
+func (*Summary) Letter() string { return "S" }
+
 func (a *Summary) apply(i *Incident, said Said) {
-	i.Summaries = append(i.Summaries, Summarised{Entry: Entry[Summary]{i.label(said, "S"), *a}})
+	i.Summaries = append(i.Summaries, Summarised{Entry: Entry[Summary]{i.label(said, a), *a}})
 }
 
 // Summarised is a summary, and whether it may be given out.
@@ -289,8 +292,11 @@ func (a *Repair) Lawful(v custody.View, s *custody.Statement) (custody.Outcome, 
 	return out, first(i.led(s.Actor, false), i.found(a.Findings...))
 }
 
+// Letter implements custody.Lettered.
+func (*Repair) Letter() string { return "R" }
+
 func (a *Repair) apply(i *Incident, said Said) {
-	i.Repairs = append(i.Repairs, RepairItem{Entry: Entry[Repair]{i.label(said, "R"), *a}, Owner: a.Owner, Due: a.Due})
+	i.Repairs = append(i.Repairs, RepairItem{Entry: Entry[Repair]{i.label(said, a), *a}, Owner: a.Owner, Due: a.Due})
 }
 
 // RepairItem is a repair item and how far it has come.

@@ -221,8 +221,11 @@ func (i *Incident) derived(v custody.View, a *Process) error {
 	return nil
 }
 
+// Letter implements custody.Lettered.
+func (*Process) Letter() string { return "P" }
+
 func (a *Process) apply(i *Incident, said Said) {
-	i.Processes = append(i.Processes, Entry[Process]{i.label(said, "P"), *a})
+	i.Processes = append(i.Processes, Entry[Process]{i.label(said, a), *a})
 }
 
 // Originals lists the items that an item was derived from, and that were derived

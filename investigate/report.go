@@ -68,8 +68,11 @@ func (i *File) NextVersion(title string) uint64 {
 	return next
 }
 
+// Letter implements custody.Lettered.
+func (*Intelligence) Letter() string { return "I" }
+
 func (a *Intelligence) apply(i *Incident, said Said) {
-	said = i.label(said, "I")
+	said = i.label(said, a)
 	for n := range i.Reports {
 		if r := &i.Reports[n]; r.Act.Title == a.Title && r.Replaced == nil {
 			r.Replaced = &said.ID

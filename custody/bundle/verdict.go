@@ -77,6 +77,7 @@ type Event struct {
 	Sequence  uint64              `json:"sequence"`          // in its stream
 	Index     uint64              `json:"index"`             // in the log
 	Exhibit   string              `json:"exhibit,omitempty"` // number of the item whose stream it is
+	Label     string              `json:"label,omitempty"`   // by which people of the incident name it, F-3; empty where the records here do not show it
 	Time      custody.Time        `json:"time"`              // of the act, by its signer's clock
 	Recorded  custody.Time        `json:"recorded"`
 	Actor     custody.PrincipalID `json:"actor"`
@@ -121,20 +122,42 @@ type Problem struct {
 }
 
 func (c *check) timeline(s *stream) {
+	labels := s.labels()
 	for e := range s.told() {
 		who := c.verdict.people[e.statement.Actor]
 		c.verdict.Timeline = append(c.verdict.Timeline, Event{
-			Stream: s.head.Stream, Sequence: e.record.Sequence, Index: e.index, Time: e.statement.Time, Recorded: e.record.Recorded,
+			Stream: s.head.Stream, Sequence: e.record.Sequence, Index: e.index, Label: labels[e], Time: e.statement.Time, Recorded: e.record.Recorded,
 			Actor: e.statement.Actor, Name: who.Name, Kind: e.statement.Kind, Purpose: e.statement.Purpose,
 			Permitted: e.record.Decision.Permit, Reason: e.record.Decision.Reason, Detail: detail(e.statement.Act), Signature: e.algorithm, Statement: e.statement,
 		})
 	}
 }
 
+// labels returns the labels of a stream's records, as far as they can be counted: from
+// the first on, up to one that is not told, which could have been of any letter. Of a
+// stream that is not whole nobody knows how many came before.
+func (s *stream) labels() map[*entry]string {
+	of := map[*entry]string{}
+	if !s.whole() {
+		return of
+	}
+	count := custody.Letters{}
+	for _, e := range s.records {
+		if e.record == nil {
+			break
+		}
+		if act, ok := e.statement.Act.(custody.Lettered); ok && e.record.Decision.Permit {
+			of[e] = count.Next(act)
+		}
+	}
+	return of
+}
+
 // refers says of the acts of an incident which other records here they name.
 // Without it nobody could tell which finding was reviewed, or which of two proposals
-// was signed: labels such as F-1 are no part of a statement. And of what was corrected
-// or taken back it says so where it stands: nobody has to read on to find that out.
+// was signed: labels such as F-1 are no part of a statement, and behind a record that is
+// not told there are none. And of what was corrected or taken back it says so where it
+// stands: nobody has to read on to find that out.
 func (c *check) refers() {
 	named := make(map[string]*Event, len(c.verdict.Timeline))
 	for n := range c.verdict.Timeline {
@@ -263,7 +286,7 @@ func seconded(first custody.Digest) string {
 	return "; the second of two people to say so"
 }
 
-// What says what happened, in the words of a person.
+// What says what happened, in the words of a person, and by which label it goes.
 func (e Event) What() string {
 	words := map[custody.Kind]string{
 		custody.KindBeginEvidence:    "announced the item",
@@ -299,6 +322,9 @@ func (e Event) What() string {
 	}
 	if !e.Permitted {
 		return "was REFUSED: " + string(e.Kind)
+	}
+	if e.Label != "" {
+		what += " (" + e.Label + ")"
 	}
 	return what
 }

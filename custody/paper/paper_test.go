@@ -423,8 +423,8 @@ func TestOfAnIncident(t *testing.T) {
 	says(t, all, "certificate-902-14", "3 Exhibit EX-1", "4 Exhibit EX-2", "5 Exhibit EX-3")
 }
 
-// TestWhatARowTells: what was taken back says so in its own row; and only a digest is
-// set apart as one.
+// TestWhatARowTells: by which label people name it, and of what was taken back that it
+// was; and only a digest is set apart as one.
 func TestWhatARowTells(t *testing.T) {
 	l := live(t)
 	l.takesIn("first.img", "EX-1")
@@ -437,6 +437,7 @@ func TestWhatARowTells(t *testing.T) {
 	e := &p.Verdict.Timeline[1]
 	e.Detail = "activity: the SHA-256 is the one on the label, sagt Jörg Müller, der sie mit der auf dem Etikett verglichen hat"
 	e.Undone = &bundle.About{Stream: e.Stream, Sequence: 7, Index: 11, Detail: "it was another label"}
+	e.Label = "F-2"
 	found := 0
 	for _, part := range p.Report().Parts {
 		for _, block := range part.Blocks {
@@ -446,6 +447,7 @@ func TestWhatARowTells(t *testing.T) {
 			for _, row := range block.Table.Rows {
 				if cell := row[len(row)-1]; slices.Contains(cell, paper.Line{Text: e.Detail}) {
 					require.Contains(t, cell, paper.Line{Text: "CORRECTED OR TAKEN BACK by " + e.Undone.String(), Strong: true})
+					require.Equal(t, "made somebody a member of the incident's team (F-2)", cell[0].Text)
 					found++
 				}
 			}

@@ -212,15 +212,16 @@ func TestWithheldRecords(t *testing.T) {
 }
 
 // TestWhatAnActionIsAbout: of two proposals an export says which was signed, and what of
-// it was taken back.
+// it was taken back; and by which label people name an action.
 func TestWhatAnActionIsAbout(t *testing.T) {
 	s, _ := verdict(t)
 	v := withPapers(t, s)
 	e := &v.Timeline[len(v.Timeline)-1]
 	other := bundle.About{Stream: e.Stream, Sequence: 7, Index: 11, Detail: "unplug mail"}
-	e.About, e.Undone = []bundle.About{other}, &other
+	e.About, e.Undone, e.Label = []bundle.About{other}, &other, "X-2"
 	b, err := caseuco.Write(v, custody.Digest{})
 	require.NoError(t, err)
+	require.Contains(t, string(b), `"issued a paper about the incident and all its items (X-2)"`)
 	require.Contains(t, string(b), `"about `+other.String()+`"`)
 	require.Contains(t, string(b), `"corrected or taken back by `+other.String()+`"`)
 }
