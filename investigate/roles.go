@@ -239,8 +239,16 @@ func (a *HandOver) Detail() string { return fmt.Sprintf("%s: from %s to %s", a.R
 
 // Check implements custody.Act.
 func (a *HandOver) Check(s *custody.Statement) error {
-	_, err := custody.ParsePrincipalID(string(a.To))
-	return errors.Join(err, checkIDs(a.Incident, a.From), a.past(s), custody.CheckLine("role", string(a.Role)))
+	_, err := custody.ParseIncidentID(string(a.Incident))
+	for _, p := range []struct {
+		field string
+		id    custody.PrincipalID
+	}{{"from", a.From}, {"to", a.To}} {
+		if _, wrong := custody.ParsePrincipalID(string(p.id)); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", p.field, wrong))
+		}
+	}
+	return errors.Join(err, a.past(s), custody.CheckLine("role", string(a.Role)))
 }
 
 // Lawful implements custody.Act. It goes on after the incident's closing, since

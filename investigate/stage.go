@@ -97,7 +97,7 @@ type Stage struct {
 type Move struct {
 	On
 	Happened
-	Definition   uint64 `json:"definition" help:"version of the stages (default: the newest)"`
+	Definition   uint64 `json:"definition" help:"version of the stages (default: the incident's, and when it leaves the first one the newest)"`
 	Exception    string `json:"exception,omitempty" help:"why the incident goes back out of order"`
 	Stage        string `json:"stage" help:"assess, diagnose, stabilize-recover or close-post-mortem; detect by an exception"`
 	Undocumented string `json:"undocumented,omitempty" help:"why diagnose is left without a finding"`

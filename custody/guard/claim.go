@@ -10,19 +10,14 @@ import (
 
 // first answers a statement that is on record, or is about to be. For any other
 // it gives the caller, and nobody else, the right to put it there, until he
-// calls release: however often a statement comes at once, it is decided once.
+// calls release, which is never nil: however often a statement comes at once, it is
+// decided once.
 func (g *Guard) first(ctx context.Context, e *custody.Envelope, raw []byte) (a *Admission, release func(), err error) {
-	payload := custody.Hash(e.Payload)
+	payload, nothing := custody.Hash(e.Payload), func() {}
 	for {
-		p, release, err := g.claim(ctx, payload)
-		if err != nil {
-			return nil, nil, err
-		}
-		if p == nil {
-			if p, err = g.onRecord(ctx, payload); p == nil && err == nil {
-				return nil, release, nil
-			}
-			release()
+		p, release, err := g.taken(ctx, payload)
+		if p == nil && err == nil {
+			return nil, release, nil
 		}
 		if err == nil {
 			err = g.await(ctx, p)
@@ -30,11 +25,29 @@ func (g *Guard) first(ctx context.Context, e *custody.Envelope, raw []byte) (a *
 		if overtaken(err) {
 			continue
 		} else if err != nil {
-			return nil, nil, err
+			return nil, nothing, err
 		}
 		a, err := answerRepeat(p.stored, raw)
-		return a, nil, err
+		return a, nothing, err
 	}
+}
+
+// taken returns the record of a statement, in flight or in the store. For any other it
+// returns the claim.
+func (g *Guard) taken(ctx context.Context, payload custody.Digest) (p *pending, release func(), err error) {
+	p, release, err = g.claim(ctx, payload)
+	if p != nil || err != nil {
+		return p, nil, err
+	}
+	free := false
+	defer func() {
+		if !free { // the store failed too, or fell over
+			release()
+		}
+	}()
+	p, err = g.onRecord(ctx, payload)
+	free = p == nil && err == nil
+	return p, release, err
 }
 
 // claim returns the record of a statement that is in flight. For any other it

@@ -303,6 +303,7 @@ func (g *Guard) admit(ctx context.Context, e *custody.Envelope, s *custody.State
 	if err != nil {
 		return nil, err
 	}
+	defer func() { release() }()
 	for range attempts {
 		p, err := g.enqueue(ctx, e, s, objection)
 		release()
@@ -320,7 +321,6 @@ func (g *Guard) admit(ctx context.Context, e *custody.Envelope, s *custody.State
 			return a, err
 		}
 	}
-	release()
 	return nil, fmt.Errorf("%w: too many others write to the same streams", ErrUnavailable)
 }
 

@@ -255,12 +255,13 @@ func TestManyAtOnce(t *testing.T) {
 	s.verifies()
 }
 
-// verifies checks the bundle of the exhibit.
 // TestAClaimEndsWithItsClaimant: whoever gives up, fails or falls over while he has a
 // statement to decide leaves it to the next; and nobody waits longer than he wants to.
 func TestAClaimEndsWithItsClaimant(t *testing.T) {
 	next := make(chan func(context.Context) error, 1)
+	store := new(fallingStore)
 	s := newStage(t, func(c *guardtest.Setup) {
+		store.Store, c.Store = c.Store, store
 		c.Before = map[custody.Kind]func(context.Context, *custody.Statement) error{
 			custody.KindRetrieveEvidence: func(ctx context.Context, _ *custody.Statement) error { return (<-next)(ctx) },
 		}
@@ -272,6 +273,8 @@ func TestAClaimEndsWithItsClaimant(t *testing.T) {
 		defer cancel()
 		return s.Admit(ctx, raw, "")
 	}
+	store.falls.Store(true)
+	require.Panics(t, func() { _, _ = admit(time.Minute) })
 	next <- func(context.Context) error { panic("it fell over") }
 	require.Panics(t, func() { _, _ = admit(time.Minute) })
 	next <- func(context.Context) error { return errors.New("no store") }
@@ -301,6 +304,20 @@ func TestAClaimEndsWithItsClaimant(t *testing.T) {
 	wg.Wait()
 }
 
+// fallingStore falls over once where it is asked for a statement.
+type fallingStore struct {
+	guard.Store
+	falls atomic.Bool
+}
+
+func (s *fallingStore) ByPayload(ctx context.Context, payload custody.Digest) (guard.Stored, error) {
+	if s.falls.CompareAndSwap(true, false) {
+		panic("the store fell over")
+	}
+	return s.Store.ByPayload(ctx, payload)
+}
+
+// verifies checks the bundle of the exhibit.
 func (s stage) verifies() *bundle.Verdict {
 	s.t.Helper()
 	var b bytes.Buffer
