@@ -87,13 +87,19 @@ chaos: ## Kill, cut and fill what it runs on, N times
 	@deploy/tools.sh minio postgresql trillian_log_server trillian_log_signer
 	CUSTODY_CHAOS_N=$(or $(N),20) go test -count 1 -timeout 60m -run '^TestChaos' ./cmd/...
 
+# Go 1.26 now and then reports the end of the time as a failure (go.dev/issue/75804). Such a test, which
+# found no input, is run once more; anything else fails.
 fuzz: ## Every fuzz test, each for TIME
 	@deploy/tools.sh e2fsprogs ewf-tools qemu-utils
 	@go test -list '^Fuzz' ./... \
 	| awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print name[i], $$2; n = 0}' \
 	| while read -r name package; do \
 		echo "$$package $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),60s) -fuzzminimizetime 10x "$$package" </dev/null; \
+		run() { go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),60s) -fuzzminimizetime 10x "$$package" </dev/null; }; \
+		run | tee .tools/fuzz.out || { \
+			grep -q '^    context deadline exceeded$$' .tools/fuzz.out && ! grep -q 'Failing input' .tools/fuzz.out || exit 1; \
+			echo "once more:"; run; \
+		}; \
 	done
 
 # .ci/vulnerabilities lists findings that were looked at and do not concern us, each with its reason.
