@@ -85,28 +85,3 @@ func TestAnIncidentsFile(t *testing.T) {
 	require.NoError(t, json.Unmarshal(s.get(outsider, "/v1/programme").body, &p))
 	require.Zero(t, p.Incidents.Opened)
 }
-
-// TestOnCallSeesANewIncident until somebody has taken it up: he calls the manager in.
-func TestOnCallSeesANewIncident(t *testing.T) {
-	s := newService(t)
-	require.Equal(t, http.StatusCreated, s.say(s.Administrator, "", &custody.GrantRole{Principal: s.Outsider.ID, Role: custody.RoleOnCall}).StatusCode)
-	raw, err := s.Counsel.Sign("", &investigate.Open{Class: investigate.Security, DetectedAt: custody.TimeOf(s.Now()), Title: "the gateway is slow"})
-	require.NoError(t, err)
-	require.Equal(t, http.StatusCreated, s.post(raw).StatusCode)
-	fresh := custody.NewIncidentID(guardtest.PayloadOf(raw))
-	sees := func(p *guardtest.Person) (ids []custody.IncidentID) {
-		t.Helper()
-		var list api.Incidents
-		require.NoError(t, json.Unmarshal(s.get(s.login(p), "/v1/incidents").body, &list))
-		for _, i := range list.Incidents {
-			ids = append(ids, i.ID)
-		}
-		return ids
-	}
-	require.Equal(t, []custody.IncidentID{fresh}, sees(s.Outsider), "and not that of the others")
-	require.NotContains(t, sees(s.Engineer), fresh)
-	require.Equal(t, http.StatusOK, s.get(s.login(s.Outsider), "/v1/incidents/"+string(fresh)+"/file").StatusCode)
-	require.Equal(t, http.StatusCreated, s.say(s.Outsider, "she leads", &investigate.Assign{Incident: fresh, Principal: s.Lead.ID}).StatusCode)
-	require.Empty(t, sees(s.Outsider))
-	require.Equal(t, http.StatusNotFound, s.get(s.login(s.Outsider), "/v1/incidents/"+string(fresh)+"/file").StatusCode)
-}

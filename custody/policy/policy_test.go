@@ -169,25 +169,6 @@ func TestWhoMayWhat(t *testing.T) {
 	}
 }
 
-// TestOnCallSeesWhatNobodyHasTakenUp, and of an incident that has a team no more than
-// others do.
-func TestOnCallSeesWhatNobodyHasTakenUp(t *testing.T) {
-	p, err := policy.Parse(policy.Default)
-	require.NoError(t, err)
-	for _, c := range columns {
-		if c.role == "" {
-			continue
-		}
-		untaken := policy.Request{Principal: me, Roles: []custody.Role{c.role}, Action: policy.ReadRecords, Resource: resource("incident")}
-		taken := untaken
-		taken.Resource = resource("incident", them)
-		require.Equal(t, c.role == custody.RoleOnCall || p.Decide(taken).Permit, p.Decide(untaken).Permit, c.short)
-		require.False(t, c.role == custody.RoleOnCall && p.Decide(taken).Permit, c.short)
-		untaken.Resource = resource("evidence")
-		require.Equal(t, p.Decide(taken).Permit, p.Decide(untaken).Permit, "%s, of an item", c.short)
-	}
-}
-
 // TestPurposesAreAsked: evidence is neither begun nor retrieved without one.
 func TestPurposesAreAsked(t *testing.T) {
 	p, err := policy.Parse(policy.Default)
