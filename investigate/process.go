@@ -228,12 +228,6 @@ func (a *Process) apply(i *Incident, said Said) {
 	i.Processes = append(i.Processes, Entry[Process]{i.label(said, a), *a})
 }
 
-// Originals lists the items that an item was derived from, and that were derived
-// from none themselves, as far as processes on record say; none for an original.
-func (i *Incident) Originals(e custody.EvidenceID) []custody.EvidenceID {
-	return i.lineage().originals(e)
-}
-
 // lineage has of each item that came out of processes their inputs, each once, in the
 // order in which they were recorded.
 type lineage map[custody.EvidenceID][]custody.EvidenceID
@@ -253,6 +247,8 @@ func (i *Incident) lineage() lineage {
 	return l
 }
 
+// originals lists the items that an item was derived from, and that were derived from
+// none themselves, as far as processes on record say; none for an original.
 func (l lineage) originals(e custody.EvidenceID) []custody.EvidenceID {
 	return slices.DeleteFunc(l.ancestors(e), func(a custody.EvidenceID) bool { return len(l[a]) > 0 })
 }
