@@ -9,9 +9,8 @@ import (
 )
 
 // first answers a statement that is on record, or is about to be. For any other
-// it gives the caller, and nobody else, the right to put it there, until he
-// calls release, which is never nil: however often a statement comes at once, it is
-// decided once.
+// it gives the caller, and nobody else in this process, the right to put it there,
+// until he calls release, which is never nil. Between processes the store decides.
 func (g *Guard) first(ctx context.Context, e *custody.Envelope, raw []byte) (a *Admission, release func(), err error) {
 	payload, nothing := custody.Hash(e.Payload), func() {}
 	for {
